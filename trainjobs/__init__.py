@@ -1,0 +1,1 @@
+"""Distributed training jobs that know when to stop."""
