@@ -1,1 +1,22 @@
-"""."""
+"""The command line: commands and how things look on a terminal, in a pipe and as JSON.
+
+Read `app.py` first: it declares the commands; each has a module of its name. What a run did is read from its
+directory (`story.py`) and told in one way (`summary.py`), whether the run has just ended or is explained later.
+Nothing here decides about training, and nothing here imports torch or Ray; `run` starts the driver, which does.
+"""
+
+import sys
+
+from trainjobs.runtime.exits import Exit
+
+_CLICK_USAGE = 2
+
+
+def main() -> None:
+    """The `trainjobs` command."""
+    from trainjobs.cli.app import app
+
+    try:
+        app()
+    except SystemExit as leave:
+        sys.exit(Exit.USAGE if leave.code == _CLICK_USAGE else leave.code)

@@ -1,1 +1,48 @@
-"""."""
+"""Many ranks, one decision, one step to halt at. Imports stopping and spec; knows neither torch nor Ray.
+
+Read `agreement` first (how ranks agree, as pure state machines), then `coordinator` (what a training loop calls).
+Between them: `gate` is what the main and the background thread of a rank share, `delegate` is the background thread,
+`chair` and `judge` are rank 0's part of it and of the main thread, `messages` is the wire. All transport is behind the
+`Communicator` protocol. A change in `agreement`, `gate` or `messages` must pass the exhaustive exploration
+in tests/unit/coordination/test_agreement.py.
+"""
+
+from trainjobs.coordination.communicator import Communicator
+from trainjobs.coordination.coordinator import Coordinator
+from trainjobs.coordination.decision import Decision, Halt, Outcome, Reported, Vote
+from trainjobs.coordination.errors import (
+    ConnectionLost,
+    CoordinationError,
+    EpochMismatch,
+    ExchangeMismatch,
+    HaltedElsewhere,
+    MetricMismatch,
+    RankLost,
+    ReportMismatch,
+    RulingFailed,
+    WeightlessMetric,
+)
+from trainjobs.coordination.fake import FakeNetwork
+from trainjobs.coordination.single import SingleCommunicator
+
+__all__ = [
+    "Communicator",
+    "ConnectionLost",
+    "CoordinationError",
+    "Coordinator",
+    "Decision",
+    "EpochMismatch",
+    "ExchangeMismatch",
+    "FakeNetwork",
+    "Halt",
+    "HaltedElsewhere",
+    "MetricMismatch",
+    "Outcome",
+    "RankLost",
+    "Reported",
+    "ReportMismatch",
+    "RulingFailed",
+    "SingleCommunicator",
+    "Vote",
+    "WeightlessMetric",
+]

@@ -1,1 +1,26 @@
-"""."""
+"""Training itself: the only package that knows torch and Ray.
+
+Read `run.py` first (what a training function sees), then `journey.py` (how a worker walks through a run) and
+`driver.py` (how the workers are started). Nothing is imported until it is asked for, so that the command line can read
+a run directory without loading torch.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trainjobs.runtime.existing import StoppingCoordinator
+    from trainjobs.runtime.run import Run
+
+__all__ = ["Run", "StoppingCoordinator"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Run":
+        from trainjobs.runtime.run import Run
+
+        return Run
+    if name == "StoppingCoordinator":
+        from trainjobs.runtime.existing import StoppingCoordinator
+
+        return StoppingCoordinator
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,11 +1,38 @@
-"""The base of every manifest type."""
+"""The base of every manifest type, and what several of them share."""
 
-from pydantic import BaseModel, ConfigDict
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
+
+Location: TypeAlias = tuple[str | int, ...]
+"""Where a value is in a manifest: field names as written there, and indexes of lists."""
+
+
+def path_text(at: Location) -> str:
+    """A location as written in messages: "spec.stopping.criteria[0].plateau"; keys with dots as `["a.b"]`."""
+    text = ""
+    for step in at:
+        if isinstance(step, int):
+            text += f"[{step}]"
+        elif re.search(r'[.\[\]="\\]', step) or not step:
+            text += f"[{json.dumps(step, ensure_ascii=False)}]"
+        else:
+            text += f".{step}" if text else step
+    return text
 
 
 class Model(BaseModel):
-    """A part of a manifest: camelCase in YAML, snake_case in Python, frozen, unknown fields refused."""
+    """A part of a manifest: camelCase in YAML, snake_case in Python, frozen, unknown fields refused.
+
+    Numbers and booleans are declared `strict`, or `true` would be 1 and "5" be 5. The model as a whole is not, for
+    then lists were no tuples and words no enums.
+    """
 
     model_config = ConfigDict(
         alias_generator=to_camel,
@@ -16,3 +43,37 @@ class Model(BaseModel):
         allow_inf_nan=False,
         strict=False,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """Text that has one form: the pattern goes to the schema, the rule to a person whose text has another."""
+
+    pattern: str
+    """Regular expression that the whole text matches; in the syntax that Python and OpenAPI share."""
+    rule: str
+    """Continues "must be …", with an example."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> Any:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {**handler(schema), "pattern": f"^({self.pattern})$"}
+
+    def _check(self, text: str) -> str:
+        if not re.fullmatch(self.pattern, text, re.ASCII):
+            raise ValueError(f"must be {self.rule}")
+        return text
+
+
+def refuse(faults: Iterable[tuple[Location, Any, str]]) -> None:
+    """Raise one error for each fault (location, value, rule), if any; for validators of models.
+
+    A location is relative to the validating model, so a rule between two fields points at the one to change.
+    """
+    details = [
+        InitErrorDetails(type=PydanticCustomError("rule", "{rule}", {"rule": rule}), loc=at, input=value)
+        for at, value, rule in faults
+    ]
+    if details:
+        raise ValidationError.from_exception_data("manifest", details)

@@ -1,0 +1,61 @@
+"""The wire between driver and ranks: nothing is lost, strangers stay out."""
+
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import Client
+from queue import SimpleQueue
+
+import pytest
+
+from trainjobs.runtime.channel import Address, DriverEnd, RankEnd
+
+
+@pytest.fixture
+def heard():
+    return SimpleQueue()
+
+
+@pytest.fixture
+def driver(heard):
+    end = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
+    yield end
+    end.close()
+
+
+def test_events_of_every_rank_arrive_in_order(driver, heard):
+    ranks = [RankEnd(driver.address, rank, lambda _: None) for rank in (0, 1)]
+    for number in range(100):
+        for end in ranks:
+            end.send({"number": number})
+    for end in ranks:
+        end.close()
+    received = [heard.get(timeout=10) for _ in range(200)]
+    for rank in (0, 1):
+        assert [message["number"] for sender, message in received if sender == rank] == list(range(100))
+
+
+def test_a_request_reaches_rank_zero_even_if_it_connects_later(driver):
+    inbox: SimpleQueue = SimpleQueue()
+    driver.request({"request": "stop"})
+    end = RankEnd(driver.address, 0, inbox.put)
+    assert inbox.get(timeout=10) == {"request": "stop"}
+    driver.request({"request": "interrupt"})
+    assert inbox.get(timeout=10) == {"request": "interrupt"}
+    end.close()
+
+
+def test_a_stranger_without_the_key_is_refused_and_disturbs_nobody(driver, heard):
+    address = driver.address
+    with pytest.raises(AuthenticationError):
+        Client((address.host, address.port), authkey=b"guess")
+    end = RankEnd(Address(address.host, address.port, address.key), 0, lambda _: None)
+    end.send({"still": "here"})
+    assert heard.get(timeout=10) == (0, {"still": "here"})
+    end.close()
+
+
+def test_sending_to_a_driver_that_is_gone_does_not_raise(driver):
+    end = RankEnd(driver.address, 0, lambda _: None)
+    driver.close()
+    for _ in range(100):
+        end.send({"late": True})
+    end.close()

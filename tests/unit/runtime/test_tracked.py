@@ -1,0 +1,64 @@
+"""Tracked objects come back as they were, and a checkpoint of another model is refused by its first difference."""
+
+import pytest
+import torch
+
+from trainjobs.runtime.exits import ConfigError
+from trainjobs.runtime.tracked import Tracked
+
+
+def pair(width=4):
+    model = torch.nn.Linear(3, width)
+    return model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+
+def stored(width=4):
+    model, optimizer = pair(width)
+    model(torch.ones(3)).sum().backward()
+    optimizer.step()
+    tracked = Tracked(None)
+    tracked.add({"model": model, "optimizer": optimizer})
+    return tracked.states()
+
+
+def test_a_resumed_object_takes_its_state_when_it_is_tracked():
+    before = stored()
+    model, optimizer = pair()
+    tracked = Tracked(before, "run/step-1.pt")
+    tracked.add({"model": model, "optimizer": optimizer})
+    tracked.check_complete()
+    assert torch.equal(model.weight, before["model"]["weight"])
+    assert optimizer.state_dict()["state"].keys() == before["optimizer"]["state"].keys()
+
+
+def test_a_checkpoint_of_another_model_is_refused_with_the_parameter_that_differs():
+    model, _ = pair(width=5)
+    with pytest.raises(ConfigError, match=r"run/step-1.pt is from a run of another model: bias is \(4,\) there and \(5,\) here"):
+        Tracked(stored(), "run/step-1.pt").add({"model": model})
+
+
+def test_names_must_be_the_same_as_in_the_checkpoint():
+    model, optimizer = pair()
+    tracked = Tracked(stored(), "run/step-1.pt")
+    tracked.add({"model": model})
+    with pytest.raises(ConfigError, match="also holds optimizer"):
+        tracked.check_complete()
+    with pytest.raises(ConfigError, match="no scheduler"):
+        tracked.add({"scheduler": optimizer})
+
+
+def test_light_states_are_copies_of_all_but_models_and_optimizers():
+    model, optimizer = pair()
+    schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
+    tracked = Tracked(None)
+    tracked.add({"model": model, "optimizer": optimizer, "schedule": schedule})
+    light = tracked.light_states()
+    optimizer.step()
+    schedule.step()
+    assert light.keys() == {"schedule"}
+    assert light["schedule"]["last_epoch"] == 0
+
+
+def test_what_has_no_state_cannot_be_tracked():
+    with pytest.raises(TypeError, match=r"run.track\(lr=...\): float has no state_dict"):
+        Tracked(None).add({"lr": 0.1})

@@ -1,0 +1,102 @@
+"""The commands and their options. Only this file is loaded for `--help`; the work is imported when a command runs."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainjobs.cli.terminal import Output, mistakes_told
+
+app = typer.Typer(
+    name="trainjobs",
+    help="Distributed training jobs that know when to stop.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Text for people, JSON for programs.")]
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(help="The TrainJob's manifest, YAML.", show_default=False)],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="PATH=VALUE", help="Override a field: spec.trainer.maxEpochs=5. Repeatable."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on at the step after the last checkpoint.")
+    ] = False,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Begin anew; an earlier run is moved aside.")
+    ] = False,
+    run_dir: Annotated[
+        Path | None,
+        typer.Option("--run-dir", metavar="DIR", help="Where the run is kept.  [default: runs/<name>]"),
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Train on this machine until done or stopped.
+
+    A finished run is not trained again. Ctrl-C halts all workers at one step and checkpoints; --resume goes on.
+    """
+    from trainjobs.cli.run import run as work
+
+    with mistakes_told():
+        raise typer.Exit(
+            work(file, overrides or [], resume=resume, fresh=fresh, run_dir=run_dir, output=output)
+        )
+
+
+@app.command()
+def explain(
+    directory: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run directory, e.g. runs/mnist.", show_default=False)
+    ],
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Say why a run stopped, or where it stands."""
+    from trainjobs.cli.explain import explain as work
+
+    with mistakes_told():
+        work(directory, output)
+
+
+@app.command()
+def replay(
+    curve: Annotated[
+        Path, typer.Argument(help="A run directory, or a CSV file with a header.", show_default=False)
+    ],
+    criteria: Annotated[
+        Path,
+        typer.Option(
+            "--criteria",
+            "-c",
+            metavar="FILE",
+            help="A TrainJob, or a `stopping:` document.",
+            show_default=False,
+        ),
+    ],
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Say what criteria would have done to a run that is already recorded."""
+    from trainjobs.cli.replay import replay as work
+
+    with mistakes_told():
+        work(curve, criteria, output)
+
+
+@app.command()
+def validate(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Manifests.", show_default=False)],
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Check manifests: every problem in one line, then advice."""
+    from trainjobs.cli.validate import validate as work
+
+    with mistakes_told():
+        raise typer.Exit(work(files, output))

@@ -1,0 +1,149 @@
+"""The live display of a run on a terminal."""
+
+import os
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.padding import Padding
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from trainjobs.cli import lines
+from trainjobs.cli.criteria import criteria_table
+from trainjobs.cli.screen import Screen, after
+from trainjobs.cli.view import View
+from trainjobs.cli.wording import count, duration, number
+from trainjobs.runtime.events import Decided, Event, Failed, Halted, Reported, Restarting, Warned
+
+REFRESHES_PER_SECOND = 4
+MOST_METRICS = 8
+_SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+class Display(View):
+    """Draws the screen in place; decisions, warnings and failures scroll by above it and stay."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._console = console
+        self._screen = Screen(name)
+        self._note = ""
+        self._shadows: frozenset[str] = frozenset()
+        self._live = Live(
+            console=console,
+            get_renderable=lambda: drawn(self._screen, self._note),
+            refresh_per_second=REFRESHES_PER_SECOND,
+            transient=True,
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        self._screen = after(self._screen, event)
+        for text in self._lasting(event):
+            self._console.print(text)
+
+    def note(self, text: str) -> None:
+        """Say something from a signal handler: shown at the next refresh."""
+        self._note = text
+
+    def abandon(self) -> None:
+        """Give the cursor back before the process is gone."""
+        os.write(1, _SHOW_CURSOR)
+
+    def _lasting(self, event: Event) -> list[Text]:
+        match event:
+            case Reported():
+                shadows = lines.shadows(event, self._shadows)
+                self._shadows |= shadows.keys()
+                return [Text(line, style="magenta") for line in shadows.values()]
+            case Decided():
+                return [Text(lines.decided(event.decision), style="bold")]
+            case Halted() if event.decision:
+                return [Text(lines.halted(event))]
+            case Failed():
+                return [Text(lines.failed(event), style="red")]
+            case Restarting():
+                return [
+                    Text(f"attempt {event.attempt} from step {event.from_step:,}: {event.reason}", "yellow")
+                ]
+            case Warned():
+                return [Text(f"warning: {event.message}", style="yellow")]
+            case _:
+                return []
+
+
+def drawn(screen: Screen, note: str = "") -> RenderableType:
+    """The screen, at most as wide as the terminal."""
+    parts: list[RenderableType] = [_title(screen)]
+    if screen.max_epochs:
+        parts += [Padding(_progress(screen), (0, 0, 0, 2))]
+    if screen.last is not None:
+        parts += [Text(), Padding(_metrics(screen), (0, 0, 0, 2))]
+    if screen.criteria:
+        parts += [Text(), Padding(criteria_table(screen.criteria, whole_sentences=False), (0, 0, 0, 2))]
+    if note:
+        parts += [Text(), Text(note, style="bold yellow")]
+    return Group(*parts)
+
+
+def _title(screen: Screen) -> Text:
+    facts = [screen.phase]
+    if screen.world_size:
+        on = f" on {screen.device}" if screen.device else ""
+        facts.append(count(screen.world_size, "worker") + on)
+    if screen.attempt > 1:
+        facts.append(f"attempt {screen.attempt}")
+    if screen.checkpoint is not None:
+        facts.append(f"checkpoint of step {screen.checkpoint.step:,}")
+    return Text.assemble((screen.name, "bold"), ("  " + " · ".join(facts), "dim"), overflow="ellipsis")
+
+
+def _progress(screen: Screen) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    left = screen.seconds_left
+    ahead = "" if left is None else f"at most {duration(left)} left"
+    done = int(screen.epochs_done)
+    table.add_row(
+        f"epoch {min(done + 1, screen.max_epochs)} of {screen.max_epochs}",
+        ProgressBar(total=screen.max_epochs, completed=screen.epochs_done, width=30),
+        f"{duration(screen.seconds)}  {ahead}",
+    )
+    now = screen.progress
+    if now is not None:
+        batches = f"batch {now.batch:,}" + (f" of {now.batches:,}" if now.batches else "")
+        bar = ProgressBar(total=now.batches, completed=now.batch, width=30) if now.batches else Text()
+        table.add_row(batches, bar, f"step {now.step:,}")
+    return table
+
+
+def _metrics(screen: Screen) -> Table:
+    assert screen.last is not None  # noqa: S101 - only asked with a report
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, overflow="ellipsis", max_width=30)
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    shown = list(screen.last.metrics.items())
+    for name, value in shown[:MOST_METRICS]:
+        table.add_row(name, number(value), _best(screen, name))
+    if len(shown) > MOST_METRICS:
+        table.add_row(f"and {len(shown) - MOST_METRICS} more", "", "")
+    return table
+
+
+def _best(screen: Screen, metric: str) -> Text:
+    best = screen.best
+    if best is None or best["metric"] != metric:
+        return Text()
+    assert screen.last is not None  # noqa: S101 - there is a best only after a report
+    if best["step"] == screen.last.step:
+        return Text("best so far", style="green")
+    return Text(f"best {number(best['value'])} in epoch {best['epoch']}")

@@ -1,0 +1,86 @@
+"""Output of a run in a pipe or a log: one line for each report and each decision, no control codes."""
+
+import sys
+from typing import TextIO
+
+from trainjobs.cli import lines
+from trainjobs.cli.view import View
+from trainjobs.cli.wording import duration
+from trainjobs.runtime.events import (
+    Checkpointed,
+    Decided,
+    Event,
+    Failed,
+    Final,
+    Halted,
+    Progress,
+    Reported,
+    Restarting,
+    Started,
+    Starting,
+    Warned,
+)
+
+QUIET_SECONDS = 60.0
+"""Training seconds without a line after which progress inside an epoch is told."""
+
+
+class Plain(View):
+    """Writes lines to `out`."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._max_epochs: int | None = None
+        self._told_seconds = 0.0
+        self._ending = False
+        self._shadows: frozenset[str] = frozenset()
+
+    def __call__(self, event: Event) -> None:
+        for line in self._lines(event):
+            self._out.write(line + "\n")
+        self._out.flush()
+
+    def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each kind of event
+        match event:
+            case Starting():
+                return [lines.starting(event)]
+            case Started():
+                self._max_epochs, self._ending = event.max_epochs, False
+                return [lines.started(event)]
+            case Progress():
+                return self._progress(event)
+            case Reported():
+                return self._report(event)
+            case Decided():
+                self._ending = True
+                return [lines.decided(event.decision)]
+            case Halted():
+                return [lines.halted(event)] if event.decision else []
+            case Checkpointed():
+                return [lines.checkpointed(event)] if self._ending else []
+            case Final():
+                return [lines.final(event)]
+            case Failed():
+                return [lines.failed(event)]
+            case Restarting():
+                return [f"attempt {event.attempt} starts from step {event.from_step:,}: {event.reason}"]
+            case Warned():
+                return [f"warning: {event.message}"]
+
+    def _progress(self, event: Progress) -> list[str]:
+        if event.seconds - self._told_seconds < QUIET_SECONDS:
+            return []
+        self._told_seconds = event.seconds
+        batches = f"/{event.batches:,}" if event.batches else ""
+        return [f"epoch {event.epoch}  batch {event.batch:,}{batches}  {duration(event.seconds)}"]
+
+    def _report(self, event: Reported) -> list[str]:
+        self._told_seconds = event.observation.seconds
+        shadows = lines.shadows(event, self._shadows)
+        self._shadows |= shadows.keys()
+        return [lines.reported(event, self._max_epochs), *shadows.values()]
+
+
+def plain() -> Plain:
+    """Lines on standard output."""
+    return Plain(sys.stdout)

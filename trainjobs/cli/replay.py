@@ -1,0 +1,171 @@
+"""`trainjobs replay`: what criteria would have done to a run that is already recorded."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from trainjobs.cli.criteria import criteria_table
+from trainjobs.cli.curve import read_curve
+from trainjobs.cli.terminal import Output, console, reading, write_json
+from trainjobs.cli.wording import count, duration, number
+from trainjobs.runtime.directory import RunDirectory
+from trainjobs.runtime.events import jsonable, row
+from trainjobs.runtime.exits import DataError
+from trainjobs.spec import Problem, SpecError, Stopping, load, load_stopping, parse_stopping
+from trainjobs.spec.yaml_text import documents
+from trainjobs.stopping import Alone, Best, Observation, Panel, Replay, Stop
+from trainjobs.stopping import replay as judge_again
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A curve, and the maxEpochs of the run it is from where that is known."""
+
+    history: tuple[Observation, ...]
+    max_epochs: int | None = None
+
+
+def replay(curve: Path, criteria: Path, output: Output) -> None:
+    """Judge the curve again and tell. Raises UserError, SpecError or MissingMetric."""
+    stopping, max_epochs = read_criteria(criteria)
+    recorded = read_recorded(curve)
+    again = judge_again(Panel.of(stopping), recorded.history, max_epochs or recorded.max_epochs)
+    if output is Output.JSON:
+        write_json(jsonable(asdict(again)))
+        return
+    out = console()
+    out.print(told(again, str(curve), len(recorded.history)))
+
+
+def read_criteria(path: Path) -> tuple[Stopping, int | None]:
+    """The criteria of a TrainJob, of a document with `stopping` alone, or of what stands under it; and maxEpochs."""
+    with reading(path):
+        bare = _under_stopping(path)
+        if bare is not None:
+            return bare, None
+        stopping = load_stopping(path)
+        try:
+            return stopping, load(path).spec.trainer.max_epochs
+        except SpecError:
+            return stopping, None
+
+
+def read_recorded(path: Path) -> Recorded:
+    """A run directory's history, or a CSV file's. Raises DataError for one without a report."""
+    if not path.is_dir():
+        return Recorded(read_curve(path))
+    place = RunDirectory(path)
+    job = place.job()
+    recorded = Recorded(place.history(), job.spec.trainer.max_epochs)
+    if not recorded.history:
+        raise DataError(f"{path}: the run has not reported anything yet")
+    return recorded
+
+
+def told(again: Replay, curve: str, reports: int) -> Group:
+    """The replay for people."""
+    rows = [_row(alone, again.best) for alone in again.criteria]
+    assert again.end is not None  # noqa: S101 - a curve has a report
+    return Group(
+        Text(_headline(again), style="bold green" if again.stopped_by else "bold"),
+        *([Text(again.stopped_by.stop.reason)] if again.stopped_by and again.stopped_by.stop else []),
+        Text(),
+        Padding(_facts(again, curve, reports), (0, 0, 0, 2)),
+        Text("\nEach criterion alone"),
+        Padding(criteria_table(rows, whole_sentences=True), (0, 0, 0, 2)),
+    )
+
+
+def _under_stopping(path: Path) -> Stopping | None:
+    found = documents(path.read_text(encoding="utf-8-sig", errors="replace"), path.name)
+    value = found[0].value if len(found) == 1 else None
+    if not isinstance(value, Mapping) or set(value) != {"stopping"} or found[0].problems:
+        return None
+    try:
+        return parse_stopping(value["stopping"])
+    except SpecError as error:
+        raise SpecError(_placed(problem, path) for problem in error.problems) from None
+
+
+def _placed(problem: Problem, path: Path) -> Problem:
+    return replace(problem, path=f"stopping.{problem.path}".rstrip("."), source=path.name)
+
+
+def _headline(again: Replay) -> str:
+    by = again.stopped_by
+    assert again.end is not None  # noqa: S101 - a curve has a report
+    if by is None or by.stop is None:
+        return f"No criterion would have stopped the run before its end in epoch {again.end.epoch}"
+    return f"Would have stopped early by {by.name} after epoch {by.stop.epoch}, at step {by.stop.step:,}"
+
+
+def _facts(again: Replay, curve: str, reports: int) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, fact in _fact_lines(again, curve, reports):
+        table.add_row(name, fact)
+    return table
+
+
+def _fact_lines(again: Replay, curve: str, reports: int) -> Iterator[tuple[str, str]]:
+    assert again.end is not None  # noqa: S101 - a curve has a report
+    yield "curve", f"{curve}, {count(reports, 'report')} to epoch {again.end.epoch}"
+    if again.best is not None:
+        yield "best", _best_words(again.best)
+    stop = again.stopped_by.stop if again.stopped_by else None
+    if stop is None:
+        return
+    if again.best is not None:
+        yield "best then", _best_then(stop, again.best)
+    yield "saved", _saved_words(stop)
+    if stop.saved_of_max is not None:
+        most = stop.epoch + stop.saved_of_max.epochs
+        spent = _spent(stop.saved_of_max.seconds, "about ")
+        yield (
+            "",
+            f"{count(stop.saved_of_max.epochs, 'epoch')}{spent} (an estimate against your own maxEpochs {most})",
+        )
+
+
+def _row(alone: Alone, best: Best | None) -> dict[str, Any]:
+    shown = row(alone.last)
+    if alone.stop is None:
+        return {**shown, "note": "would not have stopped it"}
+    stop = alone.stop
+    then = f"best then {_best_then(stop, best)}; " if best else ""
+    return {
+        **shown,
+        "gated": None,
+        "stop": True,
+        "closeness": 1.0,
+        "waiting": f"epoch {stop.epoch}",
+        "reason": stop.reason,
+        "note": f"{then}saves {_saved_words(stop)}",
+    }
+
+
+def _best_words(best: Best) -> str:
+    return f"{best.metric} {number(best.value)}, epoch {best.epoch}"
+
+
+def _best_then(stop: Stop, overall: Best) -> str:
+    if stop.best is None:
+        return "none yet"
+    if stop.best == overall:
+        return f"{number(stop.best.value)}, epoch {stop.best.epoch}, which is the best of the whole curve"
+    return f"{number(stop.best.value)}, epoch {stop.best.epoch}, against {number(overall.value)} of the whole curve"
+
+
+def _saved_words(stop: Stop) -> str:
+    return f"{count(stop.saved.epochs, 'epoch')}{_spent(stop.saved.seconds)} of those recorded"
+
+
+def _spent(seconds: float, prefix: str = "") -> str:
+    return f", {prefix}{duration(seconds)}" if seconds else ""

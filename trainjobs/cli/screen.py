@@ -1,0 +1,110 @@
+"""What the live display shows, as a fold over the events: values only, no terminal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from trainjobs.runtime.events import (
+    Checkpointed,
+    Decided,
+    Event,
+    Halted,
+    Progress,
+    Reported,
+    Restarting,
+    Started,
+    Starting,
+)
+from trainjobs.stopping import Observation
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """The state of a run that somebody watches."""
+
+    name: str
+    phase: str = "starting"
+    world_size: int = 0
+    device: str = ""
+    attempt: int = 1
+    max_epochs: int = 0
+    epochs_at_start: int = 0
+    """Epochs finished before this attempt."""
+    seconds_at_start: float = 0.0
+    progress: Progress | None = None
+    history: tuple[Observation, ...] = ()
+    criteria: tuple[Mapping[str, Any], ...] = ()
+    best: Mapping[str, Any] | None = None
+    checkpoint: Checkpointed | None = None
+
+    @property
+    def last(self) -> Observation | None:
+        return self.history[-1] if self.history else None
+
+    @property
+    def epochs_done(self) -> float:
+        """Finished epochs with the fraction of the one under way."""
+        reported = float(self.last.epoch if self.last else self.epochs_at_start)
+        now = self.progress
+        if now is None:
+            return reported
+        part = now.batch / now.batches if now.batches else 0.0
+        return max(reported, now.epoch - 1 + min(part, 1.0))
+
+    @property
+    def seconds(self) -> float:
+        """Training seconds so far."""
+        reported = self.last.seconds if self.last else 0.0
+        return max(reported, self.progress.seconds if self.progress else 0.0)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """To maxEpochs at the pace of this attempt; None before anything is known. A criterion may end it sooner."""
+        epochs = self.epochs_done - self.epochs_at_start
+        seconds = self.seconds - self.seconds_at_start
+        if epochs <= 0 or seconds <= 0:
+            return None
+        return (self.max_epochs - self.epochs_done) * seconds / epochs
+
+
+def after(screen: Screen, event: Event) -> Screen:  # noqa: PLR0911 - one return for each kind of event
+    """The screen after an event."""
+    match event:
+        case Starting():
+            return replace(screen, phase="starting", world_size=event.workers)
+        case Started():
+            return _started(screen, event)
+        case Progress():
+            return replace(screen, progress=event)
+        case Reported():
+            return replace(
+                screen,
+                history=(*screen.history, event.observation),
+                criteria=tuple(event.ruling_view),
+                best=event.best,
+            )
+        case Decided():
+            return replace(screen, phase="stopping at one step on all ranks")
+        case Halted():
+            return replace(screen, phase="halted, writing the checkpoint")
+        case Checkpointed():
+            return replace(screen, checkpoint=event)
+        case Restarting():
+            return replace(screen, phase="restarting", attempt=event.attempt, progress=None)
+        case _:
+            return screen
+
+
+def _started(screen: Screen, event: Started) -> Screen:
+    return replace(
+        screen,
+        phase="training",
+        attempt=event.attempt,
+        world_size=event.world_size,
+        device=event.device,
+        max_epochs=event.max_epochs,
+        epochs_at_start=event.epoch,
+        seconds_at_start=event.history[-1].seconds if event.history else 0.0,
+        history=event.history,
+        progress=None,
+    )

@@ -1,0 +1,49 @@
+"""Ctrl-C and SIGTERM: the first one asks every rank to halt at one step, the second one leaves at once."""
+
+import os
+import signal
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Self
+
+from trainjobs.cli.view import View
+from trainjobs.runtime.control import Control
+from trainjobs.runtime.exits import Exit
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+class Interruption:
+    """Handles the signals between `with` and its end; only in the main thread.
+
+    Args:
+        leave: ends the process without any clean-up.
+    """
+
+    def __init__(self, control: Control, view: View, leave: Callable[[int], object] = os._exit) -> None:
+        self._control = control
+        self._view = view
+        self._leave = leave
+        self._asked = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Self:
+        self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._asked:
+            self._view.abandon()
+            self._leave(Exit.KILLED)
+            return
+        self._asked = True
+        name = _NAMES[signal.Signals(number)]
+        self._control.interrupt(f"{name} received")
+        self._view.note(
+            f"{name}: stopping at one step on all ranks, checkpointing; Ctrl-C again leaves at once"
+        )

@@ -1,0 +1,172 @@
+"""What became of a run, read from its directory alone."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainjobs.runtime import events
+from trainjobs.runtime.directory import RunDirectory
+from trainjobs.runtime.events import Decided, Failed, Final, Halted, Started
+from trainjobs.runtime.exits import DataError
+from trainjobs.stopping import MissingMetric, Observation, Panel
+
+if TYPE_CHECKING:
+    from trainjobs.spec.stopping import Stopping
+
+
+class State(StrEnum):
+    """Where a run stands."""
+
+    FINISHED = "Finished"
+    """Trained all epochs."""
+    EARLY_STOPPED = "EarlyStopped"
+    STOP_REQUESTED = "StopRequested"
+    INTERRUPTED = "Interrupted"
+    """Left after a checkpoint; can be resumed."""
+    FAILED = "Failed"
+    RUNNING = "Running"
+    """A process is training it now."""
+    UNFINISHED = "Unfinished"
+    """Nobody trains it and it has not said how it ended: killed, or the machine went down."""
+
+
+_ENDS = {State.FINISHED, State.EARLY_STOPPED, State.STOP_REQUESTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The latest attempt, as its events tell it."""
+
+    attempts: int = 0
+    world_size: int = 0
+    decision: Mapping[str, Any] | None = None
+    halted: Halted | None = None
+    tests: Mapping[str, float] | None = None
+    failure: Failed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What ending early saved: an estimate against the user's own maxEpochs, at the pace so far."""
+
+    epochs: int
+    seconds: float
+    """Of training, on each worker."""
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One run."""
+
+    path: Path
+    name: str
+    state: State
+    process: int | None
+    """The process that trains it now."""
+    max_epochs: int
+    workers: int
+    told: Told
+    history: tuple[Observation, ...]
+    criteria: tuple[Mapping[str, Any], ...]
+    """Every criterion at the last report, as `events.view` makes it."""
+    best: Mapping[str, Any] | None
+    trouble: str | None
+    """Why the criteria cannot be judged by this history."""
+    restored_best: bool
+    model: Path | None
+
+    @property
+    def last(self) -> Observation | None:
+        """The last report."""
+        return self.history[-1] if self.history else None
+
+    @property
+    def saved(self) -> Saved | None:
+        """What was saved; None when nothing was, or the run can still go on."""
+        if self.state not in _ENDS or self.last is None or self.last.epoch >= self.max_epochs:
+            return None
+        return saved(self.last, self.max_epochs)
+
+
+def saved(stopped_at: Observation, max_epochs: int) -> Saved:
+    """What ending at this observation instead of after `max_epochs` saves, at the pace until there."""
+    epochs = max_epochs - stopped_at.epoch
+    return Saved(epochs, stopped_at.seconds / stopped_at.epoch * epochs)
+
+
+def read(place: RunDirectory) -> Story:
+    """The story of the run in `place`. Raises NoInput where there is no run, DataError or SpecError for damage."""
+    job = place.job()
+    history = place.history()
+    told = tell(place.events())
+    holder = place.holder()
+    process = holder if holder != os.getpid() else None
+    rows, best, trouble = judged(job.spec.stopping, history)
+    return Story(
+        path=place.path,
+        name=job.metadata.name,
+        state=_state(place, told, process),
+        process=process,
+        max_epochs=job.spec.trainer.max_epochs,
+        workers=told.world_size or job.spec.trainer.num_workers,
+        told=told,
+        history=history,
+        criteria=rows,
+        best=best,
+        trouble=trouble,
+        restored_best=job.spec.stopping.restore_best,
+        model=place.model if place.model.exists() else None,
+    )
+
+
+def judged(
+    stopping: "Stopping", history: Sequence[Observation]
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None, str | None]:
+    """Every criterion at the end of the history, the best, and why they cannot be judged (else None)."""
+    panel = Panel.of(stopping)
+    try:
+        ruling = panel.judge(panel.fold(tuple(history)))
+    except MissingMetric as error:
+        return (), None, str(error)
+    return events.view(ruling), events.best_view(ruling), None
+
+
+def tell(happened: Sequence[events.Event]) -> Told:
+    """Fold the events. A new attempt forgets how the one before it ended."""
+    told = Told()
+    for event in happened:
+        told = _after(told, event)
+    return told
+
+
+def _after(told: Told, event: events.Event) -> Told:
+    match event:
+        case Started():
+            return Told(attempts=event.attempt, world_size=event.world_size)
+        case Decided():
+            return replace(told, decision=event.decision)
+        case Halted():
+            return replace(told, decision=event.decision or told.decision, halted=event)
+        case Final():
+            return replace(told, tests=event.metrics)
+        case Failed():
+            return replace(told, failure=event)
+        case _:
+            return told
+
+
+def _state(place: RunDirectory, told: Told, process: int | None) -> State:
+    if process is not None:
+        return State.RUNNING
+    result = place.result()
+    if result is None:
+        return State.FAILED if told.failure is not None else State.UNFINISHED
+    try:
+        return State(result["state"])
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"{place.path / 'result.json'}: damaged, its state is not one of {', '.join(State)}"
+        ) from error

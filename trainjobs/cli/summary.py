@@ -1,0 +1,191 @@
+"""How a run is summed up: after `run` and in `explain`, for people and as JSON."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from trainjobs.cli.criteria import criteria_table
+from trainjobs.cli.story import Saved, State, Story
+from trainjobs.cli.wording import count, duration, measures, number, steps_of_ranks
+from trainjobs.runtime.events import jsonable
+
+_STYLES = {
+    State.FINISHED: "bold green",
+    State.EARLY_STOPPED: "bold green",
+    State.STOP_REQUESTED: "bold green",
+    State.INTERRUPTED: "bold yellow",
+    State.UNFINISHED: "bold yellow",
+    State.RUNNING: "bold cyan",
+    State.FAILED: "bold red",
+}
+
+
+def headline(story: Story) -> str:
+    """What happened, in a few words with the place."""
+    where = _where(story)
+    match story.state:
+        case State.FINISHED:
+            return f"Trained all {count(story.max_epochs, 'epoch')}; no criterion stopped the run"
+        case State.EARLY_STOPPED:
+            return f"Stopped early by {_decided(story)['criterion'] or 'the coordinator'} {where}"
+        case State.STOP_REQUESTED:
+            return f"Stopped on request {where}"
+        case State.INTERRUPTED:
+            return f"Interrupted {where}; it can be resumed at the next step"
+        case State.RUNNING:
+            return f"Running in process {story.process}: {where.removeprefix('in ')}"
+        case State.FAILED:
+            return f"Failed {where}"
+        case State.UNFINISHED:
+            return f"Not finished, and nobody is training it: it ended {where} without saying why"
+
+
+def reason(story: Story) -> str | None:
+    """Why, with the numbers."""
+    failure = story.told.failure
+    if story.state == State.FAILED and failure is not None:
+        whose = "" if failure.rank is None else f"rank {failure.rank}: "
+        return f"{whose}{failure.kind}: {failure.message}"
+    if story.told.decision is not None and story.state != State.FINISHED:
+        return str(story.told.decision["reason"])
+    return None
+
+
+def saved_words(saved: Saved, workers: int, max_epochs: int) -> str:
+    """What was saved, always with its baseline."""
+    spent = f", about {duration(saved.seconds)}" if saved.seconds else ""
+    each = f" on each of {workers} workers" if spent and workers > 1 else ""
+    return (
+        f"{count(saved.epochs, 'epoch')}{spent}{each} (an estimate against your own maxEpochs {max_epochs})"
+    )
+
+
+def summary(story: Story, *, criteria: bool) -> RenderableType:
+    """The whole story for people; `criteria` adds the table of criteria as they stood at the end."""
+    parts: list[RenderableType] = [Text(headline(story), style=_STYLES[story.state])]
+    if why := reason(story):
+        parts.append(Text(why))
+    parts.append(Text())
+    parts.append(Padding(_facts(story), (0, 0, 0, 2)))
+    if story.state is State.FAILED and story.told.failure is not None and story.told.failure.traceback:
+        parts.append(Text("\n" + story.told.failure.traceback.rstrip()))
+    if criteria and (story.criteria or story.trouble):
+        parts.append(_criteria(story))
+    return Group(*parts)
+
+
+def next_commands(story: Story, manifest: str | None = None) -> list[str]:
+    """What one would type next; `manifest` is the user's own file where it is known."""
+    file = manifest or "FILE"
+    replay = f"trainjobs replay {story.path} --criteria {file}"
+    match story.state:
+        case State.RUNNING:
+            return [f"trainjobs explain {story.path}"]
+        case State.INTERRUPTED | State.UNFINISHED:
+            return [f"trainjobs run {file} --resume", f"trainjobs explain {story.path}"]
+        case State.FAILED:
+            return [f"trainjobs run {file} --resume"] if story.history else [f"trainjobs run {file} --fresh"]
+        case _:
+            return [f"trainjobs explain {story.path}", replay]
+
+
+def next_line(commands: list[str]) -> Text:
+    """The commands under each other."""
+    return Text("Next  " + "\n      ".join(commands), style="dim")
+
+
+def document(story: Story) -> dict[str, Any]:
+    """The story as one JSON object."""
+    saved = story.saved
+    facts: dict[str, Any] = {
+        "name": story.name,
+        "directory": str(story.path),
+        "state": story.state.value,
+        "headline": headline(story),
+        "reason": reason(story),
+        "process": story.process,
+        "attempts": story.told.attempts,
+        "workers": story.workers,
+        "max_epochs": story.max_epochs,
+        "last": story.last,
+        "best": story.best,
+        "decision": story.told.decision,
+        "halted": story.told.halted.steps if story.told.halted else None,
+        "tests": story.told.tests,
+        "saved": saved and {"epochs": saved.epochs, "seconds": saved.seconds, "baseline": "MaxEpochs"},
+        "criteria": story.criteria,
+        "model": str(story.model) if story.model else None,
+    }
+    return {name: jsonable(value) for name, value in facts.items()}
+
+
+def _facts(story: Story) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, fact in _fact_lines(story):
+        table.add_row(name, fact)
+    return table
+
+
+def _fact_lines(story: Story) -> Iterator[tuple[str, str]]:
+    told, best = story.told, story.best
+    if story.last is not None:
+        yield "last", f"{measures(story.last.metrics)}, epoch {story.last.epoch}"
+    if best is not None:
+        yield (
+            "best",
+            f"{best['metric']} {number(best['value'])}, epoch {best['epoch']} (step {best['step']:,})",
+        )
+    if told.tests:
+        yield "test", measures(told.tests)
+    if told.halted is not None and told.decision is not None:
+        took = f", {told.halted.milliseconds:.0f} ms after the decision"
+        yield "halted", steps_of_ranks(told.halted.steps) + took
+    if story.last is not None:
+        yield "trained", _trained(story)
+    if story.saved is not None:
+        yield "saved", saved_words(story.saved, story.workers, story.max_epochs)
+    yield "kept in", _kept(story)
+
+
+def _trained(story: Story) -> str:
+    assert story.last is not None  # noqa: S101 - only asked with a history
+    restarts = "" if story.told.attempts < 2 else f", {count(story.told.attempts, 'attempt')}"
+    each = f" on {count(story.workers, 'worker')}"
+    return f"{duration(story.last.seconds)} of at most {count(story.max_epochs, 'epoch')}{each}{restarts}"
+
+
+def _kept(story: Story) -> str:
+    if story.model is None:
+        return str(story.path)
+    best = story.best
+    weights = f"the weights of epoch {best['epoch']}" if story.restored_best and best else "the last weights"
+    return f"{story.path}; {story.model.name} has {weights}"
+
+
+def _criteria(story: Story) -> RenderableType:
+    if story.trouble:
+        return Text(f"\nThe criteria cannot be judged by this history: {story.trouble}", style="yellow")
+    return Group(Text("\nCriteria at the last report"), Padding(_table(story), (0, 0, 0, 2)))
+
+
+def _table(story: Story) -> Table:
+    return criteria_table(story.criteria, whole_sentences=True)
+
+
+def _decided(story: Story) -> dict[str, Any]:
+    return dict(story.told.decision or {"criterion": None})
+
+
+def _where(story: Story) -> str:
+    halted = story.told.halted
+    step = max(halted.steps.values()) if halted and halted.steps else story.last and story.last.step
+    if story.last is None:
+        return "before the first report" if not step else f"at step {step:,}, before the first report"
+    epoch = f"after epoch {story.last.epoch} of {story.max_epochs}"
+    return epoch if step is None else f"{epoch}, at step {step:,}"

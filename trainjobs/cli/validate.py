@@ -1,0 +1,73 @@
+"""`trainjobs validate`: every problem of a manifest, or advice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainjobs.cli.terminal import Output, exit_code, reading, write_json
+from trainjobs.cli.wording import count
+from trainjobs.runtime.events import jsonable
+from trainjobs.runtime.exits import Exit, UserError
+from trainjobs.spec import Advice, Problem, SpecError, TrainJob, advise, load
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found in one file."""
+
+    file: Path
+    exit_code: Exit
+    problems: tuple[Problem, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    job: TrainJob | None = None
+
+
+def validate(files: Sequence[Path], output: Output) -> int:
+    """Check the files, write what is found, return the highest exit code."""
+    found = [check(file) for file in files]
+    if output is Output.JSON:
+        write_json({"files": [_document(one) for one in found]})
+    else:
+        print("\n".join(line for one in found for line in _lines(one)))  # noqa: T201
+    return max(one.exit_code for one in found)
+
+
+def check(file: Path) -> Checked:
+    """What is wrong with a file, or could be better."""
+    try:
+        with reading(file):
+            job = load(file)
+    except SpecError as error:
+        return Checked(file, exit_code(error), problems=error.problems)
+    except UserError as error:
+        return Checked(file, error.exit_code, problems=(Problem("", None, str(error)),))
+    return Checked(file, Exit.DONE, advice=tuple(advise(job)), job=job)
+
+
+def _lines(checked: Checked) -> list[str]:
+    if checked.job is None:
+        return [str(problem) for problem in checked.problems]
+    spec = checked.job.spec
+    facts = ", ".join(
+        (
+            f"TrainJob {checked.job.metadata.name}",
+            count(spec.trainer.num_workers, "worker"),
+            f"at most {count(spec.trainer.max_epochs, 'epoch')}",
+            f"criteria: {', '.join(spec.stopping.names) or 'none'}",
+        )
+    )
+    advice = [f"{checked.file}: advice: {one.path}: {one.message}" for one in checked.advice]
+    return [f"{checked.file}: valid ({facts})", *advice]
+
+
+def _document(checked: Checked) -> dict[str, Any]:
+    return {
+        "file": str(checked.file),
+        "exit_code": int(checked.exit_code),
+        "problems": [
+            {"path": p.path, "line": p.line, "value": jsonable(p.value), "message": p.message}
+            for p in checked.problems
+        ],
+        "advice": [{"path": one.path, "message": one.message} for one in checked.advice],
+    }

@@ -1,0 +1,227 @@
+"""The coordinator: what a rank's training loop talks to. Rank 0's one decides, all of them stop at the same step."""
+
+from __future__ import annotations
+
+import base64
+import math
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Self
+
+from trainjobs.coordination import errors
+from trainjobs.coordination.decision import Decision, Halt, Reported, Vote
+from trainjobs.coordination.delegate import Delegate
+from trainjobs.coordination.errors import ExchangeMismatch, HaltedElsewhere
+from trainjobs.coordination.gate import Gate
+from trainjobs.coordination.judge import Judge
+from trainjobs.coordination.messages import Arrive, Cast, Deadline, Publish
+from trainjobs.stopping.observation import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from trainjobs.coordination.communicator import Communicator
+    from trainjobs.coordination.errors import RankLost
+    from trainjobs.stopping.panel import Panel
+
+GRACE_S = 5.0
+"""How long rank 0 waits at the end for the others to hang up before its transport goes away."""
+
+TIMEOUT_S = 60.0
+"""Silence after which a rank is given up: longer than any pause of a healthy process, short beside an epoch."""
+
+
+def _ignore(lost: RankLost) -> None:
+    """Nobody wants to be told."""
+
+
+class Coordinator:
+    """One per rank. The main thread makes all calls but `vote`, `change_panel` and `step`, which any thread may make.
+
+    Every call marked collective is a meeting: all ranks make the same ones in the same order, they wait for each other
+    as long as they are alive, and a decision taken meanwhile halts all of them there. Each raises RankLost.
+    """
+
+    def __init__(
+        self,
+        communicator: Communicator,
+        panel: Panel,
+        *,
+        history: Sequence[Observation] = (),
+        timeout_s: float = TIMEOUT_S,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        on_lost: Callable[[RankLost], None] = _ignore,
+    ) -> None:
+        """`history` (of a resumed run) is given on every rank, and folded on rank 0.
+
+        `on_lost` is called in the background thread, at once: the main thread may hang in a collective of its own.
+        """
+        step, seconds = (history[-1].step, history[-1].seconds) if history else (0, 0.0)
+        self.rank = communicator.rank
+        self.world_size = communicator.world_size
+        self._history = list(history)
+        self._clock = clock
+        self._started = (seconds, clock())
+        self._gate = Gate(step, self._at_limit)
+        self._gate.limit(panel.limits.steps)
+        self.poll = self._gate.poll
+        self._judge = Judge(panel, history, wall) if self.rank == 0 else None
+        self._delegate = Delegate(
+            communicator, self._gate, timeout_s=timeout_s, clock=clock, wall=wall, on_lost=on_lost
+        )
+        self._set_deadline()
+
+    poll: Callable[[], bool]
+    """After every batch, of training or evaluation: True = halt here (and ever after). No lock, no system call, unless a
+    halt is being agreed on. Raises RankLost."""
+
+    @property
+    def step(self) -> int:
+        """Training steps finished on this rank."""
+        return self._gate.step
+
+    @property
+    def decision(self) -> Decision | None:
+        """The decision to stop, once this rank knows it; it may still have ticks to go until its halt."""
+        return self._gate.participant.decision
+
+    @property
+    def halted(self) -> bool:
+        """This rank has come to its halt: call `halt` next."""
+        return self._gate.participant.halts(self._gate.tick)
+
+    @property
+    def history(self) -> tuple[Observation, ...]:
+        return tuple(self._history)
+
+    @property
+    def votes(self) -> tuple[Vote, ...]:
+        """Rank 0: all votes received, the one that counted first. Other ranks: none."""
+        return tuple(self._delegate.chair.votes) if self._delegate.chair else ()
+
+    def begin(self, step: int, seconds: float | None = None) -> None:
+        """From here each poll is one finished training step; `step` are finished, in `seconds` of training so far."""
+        self._gate.begin(step)
+        if seconds is not None:
+            self._started = (seconds, self._clock())
+            self._set_deadline()
+
+    def pause(self) -> None:
+        """From here polls are no training steps: evaluation, warm-up."""
+        self._gate.pause()
+
+    def vote(self, vote: Vote) -> None:
+        """Ask for an end. Never blocks and takes no lock: from any thread, or from a signal handler."""
+        self._delegate.post(Cast(vote))
+
+    def change_panel(self, panel: Panel) -> None:
+        """Rank 0: judge the whole history anew under other criteria; a stop among their verdicts becomes a vote.
+
+        A new limit of steps reaches the ranks at their next meeting. Raises MissingMetric, and changes nothing then.
+        """
+        if self._judge is None:
+            raise RuntimeError(f"change_panel on rank {self.rank}: only rank 0 decides")
+        ruling = self._judge.change(panel)
+        self._set_deadline()
+        if ruling.stop is not None:
+            self.vote(Vote.of_finding(self.rank, ruling.stop))
+
+    def report(
+        self, epoch: int, step: int, seconds: float, metrics: Mapping[str, tuple[float, float]]
+    ) -> Reported:
+        """Collective: reduce `metrics` (name: (sum, weight)) over the ranks, judge them, and learn the decision.
+
+        Step and seconds are rank 0's. Raises EpochMismatch, MetricMismatch, WeightlessMetric, MissingMetric (the same
+        on every rank).
+        """
+        pairs = {name: (float(total), float(weight)) for name, (total, weight) in metrics.items()}
+        payload = {"epoch": epoch, "step": step, "seconds": seconds, "metrics": pairs}
+        published = self._meet("report", payload)
+        if published.decision is not None and "observation" not in published.body:
+            return Reported(published.decision, None, None)
+        observation = Observation.from_dict(published.body["observation"])
+        self._history.append(observation)
+        decision = published.decision or Decision.from_dict(published.body["onward"])
+        self._started = (observation.seconds, self._clock())
+        self._set_deadline()
+        return Reported(decision, observation, self._judge.ruling if self._judge else None)
+
+    def align(self, count: int) -> int:
+        """Collective: the smallest `count` of all ranks, for an epoch of as many batches; 0 if the run halts here."""
+        published = self._meet("align", count)
+        return 0 if published.decision else min(published.body["payloads"])
+
+    def has_batch(self, flag: bool) -> bool:
+        """Collective: does every rank have one more batch? For loaders without a length. False if the run halts here."""
+        published = self._meet("has_batch", flag)
+        return published.decision is None and all(published.body["payloads"])
+
+    def exchange(self, payload: bytes) -> tuple[bytes, ...]:
+        """Collective: everybody's payload, in rank order. Raises HaltedElsewhere."""
+        published = self._meet("exchange", base64.b64encode(payload).decode())
+        if len(set(published.body["calls"])) > 1:
+            raise HaltedElsewhere
+        return tuple(base64.b64decode(text) for text in published.body["payloads"])
+
+    def halt(self, step: int) -> Halt:
+        """Collective: tell where this rank has halted, after `step` training steps, and learn where the others have.
+
+        The first collective after the halt; at the ordinary end of training too, where the decision is None unless
+        somebody has voted at the last moment.
+        """
+        while True:
+            published = self._meet("halt", step)
+            if set(published.body["calls"]) == {"halt"}:
+                return _halt(published)
+
+    def close(self, abandoned: bool = False) -> None:
+        """Leave. Before the run is over (no `halt`), the others learn of it at once, as RankLost.
+
+        `abandoned`: an error is on its way out, so do not wait for the others.
+        """
+        self._delegate.close(0.0 if abandoned else GRACE_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(abandoned=error is not None)
+
+    def _at_limit(self) -> bool:
+        return self._meet("limit", None).decision is not None
+
+    def _meet(self, call: str, payload: Any) -> Publish:
+        gate, segment = self._gate, self._gate.participant.segment
+        self._delegate.post(Arrive(segment, call, payload))
+        if self._judge is not None:
+            gathered = gate.wait(lambda: gate.gathered)
+            self._delegate.post(self._judge.rule(gathered, self.step))
+        published = gate.wait(lambda: gate.published_in(segment))
+        gate.limit(published.body["limit"])
+        self._raise(published)
+        return published
+
+    def _raise(self, published: Publish) -> None:
+        if self._judge is not None and self._judge.error is not None:
+            raise self._judge.error
+        if "error" in published.body:
+            raise errors.from_dict(published.body["error"])
+        if published.decision is None and len(set(published.body["calls"])) > 1:
+            raise ExchangeMismatch(published.body["calls"])
+
+    def _set_deadline(self) -> None:
+        """Rank 0: the budget of seconds ends between reports too."""
+        if self._judge is not None:
+            (seconds, at), budget_s = self._started, self._judge.limits.seconds or math.inf
+            self._delegate.post(Deadline(budget_s, at + budget_s - seconds))
+
+
+def _halt(published: Publish) -> Halt:
+    steps = dict(enumerate(published.body["payloads"]))
+    if published.decision is None:
+        return Halt(None, steps)
+    return Halt(replace(published.decision, halt_at_step=max(steps.values())), steps)

@@ -1,0 +1,92 @@
+"""What rank 0's main thread does at a meeting: reduce, fold, decide."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from trainjobs.coordination import errors
+from trainjobs.coordination.decision import Decision, Outcome, Vote
+from trainjobs.coordination.messages import Arrive, Gathered, Rule
+from trainjobs.coordination.reduction import means, same_epoch
+from trainjobs.stopping.observation import Observation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from trainjobs.stopping.panel import Limits, Panel, Ruling
+
+Body = dict[str, Any]
+
+
+class Judge:
+    """Holds the panel and the history it has folded. `change` may come from another thread."""
+
+    def __init__(self, panel: Panel, history: Sequence[Observation], wall: Callable[[], float]) -> None:
+        self._panel = panel
+        self._history = list(history)
+        self._state = panel.fold(self._history)
+        self._wall = wall
+        self._lock = threading.Lock()
+        self.ruling: Ruling | None = None
+        """On the report that was ruled on last."""
+        self.error: Exception | None = None
+        """What the panel raised then, as it was raised."""
+
+    @property
+    def limits(self) -> Limits:
+        return self._panel.limits
+
+    def change(self, panel: Panel) -> Ruling:
+        """Fold the whole history again under other criteria."""
+        with self._lock:
+            state = panel.fold(self._history)
+            ruling = panel.judge(state)
+            self._panel, self._state = panel, state
+            return ruling
+
+    def rule(self, gathered: Gathered, step: int) -> Rule:
+        """What to publish. `step`: training steps that rank 0 has finished."""
+        self.ruling = self.error = None
+        calls = [arrive.call for arrive in gathered.arrivals]
+        with self._lock:
+            try:
+                decision, body = self._conclude(gathered.arrivals, calls, step)
+            except Exception as error:  # noqa: BLE001 - every rank raises it
+                self.error = error
+                decision, body = None, {"error": errors.to_dict(error)}
+            return Rule(gathered.segment, decision, {"limit": self._panel.limits.steps, "calls": calls, **body})
+
+    def _conclude(
+        self, arrivals: Sequence[Arrive], calls: Sequence[str], step: int
+    ) -> tuple[Decision | None, Body]:
+        if "limit" in calls:
+            return self._at_limit(step), {}
+        if calls == ["report"] * len(calls):
+            return self._on_report([arrive.payload for arrive in arrivals], step)
+        return None, {"payloads": [arrive.payload for arrive in arrivals]}
+
+    def _at_limit(self, step: int) -> Decision | None:
+        """The limit may have been raised since it was told to the ranks."""
+        limit = self._panel.limits.steps
+        if limit is None or step < limit:
+            return None
+        reason = f"training has done the {limit} steps of its budget"
+        return Decision.of_vote(Vote(0, Outcome.EARLY_STOPPED, reason, "budget"), step, self._wall())
+
+    def _on_report(self, reports: Sequence[Mapping[str, Any]], step: int) -> tuple[Decision | None, Body]:
+        observation = Observation(
+            epoch=same_epoch([report["epoch"] for report in reports]),
+            step=reports[0]["step"],
+            seconds=reports[0]["seconds"],
+            metrics=means([report["metrics"] for report in reports]),
+        )
+        state = self._panel.fold([observation], self._state)
+        ruling = self.ruling = self._panel.judge(state)
+        self._state = state
+        self._history.append(observation)
+        now = self._wall()
+        decision = None if ruling.stop is None else Decision.of_vote(Vote.of_finding(0, ruling.stop), step, now)
+        onward = Decision.to_continue(ruling.waiting, step, now)
+        return decision, {"observation": observation.to_dict(), "onward": onward.to_dict()}

@@ -1,0 +1,58 @@
+"""Finding the user's training function: `module:function`, beside the manifest or importable."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trainjobs.runtime.exits import ConfigError
+
+PATH = "spec.trainer.entrypoint"
+
+
+def load(entrypoint: str, code: Path) -> Callable[[Any], object]:
+    """The function that `entrypoint` names. `code` is searched first.
+
+    Raises:
+        ConfigError: no such module or function, or it cannot be called with the run as its one argument. An error
+            that the module itself raises while it is imported is the user's own and passes through.
+    """
+    module_name, _, function_name = entrypoint.partition(":")
+    module = _module(module_name, code, entrypoint)
+    function = getattr(module, function_name, None)
+    if not callable(function):
+        names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+        raise ConfigError(f"{PATH}: {entrypoint}: {module_name} has no function {function_name}{_nearest(function_name, names)}")
+    try:
+        inspect.signature(function).bind(object())
+    except TypeError:
+        raise ConfigError(
+            f"{PATH}: {entrypoint}: is called with the run as its one argument, but its signature is "
+            f"{function_name}{inspect.signature(function)}; write def {function_name}(run)"
+        ) from None
+    return function  # type: ignore[no-any-return]
+
+
+def _module(name: str, code: Path, entrypoint: str) -> ModuleType:
+    if str(code) not in sys.path:
+        sys.path.insert(0, str(code))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not name.startswith(error.name):
+            raise
+        files = [path.stem for path in code.glob("*.py")]
+        raise ConfigError(
+            f"{PATH}: {entrypoint}: no module {name} in {code} or on the Python path{_nearest(name, files)}"
+        ) from None
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f'; did you mean "{close[0]}"?' if close else (f"; it has {', '.join(sorted(names)[:5])}" if names else "")

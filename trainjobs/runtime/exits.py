@@ -1,0 +1,111 @@
+"""How a command ends: exit codes after `sysexits.h`, and the errors that carry them.
+
+UserError                 something the user can mend; `exit_code` says which kind
+├── UsageError        64  the command line
+├── DataError         65  a file that cannot be understood
+├── NoInput           66  a file or run that is not there
+├── UserCodeError     70  the user's own training code raised
+├── CannotCreate      73  a run directory that cannot be made or is taken
+├── StorageError      74  reading or writing failed: disk full, file system gone
+├── NoPermission      77  not allowed to read or write there
+└── ConfigError       78  a manifest that says something impossible
+"""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Exit(IntEnum):
+    """The exit codes of `trainjobs` and of a training pod.
+
+    64 to 78 are the user's to mend, so a pod that ends with one of them is not tried again, 75 excepted.
+    """
+
+    DONE = 0
+    """Trained to the end, stopped early, or stopped on request."""
+    FAILURE = 1
+    """Our fault or the machine's: worth another attempt."""
+    USAGE = 64
+    """The command line is wrong."""
+    DATA = 65
+    """Input that cannot be understood: malformed YAML or CSV, a monitored metric that is never reported."""
+    NO_INPUT = 66
+    """A file or run directory that is not there."""
+    USER_CODE = 70
+    """The user's training code raised."""
+    CANNOT_CREATE = 73
+    """The run directory cannot be made, or holds another run."""
+    IO = 74
+    """Reading or writing failed, for example because the disk is full."""
+    INTERRUPTED = 75
+    """Interrupted after a checkpoint: `--resume` continues at the next step."""
+    NO_PERMISSION = 77
+    """Not allowed to read or write a file."""
+    CONFIG = 78
+    """The manifest is readable but says something impossible."""
+    KILLED = 130
+    """A second Ctrl-C: left at once, without a checkpoint of the last steps."""
+
+
+class UserError(Exception):
+    """Something the user can mend. `str(error)` is the whole message: what is wrong, the value, what to do."""
+
+    exit_code: ClassVar[Exit] = Exit.USAGE
+
+
+class UsageError(UserError):
+    """The command line is wrong."""
+
+    exit_code = Exit.USAGE
+
+
+class DataError(UserError):
+    """A file that cannot be understood; the message names file and line."""
+
+    exit_code = Exit.DATA
+
+
+class NoInput(UserError):  # noqa: N818 - named after EX_NOINPUT
+    """A file or run directory that is not there."""
+
+    exit_code = Exit.NO_INPUT
+
+
+class UserCodeError(UserError):
+    """The user's training code raised."""
+
+    exit_code = Exit.USER_CODE
+
+
+class CannotCreate(UserError):  # noqa: N818 - named after EX_CANTCREAT
+    """A run directory that cannot be made, is taken by another process, or holds another run."""
+
+    exit_code = Exit.CANNOT_CREATE
+
+
+class StorageError(UserError):
+    """Reading or writing failed: disk full, file system gone."""
+
+    exit_code = Exit.IO
+
+
+class NoPermission(UserError):  # noqa: N818 - named after EX_NOPERM
+    """Not allowed to read or write a file."""
+
+    exit_code = Exit.NO_PERMISSION
+
+
+class ConfigError(UserError):
+    """A manifest that is readable but says something impossible."""
+
+    exit_code = Exit.CONFIG
+
+
+def user_error(error: OSError, doing: str) -> UserError:
+    """The error a user should see for one of the operating system, e.g. `doing` = "writing runs/mnist"."""
+    message = f"{doing}: {error.strerror or error}"
+    if isinstance(error, FileNotFoundError):
+        return NoInput(message)
+    if isinstance(error, PermissionError):
+        return NoPermission(message)
+    return StorageError(message)

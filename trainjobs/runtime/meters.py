@@ -1,0 +1,54 @@
+"""Sums of metrics between two reports, kept on the device so that logging a metric waits for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+_WANTED = "give a number, a tensor with one element, or a pair (sum, weight)"
+
+
+class Meters:
+    """Sums and weights by metric name."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Any] = {}
+        self._weights: dict[str, Any] = {}
+
+    def add(self, name: str, value: object) -> None:
+        """Add a number (weight 1) or a pair (sum, weight); numbers and one-element tensors both do."""
+        total, weight = _pair(name, value)
+        self._sums[name] = self._sums.get(name, 0.0) + total
+        self._weights[name] = self._weights.get(name, 0.0) + weight
+
+    def drain(self) -> dict[str, tuple[float, float]]:
+        """All of them as (sum, weight), which empties the meters. This is where a device is waited for."""
+        pairs = self.state()
+        self._sums, self._weights = {}, {}
+        return pairs
+
+    def state(self) -> dict[str, tuple[float, float]]:
+        """What a checkpoint keeps."""
+        return {name: (float(total), float(self._weights[name])) for name, total in self._sums.items()}
+
+    def restore(self, pairs: Mapping[str, tuple[float, float]]) -> None:
+        self._sums = {name: total for name, (total, _) in pairs.items()}
+        self._weights = {name: weight for name, (_, weight) in pairs.items()}
+
+
+def _pair(name: str, value: object) -> tuple[Any, Any]:
+    total, weight = value if isinstance(value, tuple) and len(value) == 2 else (value, 1.0)
+    return _number(name, total), _number(name, weight)
+
+
+def _number(name: str, value: object) -> Any:
+    if isinstance(value, torch.Tensor):
+        if value.numel() != 1:
+            raise TypeError(f"metric {name}: a tensor of shape {tuple(value.shape)}; {_WANTED}")
+        return value.detach().reshape(()).double()
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        raise TypeError(f"metric {name}: {value!r}; {_WANTED}") from None

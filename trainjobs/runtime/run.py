@@ -1,0 +1,261 @@
+"""`Run`: what a training function is called with, on every rank.
+
+    def train(run: Run) -> None:
+        model = run.prepare_model(Net())
+        optimizer = torch.optim.SGD(model.parameters(), lr=run.config["learningRate"])
+        loader = run.prepare_loader(train_set, batch_size=64, shuffle=True)
+        run.track(model=model, optimizer=optimizer)
+        for epoch in run.epochs():
+            for x, y in run.steps(loader):
+                ...
+            for x, y in run.batches(validation_loader):
+                ...
+            run.report(val_loss=(loss_sum, n))
+
+The loops are where a run halts: `epochs`, `steps` and `batches` end on a stop, on every rank at the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count
+from typing import Any
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from trainjobs.coordination import Decision
+from trainjobs.runtime.journey import Journey
+from trainjobs.runtime.loaders import ShardBatches, batch_count, batches_from, sharded_loader, to_device
+
+
+class Run:
+    """One worker's side of a training run."""
+
+    def __init__(self, config: Mapping[str, Any], journey: Journey) -> None:
+        self.config = config
+        """`spec.trainer.config` of the manifest, as it is."""
+        self.max_epochs = journey.max_epochs
+        self.rank = journey.place.rank
+        self.world_size = journey.place.world_size
+        self.device = journey.place.device
+        self._journey = journey
+        self._in_epoch = False
+        self._stepping = False
+        self._lent: int | None = None
+        self._accumulate = 1
+
+    # --- what a training function prepares ------------------------------------------------------------------------
+
+    def prepare_model(self, model: torch.nn.Module, **ddp: Any) -> torch.nn.Module:
+        """The model on this worker's device, in `DistributedDataParallel` when there are several workers.
+
+        Args:
+            model: weights as constructed; a resumed run loads its own in `track`.
+            ddp: further arguments of `DistributedDataParallel`.
+        """
+        model = model.to(self.device)
+        if self.world_size == 1:
+            return model
+        devices = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=devices, **ddp)
+
+    def prepare_loader(
+        self,
+        data: Dataset[Any],
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        even: bool | None = None,
+        drop_last: bool = False,
+        seed: int = 0,
+        **options: Any,
+    ) -> DataLoader[Any]:
+        """A loader over this rank's share of a data set, which a resumed run continues in the middle of an epoch.
+
+        Args:
+            data: the whole data set, the same on every rank.
+            batch_size: samples a batch on each rank.
+            shuffle: a new order for each epoch, from `seed` and the epoch alone.
+            even: fill shares up to one length, as training wants it; False shows every sample exactly once, as an
+                exact evaluation wants it. Default: what `shuffle` is.
+            options: further arguments of `DataLoader`.
+        """
+        if isinstance(data, IterableDataset):
+            return sharded_loader(data, None, {"batch_size": batch_size, "drop_last": drop_last, **options})
+        shares = ShardBatches(
+            len(data),  # type: ignore[arg-type]
+            rank=self.rank,
+            world_size=self.world_size,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            even=shuffle if even is None else even,
+            drop_last=drop_last,
+            seed=seed,
+        )
+        return sharded_loader(data, shares, options)
+
+    def prepare_scaler(self, **options: Any) -> torch.amp.GradScaler:
+        """A gradient scaler for float16, tracked as `scaler`; on a CPU it lets everything pass unscaled."""
+        scaler = torch.amp.GradScaler(self.device.type, enabled=self.device.type == "cuda", **options)
+        self.track(scaler=scaler)
+        return scaler
+
+    def autocast(self, dtype: torch.dtype = torch.bfloat16) -> AbstractContextManager[Any]:
+        """Mixed precision on this worker's device."""
+        return torch.autocast(self.device.type, dtype=dtype)
+
+    def track(self, **objects: object) -> None:
+        """Put objects into every checkpoint under these names; a resumed run loads them here, at once.
+
+        Anything with `state_dict` and `load_state_dict` will do: model, optimizer, scheduler, scaler, counters.
+        """
+        self._journey.tracked.add(objects)
+
+    # --- the loops ------------------------------------------------------------------------------------------------
+
+    def epochs(self) -> Iterator[int]:
+        """The numbers of the epochs to train, from 1; a resumed run goes on where its checkpoint was taken."""
+        journey = self._journey
+        journey.begin()
+        while not journey.is_over():
+            journey.enter_epoch()
+            self._in_epoch, self._stepping, journey.batches = True, False, None
+            reports = len(journey.coordinator.history)
+            yield journey.position.epoch
+            self._in_epoch = False
+            if not journey.rested and len(journey.coordinator.history) == reports:
+                journey.keeper.warn(f"epoch {self.epoch} ended without run.report(); nothing was judged")
+            journey.end_epoch()
+        journey.finish()
+
+    def steps(self, loader: Iterable[Any], *, accumulate: int = 1) -> Iterator[Any]:
+        """The training batches of this epoch on this worker's device; each batch's work is one step.
+
+        Ranks with different numbers of batches all do the smallest number.
+
+        Args:
+            loader: of `prepare_loader`, or any iterable; one without a length costs an agreement at every batch.
+            accumulate: batches that make one step; `last_of_step` says when to step the optimizer, and
+                `gradient_sync` saves the communication of the others. A run halts only between steps.
+        """
+        if not self._in_epoch or self._stepping:
+            raise RuntimeError(
+                "run.steps() belongs inside `for epoch in run.epochs()`, once for each epoch; zip several loaders"
+            )
+        self._stepping, self._accumulate = True, accumulate
+        self._journey.begin_steps()
+        for self._lent, batch in self._training_batches(loader):
+            yield to_device(batch, self.device)
+            completed = self.last_of_step
+            self._take_back()
+            if completed and self._journey.coordinator.poll():
+                self._journey.halt()
+                return
+        if not self._journey.rested:
+            self._journey.settle()
+
+    def batches(self, loader: Iterable[Any]) -> Iterator[Any]:
+        """Batches for evaluation on this worker's device; they count as no steps, and a stop ends them too."""
+        if self._in_epoch and self._journey.rested:
+            return
+        for batch in batches_from(loader, self.epoch, 0, self.rank):
+            yield to_device(batch, self.device)
+            if self._in_epoch and self._journey.coordinator.poll():
+                self._journey.halt()
+                return
+
+    @property
+    def last_of_step(self) -> bool:
+        """Whether this batch completes a step, which is when the optimizer steps (see `steps(accumulate=)`)."""
+        return self._lent is None or self._lent % self._accumulate == 0 or self._lent == self._journey.batches
+
+    def gradient_sync(self, model: torch.nn.Module) -> AbstractContextManager[Any]:
+        """Around forward and backward while accumulating: ranks exchange gradients only at the last batch of a step."""
+        if self.last_of_step or not isinstance(model, DistributedDataParallel):
+            return nullcontext()
+        return model.no_sync()
+
+    # --- what a training function tells ---------------------------------------------------------------------------
+
+    def log(self, **metrics: object) -> None:
+        """Add to this epoch's metrics without waiting for the device; the next `report` reduces them.
+
+        Args:
+            metrics: (sum, weight) pairs such as `train_loss=(loss.detach() * len(x), len(x))`, or plain numbers,
+                which weigh 1.
+        """
+        for name, value in metrics.items():
+            self._journey.meters.add(name, value)
+
+    def report(self, **metrics: object) -> Decision | None:
+        """Reduce metrics over all ranks and judge them by the criteria. All ranks report together.
+
+        What `log` collected is reported with it. After the loop over `epochs` the metrics are the run's final ones,
+        such as a test accuracy: they are kept in the result and judged by nothing.
+
+        Args:
+            metrics: (sum, weight) pairs, which are reduced exactly over ranks, or numbers, which are averaged.
+
+        Returns:
+            The decision if the run is to stop, else None.
+
+        Raises:
+            MetricMismatch: some ranks report a metric that others do not.
+            MissingMetric: a criterion watches a metric that is not reported.
+        """
+        self.log(**metrics)
+        if self._in_epoch:
+            in_the_middle = self._lent is not None
+            self._take_back()
+            self._journey.judge()
+            if in_the_middle and not self._journey.rested and self._journey.keeper.improved:
+                self._journey.checkpoint()
+        elif self._journey.finished:
+            self._journey.final()
+        else:
+            raise RuntimeError("run.report() belongs inside `for epoch in run.epochs()`, or after that loop")
+        return self._journey.decision
+
+    @property
+    def epoch(self) -> int:
+        """The epoch being trained, from 1."""
+        return self._journey.position.epoch
+
+    @property
+    def step(self) -> int:
+        """Steps finished since the run began."""
+        return self._journey.position.step
+
+    # --- how it goes on -------------------------------------------------------------------------------------------
+
+    def _take_back(self) -> None:
+        """The batch lent to the training function is done."""
+        if self._lent is not None:
+            completes = self.last_of_step
+            self._journey.advance(self._lent, completes_step=completes)
+            self._lent = None
+
+    def _training_batches(self, loader: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+        """(batches done with this one, batch), as many on each rank as every rank has."""
+        coordinator, skip = self._journey.coordinator, self._journey.position.batch
+        batches = batches_from(loader, self.epoch, skip, self.rank)
+        length = batch_count(loader)
+        if length is None:
+            yield from self._while_everyone_has_one(batches, skip)
+        else:
+            self._journey.batches = coordinator.align(length)
+            if not coordinator.halted:
+                yield from zip(range(skip + 1, self._journey.batches + 1), batches, strict=False)
+        if coordinator.halted and not self._journey.rested:
+            self._journey.halt()
+
+    def _while_everyone_has_one(self, batches: Iterator[Any], skip: int) -> Iterator[tuple[int, Any]]:
+        nothing = object()
+        for done in count(skip + 1):
+            batch = next(batches, nothing)
+            if not self._journey.coordinator.has_batch(batch is not nothing):
+                return
+            yield done, batch

@@ -1,0 +1,179 @@
+"""Where checkpoints live: a local directory, or any URI that Ray's storage takes.
+
+A file appears under its name complete or not at all. Locally that is a temporary name, `fsync` and a rename; an
+object store makes an object visible when its upload ends, and the rename there is a copy of the whole object.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any, Protocol
+from urllib.parse import urlsplit
+
+from trainjobs.runtime.exits import ConfigError, NoPermission, StorageError, UserError
+
+TEMPORARY_SUFFIX = ".tmp"
+
+
+class Storage(Protocol):
+    """A flat place for files. Names may hold one `/`; listings leave out temporary names."""
+
+    uri: str
+
+    def write(self, name: str, fill: Callable[[IO[bytes]], None]) -> None: ...
+    def open(self, name: str) -> IO[bytes]: ...
+    def names(self, folder: str) -> list[str]: ...
+    def delete(self, name: str) -> None: ...
+
+
+class LocalStorage:
+    """A directory of this machine, or one that every node mounts at the same path."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.uri = str(root)
+
+    def write(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
+        """Write through a temporary name.
+
+        Raises:
+            StorageError: nothing was left behind, and what was there before is untouched.
+        """
+        target = self._root / name
+        temporary = target.with_name(target.name + TEMPORARY_SUFFIX)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                fill(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(target)
+            _sync_directory(target.parent)
+        except (OSError, RuntimeError) as error:
+            with suppress(OSError):
+                temporary.unlink()
+            raise _explained(error, f"{self.uri}/{name}") from error
+
+    def open(self, name: str) -> IO[bytes]:
+        try:
+            return (self._root / name).open("rb")
+        except OSError as error:
+            raise _explained(error, f"{self.uri}/{name}") from error
+
+    def names(self, folder: str) -> list[str]:
+        directory = self._root / folder
+        try:
+            found = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+        except OSError as error:
+            raise _explained(error, str(directory)) from error
+        return [name for name in found if not name.endswith(TEMPORARY_SUFFIX)]
+
+    def delete(self, name: str) -> None:
+        (self._root / name).unlink(missing_ok=True)
+
+
+class RemoteStorage:
+    """A bucket or another file system behind a URI, through pyarrow, or fsspec where pyarrow has no scheme for it."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self._filesystem, self._root = _filesystem(self.uri)
+
+    def write(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
+        target = f"{self._root}/{name}"
+        temporary = target + TEMPORARY_SUFFIX
+        try:
+            self._filesystem.create_dir(target.rpartition("/")[0], recursive=True)
+            with self._filesystem.open_output_stream(temporary) as stream:
+                fill(stream)
+            self._filesystem.move(temporary, target)
+        except (OSError, RuntimeError) as error:
+            with suppress(OSError):
+                self._filesystem.delete_file(temporary)
+            raise _explained(error, f"{self.uri}/{name}") from error
+
+    def open(self, name: str) -> IO[bytes]:
+        try:
+            file: IO[bytes] = self._filesystem.open_input_file(f"{self._root}/{name}")
+        except OSError as error:
+            raise _explained(error, f"{self.uri}/{name}") from error
+        return file
+
+    def names(self, folder: str) -> list[str]:
+        from pyarrow.fs import FileSelector
+
+        selector = FileSelector(f"{self._root}/{folder}", allow_not_found=True)
+        try:
+            found = sorted(info.base_name for info in self._filesystem.get_file_info(selector))
+        except OSError as error:
+            raise _explained(error, f"{self.uri}/{folder}") from error
+        return [name for name in found if not name.endswith(TEMPORARY_SUFFIX)]
+
+    def delete(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._filesystem.delete_file(f"{self._root}/{name}")
+
+
+def storage_at(uri: str) -> Storage:
+    """The storage behind a path (`/data/run`), a `file://` URI, or a remote URI (`s3://bucket/run`)."""
+    parts = urlsplit(uri)
+    if parts.scheme in {"", "file"}:
+        return LocalStorage(Path(parts.path if parts.scheme else uri).absolute())
+    return RemoteStorage(uri)
+
+
+def _filesystem(uri: str) -> tuple[Any, str]:
+    from pyarrow.fs import FileSystem, FSSpecHandler, PyFileSystem
+
+    try:
+        filesystem, root = FileSystem.from_uri(uri)
+    except ValueError:
+        filesystem, root = None, ""
+    if filesystem is not None:
+        return filesystem, root
+    import fsspec
+
+    try:
+        found, root = fsspec.core.url_to_fs(uri)
+    except (ValueError, ImportError) as error:
+        raise ConfigError(
+            f"spec.checkpoint.storage.uri: {uri}: {error}; use a path, s3://, gs:// or another scheme fsspec knows"
+        ) from error
+    return PyFileSystem(FSSpecHandler(found)), root
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _explained(error: BaseException, place: str) -> UserError:
+    """What went wrong in the words of whoever has to mend it."""
+    code = _errno(error)
+    if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+        return StorageError(
+            f"{place}: no space left; earlier checkpoints are intact. Free some space or lower "
+            "spec.checkpoint.keep, then run again with --resume"
+        )
+    if code in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return NoPermission(
+            f"{place}: not permitted for user id {os.getuid()}; give it write permission or choose another "
+            "spec.checkpoint.storage"
+        )
+    return StorageError(f"{place}: {error}")
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """The operating system's number, also where torch's writer wrapped the error in one of its own."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return None

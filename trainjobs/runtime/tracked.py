@@ -1,0 +1,98 @@
+"""The objects a checkpoint holds: anything with `state_dict` and `load_state_dict`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch.nn.parallel import DistributedDataParallel
+
+from trainjobs.runtime.exits import ConfigError
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """What can be tracked."""
+
+    def state_dict(self) -> Any: ...
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+class Tracked:
+    """The tracked objects by name, and the states that wait for them after a resume."""
+
+    def __init__(self, restored: Mapping[str, Any] | None, source: str = "") -> None:
+        self._objects: dict[str, Stateful] = {}
+        self._restored = restored
+        self._source = source
+
+    def add(self, objects: Mapping[str, object]) -> None:
+        """Track them; after a resume each takes its state from the checkpoint at once.
+
+        Raises:
+            TypeError: one has no `state_dict`.
+            ConfigError: the checkpoint is from a run of another model, or lacks one of the names.
+        """
+        for name, thing in objects.items():
+            if not isinstance(thing, Stateful):
+                raise TypeError(f"run.track({name}=...): {type(thing).__name__} has no state_dict and load_state_dict")
+            self._objects[name] = unwrapped(thing)
+            if self._restored is not None:
+                self._load(name)
+
+    def check_complete(self) -> None:
+        """Raises ConfigError when the checkpoint holds an object that the resumed run does not track."""
+        missing = set(self._restored or {}) - set(self._objects)
+        if missing:
+            raise ConfigError(
+                f"{self._source} also holds {', '.join(sorted(missing))}, which this run does not track; "
+                "track it with run.track(...), or start anew with --fresh"
+            )
+
+    def states(self) -> dict[str, Any]:
+        """Every state as it is now. Tensors are not copied: write them before the next step."""
+        return {name: thing.state_dict() for name, thing in self._objects.items()}
+
+    def light_states(self) -> dict[str, Any]:
+        """Copies of the states of all but models and optimizers: schedulers, scalers, counters."""
+        return {
+            name: copy.deepcopy(thing.state_dict())
+            for name, thing in self._objects.items()
+            if not isinstance(thing, torch.nn.Module | torch.optim.Optimizer)
+        }
+
+    def models(self) -> dict[str, torch.nn.Module]:
+        return {name: thing for name, thing in self._objects.items() if isinstance(thing, torch.nn.Module)}
+
+    def _load(self, name: str) -> None:
+        restored = self._restored or {}
+        if name not in restored:
+            raise ConfigError(
+                f"{self._source} holds {', '.join(sorted(restored))} but no {name}; "
+                "it is from another run: restore the code that wrote it, or start anew with --fresh"
+            )
+        try:
+            self._objects[name].load_state_dict(restored[name])
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ConfigError(
+                f"{self._source} is from a run of another {name}: {_difference(self._objects[name], restored[name], error)}; "
+                "restore the code and config that wrote it, or start anew with --fresh"
+            ) from None
+
+
+def unwrapped(thing: Any) -> Any:
+    """The user's own model inside DDP."""
+    return thing.module if isinstance(thing, DistributedDataParallel) else thing
+
+
+def _difference(thing: Stateful, state: Any, error: Exception) -> str:
+    """The first parameter that does not fit, or what the object itself says."""
+    if isinstance(thing, torch.nn.Module):
+        here = {name: tuple(value.shape) for name, value in thing.state_dict().items() if hasattr(value, "shape")}
+        there = {name: tuple(value.shape) for name, value in state.items() if hasattr(value, "shape")}
+        for name in sorted(here.keys() | there.keys()):
+            if here.get(name) != there.get(name):
+                return f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,48 @@
+"""What is wrong with a manifest.
+
+Exception
+└── SpecError: one or more problems, each with its place, value, rule and remedy
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+_LONGEST_VALUE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong."""
+
+    path: str
+    """Where in the manifest, as "spec.stopping.criteria[0].plateau.patience"; empty: the whole document."""
+    value: Any
+    """What was found there; None: nothing, or the value is not to blame."""
+    message: str
+    """The rule and the remedy."""
+    line: int | None = None
+    """Line of the file, from 1. None: not from a file."""
+    source: str | None = None
+    """Name of the file, or "--set PATH=VALUE". None: the manifest was given as values."""
+
+    def __str__(self) -> str:
+        """As "mnist.yaml:14: spec.stopping.criteria[0].plateau.patience: 0: must be at least 1"."""
+        place = self.source if self.line is None else f"{self.source or 'line'}:{self.line}"
+        value = None if self.value is None else shown(self.value)
+        return ": ".join(part for part in (place, self.path, value, self.message) if part)
+
+
+class SpecError(Exception):
+    """A manifest that cannot be used; holds every problem found, in the order of the file."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def shown(value: Any) -> str:
+    """A value as YAML's flow style would write it, cut to 60 characters."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"

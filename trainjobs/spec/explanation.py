@@ -1,0 +1,120 @@
+"""Pydantic's errors in the words of the manifest: where, what, which rule, what to do."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from trainjobs.spec.base import Location
+from trainjobs.spec.document import Document
+from trainjobs.spec.errors import Problem
+from trainjobs.spec.fields import homes, model_at, names_in, nearest, values_at
+
+_BOUNDS: Final = {
+    "greater_than": "must be greater than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "string_too_short": "must have at least {min_length} characters",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must have at least {min_length} items, has {actual_length}",
+    "too_long": "must have at most {max_length} items, has {actual_length}",
+    "finite_number": "must be a finite number",
+}
+_SHAPES: Final = {
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "text",
+    "tuple_type": "a list: begin each item with '- '",
+    "list_type": "a list: begin each item with '- '",
+    "dict_type": "a mapping of names to values",
+    "model_type": "a mapping of fields",
+}
+
+
+def explained(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
+    """One problem for each of pydantic's errors; a missing field is not reported besides its misspelling."""
+    details = error.errors(include_url=False)
+    meant = {_meant(model, at["loc"]) for at in details if at["type"] == "extra_forbidden"}
+    return [
+        document.problem(detail["loc"], _blamed(detail), _message(detail, model, document))
+        for detail in details
+        if detail["type"] != "missing" or detail["loc"] not in meant
+    ]
+
+
+def _blamed(detail: ErrorDetails) -> Any:
+    """The offending value; None where a mapping or list as a whole is to blame."""
+    whole = detail["type"] in ("missing", "value_error", "too_long", "too_short", "extra_forbidden")
+    return None if whole and isinstance(detail["input"], dict | list) else detail["input"]
+
+
+def _message(detail: ErrorDetails, model: type[BaseModel], document: Document) -> str:
+    kind, at, context = detail["type"], detail["loc"], detail.get("ctx", {})
+    if kind == "missing":
+        return f"is required: add {at[-1]}"
+    if kind == "extra_forbidden":
+        return "; ".join(_unknown(model, at))
+    if kind in _SHAPES or kind in ("enum", "literal_error"):
+        return _wrong_value(kind, detail["input"], values_at(model, at))
+    if kind == "value_error":
+        return str(context["error"])
+    return _BOUNDS[kind].format(**context) if kind in _BOUNDS else detail["msg"]
+
+
+def _unknown(model: type[BaseModel], at: Location) -> Iterator[str]:
+    yield "unknown field"
+    name, parent = str(at[-1]), model_at(model, at[:-1])
+    if parent is None:
+        return
+    if meant := nearest(name, tuple(names_in(parent))):
+        yield f'did you mean "{meant}"?'
+    elif below := homes(parent, name):
+        yield f"it is a field of {', '.join(below)}"
+    elif elsewhere := homes(model, name):
+        yield f"it is a field of {', '.join(elsewhere)}"
+    else:
+        yield f"the fields here are {', '.join(names_in(parent))}"
+
+
+def _meant(model: type[BaseModel], at: Location) -> Location | None:
+    parent = model_at(model, at[:-1])
+    meant = nearest(str(at[-1]), tuple(names_in(parent))) if parent else None
+    return (*at[:-1], meant) if meant else None
+
+
+def _one_of(valid: tuple[str, ...], found: Any) -> str:
+    meant = nearest(found, valid) if isinstance(found, str) else None
+    question = f'; did you mean "{meant}"?' if meant else ""
+    if len(valid) == 1:
+        return f"must be {valid[0]}"
+    return f"must be one of {', '.join(valid)}{question}"
+
+
+def _wrong_value(kind: str, found: Any, valid: tuple[str, ...]) -> str:
+    return _wrong_shape(kind, found) if kind in _SHAPES else _one_of(valid, found)
+
+
+def _wrong_shape(kind: str, found: Any) -> str:
+    rule = f"must be {_SHAPES[kind]}"
+    if found is None:
+        return f"is empty, {rule}; or leave the field out"
+    if kind == "string_type":
+        return rule if isinstance(found, dict | list) else f"{rule}: put it in quotes"
+    if kind in ("int_type", "float_type") and isinstance(found, bool):
+        return f"{rule}, not true or false (YAML also reads yes, no, on and off as these)"
+    if kind in ("int_type", "float_type") and isinstance(found, str) and _is_number(found):
+        return f"{rule}, not text: remove the quotes"
+    if kind == "int_type" and isinstance(found, float) and found.is_integer():
+        return f"{rule}: write {int(found)}"
+    return rule
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

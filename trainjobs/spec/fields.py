@@ -1,0 +1,99 @@
+"""Which names and values are valid at a place of a manifest, read from the types."""
+
+import difflib
+from collections.abc import Iterator, Sequence
+from enum import EnumType
+from typing import Any, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+
+from trainjobs.spec.base import Location
+
+
+def model_at(root: type[BaseModel], at: Location) -> type[BaseModel] | None:
+    """The type of the mapping at a location; None where the mapping is free-form or nothing is known."""
+    return next(_models(_annotation_at(root, at)), None)
+
+
+def values_at(root: type[BaseModel], at: Location) -> tuple[str, ...]:
+    """The words that an enum allows at a location; empty where any value of the type is allowed."""
+    for part in _parts(_annotation_at(root, at)):
+        if isinstance(part, EnumType):
+            return tuple(str(value) for value in part.__members__.values())
+        if get_origin(part) is Literal:
+            return tuple(map(str, get_args(part)))
+    return ()
+
+
+def names_in(model: type[BaseModel]) -> dict[str, Any]:
+    """Field names as the manifest writes them, each with the annotation of its value."""
+    return {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+
+
+def nearest(word: str, valid: Sequence[str]) -> str | None:
+    """The valid word that was probably meant: ignoring case, '_' and '-', and allowing for slips."""
+    plain = {_plain(candidate): candidate for candidate in valid}
+    found = difflib.get_close_matches(_plain(word), plain, n=1)
+    return plain[found[0]] if found else None
+
+
+def homes(model: type[BaseModel], name: str) -> list[str]:
+    """Paths below a model of the mappings that do have a field of this name; the shallowest ones only."""
+    level, seen = [("", model)], {model}
+    while level:
+        found = [path for path, home in level if path and name in names_in(home)]
+        if found:
+            return found
+        below = [
+            (f"{path}.{step}".lstrip("."), child) for path, home in level for step, child in _below(home)
+        ]
+        level = [(path, child) for path, child in below if child not in seen]
+        seen.update(child for _, child in level)
+    return []
+
+
+def _below(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
+    for name, annotation in names_in(model).items():
+        many = any(get_origin(part) is tuple for part in _parts(annotation))
+        yield from ((f"{name}[]" if many else name, child) for child in _models(annotation))
+
+
+def _annotation_at(root: type[BaseModel], at: Location) -> Any:
+    annotation: Any = root
+    for step in at:
+        annotation = _annotation_below(annotation, step)
+    return annotation
+
+
+def _annotation_below(annotation: Any, step: str | int) -> Any:
+    for part in _parts(annotation):
+        if isinstance(part, type) and issubclass(part, BaseModel) and isinstance(step, str):
+            return names_in(part).get(step)
+        if get_origin(part) is tuple and isinstance(step, int):
+            return get_args(part)[0]
+        if get_origin(part) is dict and isinstance(step, str):
+            return get_args(part)[1]
+    return None
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    for part in _parts(annotation):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            yield part
+        elif get_origin(part) is tuple:
+            yield from _models(get_args(part)[0])
+
+
+def _parts(annotation: Any) -> Iterator[Any]:
+    """The alternatives of a union without their Annotated wrappings."""
+    if hasattr(annotation, "__metadata__"):
+        yield from _parts(annotation.__origin__)
+    elif get_origin(annotation) in (None, tuple, dict, Literal):
+        yield annotation
+    else:
+        for part in get_args(annotation):
+            yield from _parts(part)
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", "").replace("-", "").casefold()

@@ -1,0 +1,91 @@
+"""Better and worse, decided once for all criteria.
+
+- A value is better than another by *more than* a margin; equal is not better.
+- Values are compared as the decimals people read (the shortest text that gives the same float64), exactly:
+  0.398 -> 0.397 is a gain of 0.001 and not of 0.0010000000000000009.
+- A relative margin is a fraction of the reference's magnitude, so negative values have no wrong sign.
+- NaN and infinity are never better and never become best.
+- The best value moves only by a gain that counts, so small gains add up until together they do.
+"""
+
+import math
+from dataclasses import dataclass
+from decimal import Context, Decimal
+from typing import Self
+
+from trainjobs.spec.stopping import MinDeltaMode, Mode
+
+_EXACT = Context(prec=800)
+"""Enough digits for the difference of any two float64 values."""
+_ROUGH = Context(prec=17)
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """A distance that does not yet count."""
+
+    size: float = 0.0
+    relative: bool = False
+
+    def of(self, reference: float) -> Decimal:
+        """The margin around a reference value, in units of the metric."""
+        size = _decimal(self.size)
+        return _EXACT.multiply(size, abs(_decimal(reference))) if self.relative else size
+
+
+NONE = Margin()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which of two values is better."""
+
+    mode: Mode
+
+    def better(self, value: float, than: float, by_more_than: Margin = NONE) -> bool:
+        """Whether a value is better than a finite reference; NaN and infinity are not."""
+        return math.isfinite(value) and self._gain(value, than) > by_more_than.of(than)
+
+    def worse(self, value: float, than: float, by_more_than: Margin = NONE) -> bool:
+        """Whether a value is worse than a finite reference; NaN and infinity count as worse."""
+        return not math.isfinite(value) or -self._gain(value, than) > by_more_than.of(than)
+
+    def covered(self, start: float, value: float, goal: float) -> float:
+        """How much of the way from start to goal is covered, 0 to 1; 0 if start is at the goal or past it."""
+        way = self._gain(goal, start)
+        return max(0.0, min(1.0, float(_ROUGH.divide(self._gain(value, start), way)))) if way > 0 else 0.0
+
+    def _gain(self, value: float, over: float) -> Decimal:
+        high, low = (value, over) if self.mode == Mode.MAX else (over, value)
+        return _EXACT.subtract(_decimal(high), _decimal(low))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A value that counted as the best when it was seen."""
+
+    value: float
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """The rule by which one value improves on the best before it."""
+
+    order: Order
+    margin: Margin = NONE
+
+    @classmethod
+    def of(cls, mode: Mode, min_delta: float, min_delta_mode: MinDeltaMode) -> Self:
+        return cls(Order(mode), Margin(min_delta, min_delta_mode == MinDeltaMode.RELATIVE))
+
+    def counts(self, value: float, best: float | None) -> bool:
+        """Whether the value improves on the best; the first finite value does."""
+        if best is None:
+            return math.isfinite(value)
+        return self.order.better(value, best, self.margin)
+
+
+def _decimal(value: float) -> Decimal:
+    return Decimal(repr(value))

@@ -1,0 +1,51 @@
+"""Non-finite: a metric is NaN or infinite."""
+
+import math
+from dataclasses import dataclass
+
+from trainjobs.spec import stopping as spec
+from trainjobs.stopping.fold import Scope
+from trainjobs.stopping.observation import Observation
+from trainjobs.stopping.verdict import Verdict
+from trainjobs.stopping.wording import number, reports
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """State: the latest value, where it was seen, and how many successive values have not been finite."""
+
+    value: float | None = None
+    epoch: int = 0
+    count: int = 0
+
+
+class NonFiniteMetric:
+    """Stops after `patience` successive reports of NaN or infinity. It reads the metric as reported."""
+
+    def __init__(self, parameters: spec.NonFiniteMetric, scope: Scope) -> None:
+        self._parameters = parameters
+        self._metric = scope.metric(parameters.monitor)
+        self._path = scope.path
+
+    def start(self) -> Run:
+        return Run()
+
+    def update(self, state: Run, seen: Observation) -> Run:
+        value = seen.read(self._metric, self._parameters.when_missing, self._path)
+        if value is None:
+            return state
+        return Run(value, seen.epoch, 0 if math.isfinite(value) else state.count + 1)
+
+    def judge(self, state: Run) -> Verdict:
+        if state.value is None:
+            return Verdict(False, f"{self._metric} has not been seen yet", self._metric, undecided=True)
+        patience = self._parameters.patience
+        span = f", not finite for {reports(state.count)}" if state.count > 1 else ""
+        return Verdict(
+            stop=state.count >= patience,
+            reason=f"{self._metric} is {number(state.value)} at epoch {state.epoch}{span}",
+            metric=self._metric,
+            value=state.value,
+            closeness=min(1.0, state.count / patience),
+            waiting=f"{state.count}/{patience}",
+        )

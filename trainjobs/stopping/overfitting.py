@@ -1,0 +1,44 @@
+"""Overfitting: the validation metric is worse than the training metric by more than a gap."""
+
+from trainjobs.spec import stopping as spec
+from trainjobs.stopping.improvement import Margin
+from trainjobs.stopping.monitored import Monitored, Reading
+from trainjobs.stopping.verdict import Verdict
+from trainjobs.stopping.wording import number, reports
+
+
+class Overfitting(Monitored[spec.Overfitting, int]):
+    """Stops after `patience` successive reports with a larger gap; the state is their number.
+
+    The gap is validation minus training for a metric that is to fall, training minus validation for one
+    that is to rise.
+    """
+
+    @property
+    def other_metrics(self) -> tuple[str, ...]:
+        return (self.parameters.against,)
+
+    def begin(self) -> int:
+        return 0
+
+    def advance(self, state: int, reading: Reading) -> int:
+        return state + 1 if self._overfits(reading) else 0
+
+    def conclude(self, state: int, reading: Reading) -> Verdict:
+        patience = self.parameters.patience
+        comparison = "is worse" if state else "is not worse"
+        span = f" for {reports(state)}" if state > 1 else ""
+        gap = number(self.parameters.gap)
+        return Verdict(
+            stop=state >= patience,
+            reason=f"{reading} {comparison} than {reading.others[0]} by more than {gap}{span}",
+            metric=reading.metric,
+            value=reading.value,
+            closeness=min(1.0, state / patience),
+            waiting=f"{state}/{patience}",
+        )
+
+    def _overfits(self, reading: Reading) -> bool:
+        if reading.trouble is not None:
+            return True
+        return self.order.worse(reading.value, reading.others[0].value, Margin(self.parameters.gap))

@@ -1,0 +1,161 @@
+"""All criteria of a run together: one history in, one ruling out."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from trainjobs.spec import stopping as spec
+from trainjobs.stopping.families import build
+from trainjobs.stopping.fold import Fold, Scope
+from trainjobs.stopping.gates import Delayed, Matured, Shadowed
+from trainjobs.stopping.improvement import Improvement, Order
+from trainjobs.stopping.observation import Observation
+from trainjobs.stopping.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The strictly best finite value of `stopping.monitor` as reported: no smoothing, minDelta or gate."""
+
+    metric: str
+    value: float
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one criterion says."""
+
+    name: str
+    family: str
+    """The manifest's key, e.g. "plateau" or "atLeast"."""
+    shadow: bool
+    gated: str | None
+    """The gate that holds it back, e.g. "startAfter epoch 3"."""
+    verdict: Verdict
+    """A shadow criterion's verdict may say stop; the ruling's stop is never a shadow criterion's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What all criteria say."""
+
+    stop: Finding | None
+    """The first criterion, in the manifest's order, that stops the run; None if the run goes on."""
+    findings: tuple[Finding, ...]
+    """One for each criterion, in the manifest's order."""
+    best: Best | None
+    waiting: str
+    """The criterion closest to stopping, e.g. "plateau 3/5"; empty if none has an opinion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Budgets that hold between reports too: those of no shadow, composition or gate."""
+
+    steps: int | None = None
+    seconds: float | None = None
+    steps_criterion: str | None = None
+    """Name of the criterion that sets `steps`."""
+    seconds_criterion: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """One criterion, ready to fold."""
+
+    name: str
+    family: str
+    shadow: bool
+    fold: Fold[Any]
+
+    @classmethod
+    def of(cls, name: str, criterion: spec.Criterion, stopping: spec.Stopping, around: Scope, i: int) -> Self:
+        fold = build(criterion, around.at(("criteria", i)))
+        if criterion.start_after is None and stopping.start_after is not None:
+            fold = Delayed(fold, stopping.start_after, around.at(("startAfter",)).path)
+        if stopping.min_epochs is not None:
+            fold = Matured(fold, stopping.min_epochs)
+        return cls(name, criterion.key, criterion.shadow, Shadowed(fold) if criterion.shadow else fold)
+
+    def find(self, state: Any) -> Finding:
+        verdict = self.fold.judge(state)
+        return Finding(self.name, self.family, self.shadow, verdict.gated, verdict)
+
+
+@dataclass(frozen=True, slots=True)
+class PanelState:
+    """All that is known of a history; folding on from it equals folding the whole."""
+
+    states: tuple[Any, ...]
+    best: Best | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The judges of a run. It holds no history: fold one, then ask for the ruling."""
+
+    judges: tuple[Judge, ...]
+    limits: Limits
+    monitor: str | None
+    improvement: Improvement
+    """Decides `Best`: any strict gain counts."""
+
+    @classmethod
+    def of(cls, stopping: spec.Stopping, path: str = "spec.stopping") -> Self:
+        """The panel that a manifest asks for; errors name places below `path`."""
+        around = Scope.of(stopping, path)
+        named = enumerate(zip(stopping.names, stopping.criteria, strict=True))
+        judges = tuple(Judge.of(name, criterion, stopping, around, i) for i, (name, criterion) in named)
+        return cls(judges, _limits(stopping), stopping.monitor, Improvement(Order(stopping.mode)))
+
+    def fold(self, history: Iterable[Observation], state: PanelState | None = None) -> PanelState:
+        """The state after these observations, on top of a state or from the start. Raises MissingMetric."""
+        state = state or PanelState(tuple(judge.fold.start() for judge in self.judges))
+        for seen in history:
+            pairs = zip(self.judges, state.states, strict=True)
+            states = tuple(judge.fold.update(inner, seen) for judge, inner in pairs)
+            state = PanelState(states, self._better(state.best, seen))
+        return state
+
+    def judge(self, state: PanelState) -> Ruling:
+        """What the criteria say in this state."""
+        pairs = zip(self.judges, state.states, strict=True)
+        findings = tuple(judge.find(inner) for judge, inner in pairs)
+        acting = [finding for finding in findings if not finding.shadow]
+        stop = next((finding for finding in acting if finding.verdict.stop), None)
+        return Ruling(stop, findings, state.best, _waiting(acting))
+
+    def _better(self, best: Best | None, seen: Observation) -> Best | None:
+        if self.monitor is None or self.monitor not in seen.metrics:
+            return best
+        value = float(seen.metrics[self.monitor])
+        if not self.improvement.counts(value, best.value if best else None):
+            return best
+        return Best(self.monitor, value, seen.epoch, seen.step)
+
+
+def _waiting(findings: Sequence[Finding]) -> str:
+    able = [finding for finding in findings if not (finding.gated or finding.verdict.undecided)]
+    closest = max(able, key=lambda finding: finding.verdict.closeness, default=None)
+    return f"{closest.name} {closest.verdict.waiting}" if closest else ""
+
+
+def _limits(stopping: spec.Stopping) -> Limits:
+    if stopping.min_epochs is not None:
+        return Limits()
+    budgets = [
+        (name, criterion.budget)
+        for name, criterion in zip(stopping.names, stopping.criteria, strict=True)
+        if criterion.budget
+        and not criterion.shadow
+        and _always_open(criterion.start_after or stopping.start_after)
+    ]
+    steps = min(((b.steps, name) for name, b in budgets if b.steps is not None), default=(None, None))
+    seconds = min(((b.seconds, name) for name, b in budgets if b.seconds is not None), default=(None, None))
+    return Limits(steps[0], seconds[0], steps[1], seconds[1])
+
+
+def _always_open(gate: spec.StartAfter | None) -> bool:
+    return gate is None or gate.epoch == 0
