@@ -1,10 +1,11 @@
 """The command line: commands and how things look on a terminal, in a pipe and as JSON.
 
 Read `app.py` first: it declares the commands; each has a module of its name. What a run did is read from its
-directory (`story.py`) and told in one way (`summary.py`), whether the run has just ended or is explained later.
-Nothing here decides about training, and nothing here imports torch or Ray; `run` starts the driver, which does.
+directory (`story.py`) and told in one way (`summary.py`), when it has just ended and when it is explained.
+Nothing here decides about training or imports torch or Ray; `run` starts the driver, which does.
 """
 
+import io
 import sys
 
 from trainjobs.runtime.exits import Exit
@@ -16,6 +17,9 @@ def main() -> None:
     """The `trainjobs` command."""
     from trainjobs.cli.app import app
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except SystemExit as leave:

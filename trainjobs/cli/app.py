@@ -1,4 +1,4 @@
-"""The commands and their options. Only this file is loaded for `--help`; the work is imported when a command runs."""
+"""The commands and their options. `--help` loads only this; the work is imported when a command runs."""
 
 from pathlib import Path
 from typing import Annotated
@@ -36,13 +36,13 @@ def run(
     ] = False,
     run_dir: Annotated[
         Path | None,
-        typer.Option("--run-dir", metavar="DIR", help="Where the run is kept.  [default: runs/<name>]"),
+        typer.Option("--run-dir", metavar="DIR", help="Where the run is kept.", show_default="runs/<name>"),
     ] = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Train on this machine until done or stopped.
 
-    A finished run is not trained again. Ctrl-C halts all workers at one step and checkpoints; --resume goes on.
+    A finished run is not trained again. Ctrl-C halts all workers at one step, with a checkpoint.
     """
     from trainjobs.cli.run import run as work
 

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 Row = Mapping[str, Any]
-"""One criterion as `trainjobs.runtime.events.row` makes it, and possibly a `note` to stand below its sentence."""
+"""One criterion as `trainjobs.runtime.events.row` makes it, and possibly a `note` below its sentence."""
 
 BAR_WIDTH = 10
 
@@ -36,7 +36,7 @@ class Closeness:
 
 def criteria_table(rows: Sequence[Row], *, whole_sentences: bool) -> Table:
     """The criteria in the manifest's order; sentences are wrapped, or cut to one line each."""
-    table = Table.grid(padding=(0, 2))
+    table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=24)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
@@ -65,10 +65,8 @@ def _sentence(row: Row) -> Text:
 def _parts(row: Row) -> Iterator[Text]:
     if row["shadow"]:
         yield Text("shadow:" if not row["stop"] else "shadow, would stop:", style="magenta")
-    if row["gated"]:
-        yield Text(f"held back, {row['gated']}:", style="yellow")
-    stops = row["stop"] and not row["shadow"] and not row["gated"]
-    yield Text(row["reason"], style="bold red" if stops else "")
+    stops = row["stop"] and not row["shadow"]
+    yield Text(row["reason"], style="yellow" if row["gated"] else "bold red" if stops else "")
 
 
 def _style(row: Row) -> str:

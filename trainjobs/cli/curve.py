@@ -26,9 +26,9 @@ class Sheet:
 def read_curve(path: Path) -> tuple[Observation, ...]:
     """The history in a CSV file with a header.
 
-    Columns `epoch`, `step` and `seconds` are optional: an epoch is then the row's number, a step the epoch, and
-    seconds are 0. Epochs that begin with 0 are counted from 1. An empty cell is a metric that was not reported
-    there; "nan" and "inf" are values.
+    Columns `epoch`, `step` and `seconds` are optional: an epoch is then the row's number, a step the epoch,
+    and seconds are 0. Epochs that begin with 0 are counted from 1. An empty cell is a metric that was not
+    reported there; "nan" and "inf" are values.
 
     Raises:
         DataError: naming file, line and column of what cannot be read.

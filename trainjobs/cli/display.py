@@ -13,6 +13,7 @@ from rich.text import Text
 from trainjobs.cli import lines
 from trainjobs.cli.criteria import criteria_table
 from trainjobs.cli.screen import Screen, after
+from trainjobs.cli.sparkline import Sparkline
 from trainjobs.cli.view import View
 from trainjobs.cli.wording import count, duration, number
 from trainjobs.runtime.events import Decided, Event, Failed, Halted, Reported, Restarting, Warned
@@ -57,7 +58,7 @@ class Display(View):
         """Give the cursor back before the process is gone."""
         os.write(1, _SHOW_CURSOR)
 
-    def _lasting(self, event: Event) -> list[Text]:
+    def _lasting(self, event: Event) -> list[Text]:  # noqa: PLR0911 - one return for each kind of event
         match event:
             case Reported():
                 shadows = lines.shadows(event, self._shadows)
@@ -129,13 +130,15 @@ def _metrics(screen: Screen) -> Table:
     assert screen.last is not None  # noqa: S101 - only asked with a report
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=30)
-    table.add_column(justify="right")
-    table.add_column(style="dim")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(no_wrap=True)
     shown = list(screen.last.metrics.items())
+    table.add_column(no_wrap=True)
     for name, value in shown[:MOST_METRICS]:
-        table.add_row(name, number(value), _best(screen, name))
+        curve = [seen.metrics[name] for seen in screen.history if name in seen.metrics]
+        table.add_row(name, number(value), Sparkline(curve), _best(screen, name))
     if len(shown) > MOST_METRICS:
-        table.add_row(f"and {len(shown) - MOST_METRICS} more", "", "")
+        table.add_row(f"and {len(shown) - MOST_METRICS} more")
     return table
 
 
@@ -146,4 +149,4 @@ def _best(screen: Screen, metric: str) -> Text:
     assert screen.last is not None  # noqa: S101 - there is a best only after a report
     if best["step"] == screen.last.step:
         return Text("best so far", style="green")
-    return Text(f"best {number(best['value'])} in epoch {best['epoch']}")
+    return Text(f"best {number(best['value'])} in epoch {best['epoch']}", style="dim")

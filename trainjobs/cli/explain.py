@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from trainjobs.cli.story import State, read
+from trainjobs.cli.story import read
 from trainjobs.cli.summary import document, next_commands, next_line, summary
-from trainjobs.cli.terminal import Output, console, write_json
+from trainjobs.cli.terminal import Output, show, write_json
 from trainjobs.runtime.directory import RunDirectory
 
 
@@ -14,8 +14,7 @@ def explain(directory: Path, output: Output) -> None:
     if output is Output.JSON:
         write_json(document(story))
         return
-    out = console()
-    out.print(summary(story, criteria=True))
-    if story.state is not State.RUNNING:
-        out.print()
-        out.print(next_line(next_commands(story)), soft_wrap=True)
+    show(summary(story))
+    following = [command for command in next_commands(story) if not command.startswith("trainjobs explain")]
+    if following:
+        show(["", next_line(following)])

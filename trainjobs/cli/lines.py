@@ -79,4 +79,4 @@ def _closest(event: Reported) -> str:
     row = closest(event.ruling_view)
     if row is None or not row["waiting"]:
         return ""
-    return f"  {row['name']} {row['waiting']}"
+    return f"  [{row['name']} {row['waiting']}]"

@@ -1,9 +1,7 @@
 """Output of a run in a pipe or a log: one line for each report and each decision, no control codes."""
 
-import sys
-from typing import TextIO
-
 from trainjobs.cli import lines
+from trainjobs.cli.terminal import write_line
 from trainjobs.cli.view import View
 from trainjobs.cli.wording import duration
 from trainjobs.runtime.events import (
@@ -26,10 +24,9 @@ QUIET_SECONDS = 60.0
 
 
 class Plain(View):
-    """Writes lines to `out`."""
+    """Writes lines to standard output."""
 
-    def __init__(self, out: TextIO) -> None:
-        self._out = out
+    def __init__(self) -> None:
         self._max_epochs: int | None = None
         self._told_seconds = 0.0
         self._ending = False
@@ -37,8 +34,7 @@ class Plain(View):
 
     def __call__(self, event: Event) -> None:
         for line in self._lines(event):
-            self._out.write(line + "\n")
-        self._out.flush()
+            write_line(line)
 
     def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each kind of event
         match event:
@@ -79,8 +75,3 @@ class Plain(View):
         shadows = lines.shadows(event, self._shadows)
         self._shadows |= shadows.keys()
         return [lines.reported(event, self._max_epochs), *shadows.values()]
-
-
-def plain() -> Plain:
-    """Lines on standard output."""
-    return Plain(sys.stdout)

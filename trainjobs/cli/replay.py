@@ -5,14 +5,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rich.console import Group
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from trainjobs.cli.criteria import criteria_table
 from trainjobs.cli.curve import read_curve
-from trainjobs.cli.terminal import Output, console, reading, write_json
+from trainjobs.cli.terminal import Output, reading, show, write_json
 from trainjobs.cli.wording import count, duration, number
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.events import jsonable, row
@@ -39,12 +39,14 @@ def replay(curve: Path, criteria: Path, output: Output) -> None:
     if output is Output.JSON:
         write_json(jsonable(asdict(again)))
         return
-    out = console()
-    out.print(told(again, str(curve), len(recorded.history)))
+    show(told(again, str(curve), len(recorded.history)))
 
 
 def read_criteria(path: Path) -> tuple[Stopping, int | None]:
-    """The criteria of a TrainJob, of a document with `stopping` alone, or of what stands under it; and maxEpochs."""
+    """The criteria of a TrainJob, of a document with `stopping` alone, or of what stands under it.
+
+    And the TrainJob's maxEpochs.
+    """
     with reading(path):
         bare = _under_stopping(path)
         if bare is not None:
@@ -68,18 +70,19 @@ def read_recorded(path: Path) -> Recorded:
     return recorded
 
 
-def told(again: Replay, curve: str, reports: int) -> Group:
+def told(again: Replay, curve: str, reports: int) -> list[RenderableType]:
     """The replay for people."""
-    rows = [_row(alone, again.best) for alone in again.criteria]
     assert again.end is not None  # noqa: S101 - a curve has a report
-    return Group(
+    rows = [_row(alone, again.best, again.end) for alone in again.criteria]
+    return [
         Text(_headline(again), style="bold green" if again.stopped_by else "bold"),
         *([Text(again.stopped_by.stop.reason)] if again.stopped_by and again.stopped_by.stop else []),
         Text(),
         Padding(_facts(again, curve, reports), (0, 0, 0, 2)),
-        Text("\nEach criterion alone"),
+        Text(),
+        Text("Each criterion alone"),
         Padding(criteria_table(rows, whole_sentences=True), (0, 0, 0, 2)),
-    )
+    ]
 
 
 def _under_stopping(path: Path) -> Stopping | None:
@@ -124,17 +127,15 @@ def _fact_lines(again: Replay, curve: str, reports: int) -> Iterator[tuple[str, 
         return
     if again.best is not None:
         yield "best then", _best_then(stop, again.best)
-    yield "saved", _saved_words(stop)
+    yield "saved", _saved_words(stop, again.end)
     if stop.saved_of_max is not None:
         most = stop.epoch + stop.saved_of_max.epochs
         spent = _spent(stop.saved_of_max.seconds, "about ")
-        yield (
-            "",
-            f"{count(stop.saved_of_max.epochs, 'epoch')}{spent} (an estimate against your own maxEpochs {most})",
-        )
+        baseline = f"(an estimate against your own maxEpochs {most})"
+        yield "", f"{count(stop.saved_of_max.epochs, 'epoch')}{spent} {baseline}"
 
 
-def _row(alone: Alone, best: Best | None) -> dict[str, Any]:
+def _row(alone: Alone, best: Best | None, end: Observation) -> dict[str, Any]:
     shown = row(alone.last)
     if alone.stop is None:
         return {**shown, "note": "would not have stopped it"}
@@ -147,7 +148,7 @@ def _row(alone: Alone, best: Best | None) -> dict[str, Any]:
         "closeness": 1.0,
         "waiting": f"epoch {stop.epoch}",
         "reason": stop.reason,
-        "note": f"{then}saves {_saved_words(stop)}",
+        "note": f"{then}saves {_saved_words(stop, end)}",
     }
 
 
@@ -158,13 +159,16 @@ def _best_words(best: Best) -> str:
 def _best_then(stop: Stop, overall: Best) -> str:
     if stop.best is None:
         return "none yet"
+    then = f"{number(stop.best.value)}, epoch {stop.best.epoch}"
     if stop.best == overall:
-        return f"{number(stop.best.value)}, epoch {stop.best.epoch}, which is the best of the whole curve"
-    return f"{number(stop.best.value)}, epoch {stop.best.epoch}, against {number(overall.value)} of the whole curve"
+        return f"{then}, the best of the whole curve"
+    return f"{then}, against {number(overall.value)} of the whole curve"
 
 
-def _saved_words(stop: Stop) -> str:
-    return f"{count(stop.saved.epochs, 'epoch')}{_spent(stop.saved.seconds)} of those recorded"
+def _saved_words(stop: Stop, end: Observation) -> str:
+    if stop.step == end.step and stop.epoch == end.epoch:
+        return "nothing of this curve, which ends there"
+    return f"{stop.saved.epochs:,} of the {count(end.epoch, 'epoch')} recorded{_spent(stop.saved.seconds)}"
 
 
 def _spent(seconds: float, prefix: str = "") -> str:

@@ -1,6 +1,5 @@
 """`trainjobs run`: train on this machine."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,24 +9,25 @@ from trainjobs.cli.jsonlines import JsonLines
 from trainjobs.cli.plain import Plain
 from trainjobs.cli.signals import Interruption
 from trainjobs.cli.story import read
-from trainjobs.cli.terminal import Output, console, say, write_json
+from trainjobs.cli.terminal import Output, console, reading, say, show, write_json
 from trainjobs.cli.view import View
 from trainjobs.runtime.control import Control
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import CannotCreate, ConfigError, Exit, UsageError
-from trainjobs.spec.manifest import load
+from trainjobs.spec import immutable_changes, load
 
 if TYPE_CHECKING:
-    from trainjobs.spec.trainjob import TrainJob
+    from trainjobs.spec import TrainJob
 
 
 def run(
     file: Path, overrides: Sequence[str], *, resume: bool, fresh: bool, run_dir: Path | None, output: Output
 ) -> int:
-    """Train, show it, sum it up; return the exit code. Raises UserError or SpecError before anything is trained."""
+    """Train, show it, sum it up; return the exit code. Raises UserError or SpecError."""
     if resume and fresh:
         raise UsageError("--resume goes on and --fresh begins anew: choose one")
-    job = load(file, overrides)
+    with reading(file):
+        job = load(file, overrides)
     place = RunDirectory(run_dir or Path("runs") / job.metadata.name)
     if place.exists() and place.finished() and not fresh:
         say(f"{place.path}: already finished, not trained again; --fresh begins anew")
@@ -49,18 +49,18 @@ def move_aside(place: RunDirectory) -> None:
 
 
 def prepare(place: RunDirectory, job: "TrainJob", *, resume: bool) -> None:
-    """Put the manifest in the held directory. Raises CannotCreate or ConfigError for a run that is not this one."""
-    from trainjobs.spec import immutable_changes
-
+    """Put the manifest in the held directory. Raises CannotCreate or ConfigError for another run's."""
     if place.exists():
         if not resume:
             raise CannotCreate(
-                f"{place.path}: holds an unfinished run; --resume goes on with it, --fresh moves it aside and begins anew"
+                f"{place.path}: holds an unfinished run; --resume goes on with it, "
+                "--fresh moves it aside and begins anew"
             )
-        changed = [".".join(map(str, at)) for at in immutable_changes(place.job().spec, job.spec)]
+        changed = immutable_changes(place.job().spec, job.spec)
         if changed:
             raise ConfigError(
-                f"{place.path}: was begun with another {', '.join(changed)}; put it back to resume, or begin --fresh"
+                f"{place.path}: was begun with another {', '.join(changed)}; "
+                "put it back to resume, or begin anew with --fresh"
             )
     elif resume:
         say(f"{place.path}: nothing to resume, beginning anew")
@@ -85,7 +85,7 @@ def chosen_view(name: str, output: Output) -> View:
         return JsonLines()
     screen = console()
     if not screen.is_terminal or screen.is_dumb_terminal:
-        return Plain(sys.stdout)
+        return Plain()
     from trainjobs.cli.display import Display
 
     return Display(screen, name)
@@ -99,9 +99,5 @@ def told(place: RunDirectory, file: Path, output: Output, code: int) -> int:
     if output is Output.JSON:
         write_json({"event": "Result", "exit_code": code, **document(story)})
         return code
-    out = console()
-    out.print()
-    out.print(summary(story, criteria=True))
-    out.print()
-    out.print(next_line(next_commands(story, str(file))), soft_wrap=True)
+    show(["", *summary(story), "", next_line(next_commands(story, str(file)))])
     return code

@@ -59,7 +59,7 @@ class Screen:
 
     @property
     def seconds_left(self) -> float | None:
-        """To maxEpochs at the pace of this attempt; None before anything is known. A criterion may end it sooner."""
+        """To maxEpochs at the pace of this attempt; None before anything is known. A stop may come sooner."""
         epochs = self.epochs_done - self.epochs_at_start
         seconds = self.seconds - self.seconds_at_start
         if epochs <= 0 or seconds <= 0:
@@ -77,12 +77,7 @@ def after(screen: Screen, event: Event) -> Screen:  # noqa: PLR0911 - one return
         case Progress():
             return replace(screen, progress=event)
         case Reported():
-            return replace(
-                screen,
-                history=(*screen.history, event.observation),
-                criteria=tuple(event.ruling_view),
-                best=event.best,
-            )
+            return _reported(screen, event)
         case Decided():
             return replace(screen, phase="stopping at one step on all ranks")
         case Halted():
@@ -93,6 +88,19 @@ def after(screen: Screen, event: Event) -> Screen:  # noqa: PLR0911 - one return
             return replace(screen, phase="restarting", attempt=event.attempt, progress=None)
         case _:
             return screen
+
+
+def _reported(screen: Screen, event: Reported) -> Screen:
+    seen, now = event.observation, screen.progress
+    if now is not None and seen.epoch < screen.max_epochs:
+        now = replace(now, epoch=seen.epoch + 1, batch=0, step=seen.step, seconds=seen.seconds)
+    return replace(
+        screen,
+        progress=now,
+        history=(*screen.history, seen),
+        criteria=tuple(event.ruling_view),
+        best=event.best,
+    )
 
 
 def _started(screen: Screen, event: Started) -> Screen:

@@ -14,7 +14,7 @@ from trainjobs.runtime.exits import DataError
 from trainjobs.stopping import MissingMetric, Observation, Panel
 
 if TYPE_CHECKING:
-    from trainjobs.spec.stopping import Stopping
+    from trainjobs.spec import Stopping
 
 
 class State(StrEnum):
@@ -98,7 +98,7 @@ def saved(stopped_at: Observation, max_epochs: int) -> Saved:
 
 
 def read(place: RunDirectory) -> Story:
-    """The story of the run in `place`. Raises NoInput where there is no run, DataError or SpecError for damage."""
+    """The story of the run in `place`. Raises NoInput where there is none, DataError or SpecError."""
     job = place.job()
     history = place.history()
     told = tell(place.events())

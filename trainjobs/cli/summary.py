@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -24,7 +24,7 @@ _STYLES = {
 }
 
 
-def headline(story: Story) -> str:
+def headline(story: Story) -> str:  # noqa: PLR0911 - one return for each state
     """What happened, in a few words with the place."""
     where = _where(story)
     match story.state:
@@ -41,7 +41,7 @@ def headline(story: Story) -> str:
         case State.FAILED:
             return f"Failed {where}"
         case State.UNFINISHED:
-            return f"Not finished, and nobody is training it: it ended {where} without saying why"
+            return f"Not finished, and nobody is training it; it ended {where}, without a word"
 
 
 def reason(story: Story) -> str | None:
@@ -64,18 +64,18 @@ def saved_words(saved: Saved, workers: int, max_epochs: int) -> str:
     )
 
 
-def summary(story: Story, *, criteria: bool) -> RenderableType:
-    """The whole story for people; `criteria` adds the table of criteria as they stood at the end."""
+def summary(story: Story) -> list[RenderableType]:
+    """The whole story for people, with the criteria as they stood at the end."""
     parts: list[RenderableType] = [Text(headline(story), style=_STYLES[story.state])]
     if why := reason(story):
         parts.append(Text(why))
     parts.append(Text())
     parts.append(Padding(_facts(story), (0, 0, 0, 2)))
     if story.state is State.FAILED and story.told.failure is not None and story.told.failure.traceback:
-        parts.append(Text("\n" + story.told.failure.traceback.rstrip()))
-    if criteria and (story.criteria or story.trouble):
-        parts.append(_criteria(story))
-    return Group(*parts)
+        parts += [Text(), Text(story.told.failure.traceback.rstrip())]
+    if story.criteria or story.trouble:
+        parts += [Text(), *_criteria(story)]
+    return parts
 
 
 def next_commands(story: Story, manifest: str | None = None) -> list[str]:
@@ -157,7 +157,8 @@ def _trained(story: Story) -> str:
     assert story.last is not None  # noqa: S101 - only asked with a history
     restarts = "" if story.told.attempts < 2 else f", {count(story.told.attempts, 'attempt')}"
     each = f" on {count(story.workers, 'worker')}"
-    return f"{duration(story.last.seconds)} of at most {count(story.max_epochs, 'epoch')}{each}{restarts}"
+    epochs = f"{story.last.epoch:,} of {count(story.max_epochs, 'epoch')}"
+    return f"{epochs} in {duration(story.last.seconds)}{each}{restarts}"
 
 
 def _kept(story: Story) -> str:
@@ -168,14 +169,11 @@ def _kept(story: Story) -> str:
     return f"{story.path}; {story.model.name} has {weights}"
 
 
-def _criteria(story: Story) -> RenderableType:
+def _criteria(story: Story) -> list[RenderableType]:
     if story.trouble:
-        return Text(f"\nThe criteria cannot be judged by this history: {story.trouble}", style="yellow")
-    return Group(Text("\nCriteria at the last report"), Padding(_table(story), (0, 0, 0, 2)))
-
-
-def _table(story: Story) -> Table:
-    return criteria_table(story.criteria, whole_sentences=True)
+        return [Text(f"The criteria cannot be judged by this history: {story.trouble}", style="yellow")]
+    table = criteria_table(story.criteria, whole_sentences=True)
+    return [Text("Criteria at the last report"), Padding(table, (0, 0, 0, 2))]
 
 
 def _decided(story: Story) -> dict[str, Any]:

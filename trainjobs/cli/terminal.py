@@ -1,8 +1,9 @@
 """Where output goes, and how a user's mistake is told."""
 
 import json
+import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +14,7 @@ import typer
 from trainjobs.runtime.exits import Exit, UserError, user_error
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
 
     from trainjobs.spec import SpecError
 
@@ -26,10 +27,24 @@ class Output(StrEnum):
 
 
 def console() -> "Console":
-    """Standard output, as wide as the terminal; 80 columns in a pipe. No colour with NO_COLOR or in a pipe."""
+    """Standard output: as wide as the terminal, else 80 columns; colour on a terminal without NO_COLOR."""
     from rich.console import Console
 
     return Console(highlight=False, markup=False, emoji=False)
+
+
+def show(parts: "Sequence[RenderableType]") -> None:
+    """Write to standard output. In a pipe sentences stay on one line, and no line ends in blanks."""
+    from rich.text import Text
+
+    out = console()
+    for part in parts:
+        if out.is_terminal:
+            out.print(part)
+            continue
+        with out.capture() as captured:
+            out.print(part, soft_wrap=isinstance(part, Text))
+        out.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
 
 
 def say(text: str) -> None:
@@ -37,16 +52,23 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
+def write_line(text: str) -> None:
+    """One line on standard output, at once. A reader that is gone does not end a run; it gets no more lines."""
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def write_json(document: Mapping[str, Any]) -> None:
     """One JSON object in one line on standard output."""
-    print(json.dumps(document, allow_nan=False), flush=True)  # noqa: T201
+    write_line(json.dumps(document, allow_nan=False))
 
 
 @contextmanager
 def mistakes_told() -> Iterator[None]:
-    """Tell a user's mistake in its own words on standard error and leave with its exit code, without a traceback."""
+    """Tell a user's mistake on standard error and leave with its exit code, without a traceback."""
     from trainjobs.spec import SpecError
-    from trainjobs.stopping import MissingMetric
 
     try:
         yield
@@ -56,9 +78,6 @@ def mistakes_told() -> Iterator[None]:
     except SpecError as error:
         say(str(error))
         raise typer.Exit(exit_code(error)) from None
-    except MissingMetric as error:
-        say(f"error: {error}")
-        raise typer.Exit(Exit.DATA) from None
 
 
 def exit_code(error: "SpecError") -> Exit:

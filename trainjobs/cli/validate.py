@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainjobs.cli.terminal import Output, exit_code, reading, write_json
+from trainjobs.cli.terminal import Output, exit_code, reading, write_json, write_line
 from trainjobs.cli.wording import count
 from trainjobs.runtime.events import jsonable
 from trainjobs.runtime.exits import Exit, UserError
@@ -29,7 +29,8 @@ def validate(files: Sequence[Path], output: Output) -> int:
     if output is Output.JSON:
         write_json({"files": [_document(one) for one in found]})
     else:
-        print("\n".join(line for one in found for line in _lines(one)))  # noqa: T201
+        for line in (line for one in found for line in _lines(one)):
+            write_line(line)
     return max(one.exit_code for one in found)
 
 

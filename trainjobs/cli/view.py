@@ -13,7 +13,7 @@ class View(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:  # noqa: B027 - lines need no end
         """Every line is flushed as it is written."""
 
     @abstractmethod
@@ -24,5 +24,5 @@ class View(ABC):
         """Say something from a signal handler: straight to standard error, for the buffers may be in use."""
         os.write(2, f"{text}\n".encode())
 
-    def abandon(self) -> None:
+    def abandon(self) -> None:  # noqa: B027 - lines need no tidying
         """Leave the terminal usable; the process is about to be gone."""

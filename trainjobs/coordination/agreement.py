@@ -75,7 +75,7 @@ class Participant:
         if self.gone:
             return self, None
         if tick < proposal.ceiling:
-            return self, Accept(proposal.segment, proposal.ceiling, tick)
+            return self, Accept(proposal.segment, proposal.ceiling)
         return replace(self, ceiling=NEVER), Refuse(proposal.segment, proposal.ceiling, tick)
 
     def commit(self, commit: Commit) -> Participant:
@@ -110,8 +110,6 @@ class Proposer:
     ceiling: int = 0
     """The tick proposed last in this segment; 0: none."""
     accepted: frozenset[int] = frozenset()
-    known_tick: int = 0
-    """The largest tick that a rank has named in this segment."""
     margin: int = MARGIN
     arrivals: tuple[tuple[int, Arrive], ...] = ()
     """Ranks whose main threads wait at the end of the segment, in rank order."""
@@ -124,17 +122,17 @@ class Proposer:
         return replace(self, decision=decision)._propose(tick)
 
     def on_accept(self, rank: int, accept: Accept) -> tuple[Proposer, list[Outgoing]]:
-        if self._stale(accept):
+        if self.ignores(accept):
             return self, []
         accepted = self.accepted | {rank}
-        state = replace(self, accepted=accepted, known_tick=max(self.known_tick, accept.tick))
+        state = replace(self, accepted=accepted)
         if len(accepted) < self.world_size or self.decision is None:
             return state, []
         return state, self._to_all(Commit(self.segment, self.ceiling, self.decision))
 
     def on_refuse(self, rank: int, refuse: Refuse) -> tuple[Proposer, list[Outgoing]]:
         """`rank` is past the proposal: propose a higher tick, with a wider margin."""
-        if self._stale(refuse):
+        if self.ignores(refuse):
             return self, []
         return replace(self, margin=2 * self.margin)._propose(refuse.tick)
 
@@ -159,14 +157,15 @@ class Proposer:
             return self, []
         return replace(self, gone=gone), self._to_all(gone)
 
-    def _propose(self, tick: int) -> tuple[Proposer, list[Outgoing]]:
-        known_tick = max(tick, self.known_tick)
-        ceiling = known_tick + self.margin
-        state = replace(self, ceiling=ceiling, accepted=frozenset(), known_tick=known_tick)
-        return state, self._to_all(Propose(self.segment, ceiling))
-
-    def _stale(self, answer: Accept | Refuse) -> bool:
+    def ignores(self, answer: Accept | Refuse) -> bool:
+        """It answers something older than the last proposal."""
         return self.gone is not None or (answer.segment, answer.ceiling) != (self.segment, self.ceiling)
+
+    def _propose(self, tick: int) -> tuple[Proposer, list[Outgoing]]:
+        """`tick` is the largest one known: who refuses is past every earlier proposal."""
+        ceiling = tick + self.margin
+        state = replace(self, ceiling=ceiling, accepted=frozenset())
+        return state, self._to_all(Propose(self.segment, ceiling))
 
     def _to_all(self, message: ToParticipant) -> list[Outgoing]:
         return [(rank, message) for rank in range(self.world_size)]

@@ -23,11 +23,10 @@ class Propose:
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """To rank 0: this rank was at `tick` < `ceiling` and will not pass `ceiling` uncommitted."""
+    """To rank 0: this rank was below tick `ceiling` and will not pass it uncommitted."""
 
     segment: int
     ceiling: int
-    tick: int
 
 
 @dataclass(frozen=True, slots=True)

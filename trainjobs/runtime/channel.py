@@ -36,10 +36,11 @@ class DriverEnd:
 
     Args:
         host: the address to listen on: loopback when all workers are on this machine, else this node's own.
-        receive: called with (rank, message), from a thread of each rank's connection.
+        receive: called with (rank, message), from a thread of each rank's connection; the message is None when the
+            rank's process is gone without a good-bye, which the system tells at once.
     """
 
-    def __init__(self, host: str, receive: Callable[[int, Message], None]) -> None:
+    def __init__(self, host: str, receive: Callable[[int, Message | None], None]) -> None:
         key = secrets.token_bytes(32)
         self._listener = Listener((host, 0), authkey=key, backlog=64)
         self.address = Address(host, self._listener.address[1], key)
@@ -71,18 +72,22 @@ class DriverEnd:
                 connection = self._listener.accept()
             except _GONE:
                 return
-            except Exception:  # noqa: BLE001, S112 - a stranger without the key; the next caller may be a rank
+            except Exception:  # noqa: S112 - a stranger without the key; the next caller may be a rank
                 continue
             self._connections.append(connection)
             threading.Thread(target=self._read, args=(connection,), name="channel-read", daemon=True).start()
 
     def _read(self, connection: Connection[Any, Any]) -> None:
-        with suppress(*_GONE):
+        rank = None
+        try:
             rank = int(json.loads(connection.recv_bytes())["rank"])
             if rank == 0:
                 self._greet(connection)
-            while True:
-                self._receive(rank, json.loads(connection.recv_bytes()))
+            while (message := json.loads(connection.recv_bytes())) is not None:
+                self._receive(rank, message)
+        except _GONE:
+            if rank is not None:
+                self._receive(rank, None)
 
     def _greet(self, connection: Connection[Any, Any]) -> None:
         with self._lock:
@@ -108,7 +113,7 @@ class RankEnd:
         self._outbox.put(message)
 
     def close(self) -> None:
-        """Deliver what was sent, then hang up."""
+        """Deliver what was sent, say good-bye, hang up."""
         self._outbox.put(None)
         self._writer.join(timeout=10)
         with suppress(*_GONE):
@@ -118,6 +123,7 @@ class RankEnd:
         with suppress(*_GONE):
             while (message := self._outbox.get()) is not None:
                 self._connection.send_bytes(json.dumps(message).encode())
+            self._connection.send_bytes(json.dumps(None).encode())
 
     def _read(self) -> None:
         with suppress(*_GONE):

@@ -128,14 +128,14 @@ class Checkpoints:
         return f"{self._storage.uri}/{name}"
 
     def _verify(self, saved: Saved) -> None:
-        """The first checkpoint is read back at once: an object that cannot be resumed must not be found out at a resume."""
+        """Read the first checkpoint back at once: that an object cannot be resumed must not come out at a resume."""
         try:
             self.load(saved)
         except DataError as error:
             self._storage.delete(f"{FOLDER}/{saved.name}")
             raise DataError(
-                f"a tracked object's state cannot be read back: {_first_line(error.__cause__)}. Let its state_dict() hold "
-                "only tensors, numbers, strings, lists and dicts, or allow its type with "
+                f"a tracked object's state cannot be read back: {_first_line(error.__cause__)}. Let its state_dict() "
+                "hold only tensors, numbers, strings, lists and dicts, or allow its type with "
                 "torch.serialization.add_safe_globals"
             ) from error
         self._verified = True

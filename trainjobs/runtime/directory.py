@@ -9,8 +9,8 @@
     model.pt          the weights at the end (the best ones with `restoreBest`)
     lock              held by the process that trains here
 
-Whole files are written under a temporary name and renamed, so a reader never sees half of one. Lines are appended;
-a last line without its end, left by a crash, is not there for a reader and is cut off by the next writer.
+Whole files are written under a temporary name and renamed, so a reader never sees half of one. Lines are
+appended; a last line without its end, left by a crash, is passed over by readers and cut off by the next writer.
 """
 
 import json
@@ -22,13 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trainjobs.runtime import events
+from trainjobs.runtime import events as told
 from trainjobs.runtime.exits import CannotCreate, DataError, NoInput, user_error
 from trainjobs.runtime.lock import Lock
 from trainjobs.stopping import Observation
 
 if TYPE_CHECKING:
-    from trainjobs.spec.trainjob import TrainJob
+    from trainjobs.spec import TrainJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +64,23 @@ class RunDirectory:
         )
 
     def job(self) -> "TrainJob":
-        """The manifest of the run. Raises NoInput when no run was begun here, SpecError when it is damaged."""
-        from trainjobs.spec.manifest import load
+        """The manifest of the run. Raises NoInput where no run was begun, SpecError when it is damaged."""
+        from trainjobs.spec import load
 
         if not self.exists():
             raise NoInput(self._not_a_run())
-        return load(self.manifest)
+        try:
+            return load(self.manifest)
+        except OSError as error:
+            raise user_error(error, f"reading {self.manifest}") from error
 
     def history(self) -> tuple[Observation, ...]:
         """Every observation so far. Raises DataError naming the line that cannot be read."""
         return tuple(_parsed(self.path / "history.jsonl", Observation.from_dict))
 
-    def events(self) -> tuple[events.Event, ...]:
+    def events(self) -> tuple[told.Event, ...]:
         """Everything that happened, in order. Raises DataError naming the line that cannot be read."""
-        return tuple(_parsed(self.path / "events.jsonl", events.from_dict))
+        return tuple(_parsed(self.path / "events.jsonl", told.from_dict))
 
     def decisions(self) -> tuple[dict[str, Any], ...]:
         """Every decision as `Decision.to_dict` wrote it. Raises DataError."""
@@ -102,7 +105,7 @@ class RunDirectory:
 
     @contextmanager
     def hold(self) -> Iterator[None]:
-        """Make the directory and keep every other process from training here meanwhile. Raises CannotCreate."""
+        """Make the directory and keep every other process from training here. Raises CannotCreate."""
         self.create()
         with Lock(self.path / "lock").hold():
             yield
@@ -122,13 +125,13 @@ class RunDirectory:
 
     def write_job(self, job: "TrainJob") -> None:
         """Keep the manifest."""
-        from trainjobs.spec.manifest import dump
+        from trainjobs.spec import dump
 
         write_whole(self.manifest, dump(job))
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Say how the run ended."""
-        document = json.dumps(events.jsonable(result), indent=2, allow_nan=False)
+        document = json.dumps(told.jsonable(result), indent=2, allow_nan=False)
         write_whole(self.path / "result.json", document + "\n")
 
     def clear_result(self) -> None:
@@ -143,15 +146,15 @@ class RunDirectory:
         """Add to the history."""
         append_line(self.path / "history.jsonl", seen.to_dict())
 
-    def append_event(self, event: "events.Event", unix_time: float | None = None) -> None:
+    def append_event(self, event: "told.Event", unix_time: float | None = None) -> None:
         """Add to the events, with the time (now by default). `Progress` is not kept."""
-        if not isinstance(event, events.Progress):
+        if not isinstance(event, told.Progress):
             at = time.time() if unix_time is None else unix_time
-            append_line(self.path / "events.jsonl", {"time": round(at, 3), **events.to_dict(event)})
+            append_line(self.path / "events.jsonl", {"time": round(at, 3), **told.to_dict(event)})
 
     def append_decision(self, decision: Mapping[str, Any]) -> None:
         """Add to the decisions."""
-        append_line(self.path / "decisions.jsonl", events.jsonable(decision))
+        append_line(self.path / "decisions.jsonl", told.jsonable(decision))
 
     def move_aside(self) -> Path:
         """Rename the directory to the first free `<name>.1`, `<name>.2`, … and return the new path."""
@@ -187,7 +190,7 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def append_line(path: Path, document: Mapping[str, Any]) -> None:
-    """Append one JSON line; a torn last line is cut off first. Raises StorageError (disk full) or NoPermission."""
+    """Append one JSON line; a torn last line is cut off first. Raises StorageError or NoPermission."""
     try:
         with path.open("a+b") as file:
             _cut_torn_line(file.fileno())

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainjobs.runtime import events
 from trainjobs.runtime.channel import DriverEnd, Message
@@ -23,7 +23,7 @@ from trainjobs.runtime.control import ChangeRequest, Control, InterruptRequest, 
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import Exit
 from trainjobs.runtime.record import Record, Result, gpus_per_node
-from trainjobs.runtime.retry import GiveUp, after_failure
+from trainjobs.runtime.retry import DIED, GiveUp, after_failure
 
 if TYPE_CHECKING:
     from trainjobs.runtime.worker import Setup
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
 
-_RAY_SETTINGS = {
+RAY_SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the default of 2 s is how late Ray notices that training ended
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a preemption reaches the run as a request to interrupt
     "RAY_TRAIN_METRICS_ENABLED": "0",
@@ -59,10 +59,10 @@ def train(
     record.take(events.Starting(trainer.num_workers, trainer.num_nodes))
     with _ray(trainer.num_workers):
         for attempt in count(1):
-            failures, error = _attempt(job, place, record, control, code, attempt)
-            if error is None:
+            failures = _attempt(job, place, record, control, code, attempt)
+            if not failures:
                 break
-            verdict = after_failure(failures, _of_ray(error), attempt, job.spec.backoff_limit)
+            verdict = after_failure(failures, attempt, job.spec.backoff_limit)
             if isinstance(verdict, GiveUp):
                 record.take(verdict.cause)
                 break
@@ -72,11 +72,11 @@ def train(
 
 def _attempt(
     job: TrainJob, place: RunDirectory, record: Record, control: Control, code: Path, attempt: int
-) -> tuple[list[events.Failed], BaseException | None]:
-    """One life of the worker group: what failed on the workers, and Ray's error if the group did not end well."""
+) -> list[events.Failed]:
+    """One life of the worker group, and what failed if it did not end well."""
     from trainjobs.runtime.worker import Setup
 
-    heard: SimpleQueue[tuple[int, Message]] = SimpleQueue()
+    heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
     channel = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
     setup = Setup(
         spec=job.spec,
@@ -93,16 +93,17 @@ def _attempt(
             if (request := control.take()) is not None:
                 channel.request(_message(request))
             try:
-                event = events.from_dict(heard.get(timeout=LISTEN_INTERVAL_S)[1])
+                rank, message = heard.get(timeout=LISTEN_INTERVAL_S)
             except Empty:
                 continue
+            event = events.from_dict(message) if message is not None else _died(rank)
             if isinstance(event, events.Failed):
                 failures.append(event)
             else:
                 record.take(event)
     finally:
         channel.close()
-    return failures, group.error
+    return [*failures, _of_ray(group.error)] if group.error is not None else []
 
 
 class WorkerGroup:
@@ -110,7 +111,9 @@ class WorkerGroup:
 
     def __init__(self, setup: Setup, ray_directory: Path) -> None:
         self.error: BaseException | None = None
-        self._thread = threading.Thread(target=self._fit, args=(setup, ray_directory), name="fit", daemon=True)
+        self._thread = threading.Thread(
+            target=self._fit, args=(setup, ray_directory), name="fit", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -128,14 +131,16 @@ class WorkerGroup:
             TorchTrainer(
                 work,
                 train_loop_config=setup,
-                scaling_config=ScalingConfig(num_workers=trainer.num_workers, use_gpu=gpus_per_node(trainer) > 0),
+                scaling_config=ScalingConfig(
+                    num_workers=trainer.num_workers, use_gpu=gpus_per_node(trainer) > 0
+                ),
                 run_config=RunConfig(
                     name=f"attempt-{setup.attempt}-{int(setup.launched)}",
                     storage_path=str(ray_directory.absolute()),
                     failure_config=FailureConfig(max_failures=0),
                 ),
             ).fit()
-        except BaseException as error:  # noqa: BLE001 - handed to the thread that waits for it
+        except BaseException as error:
             self.error = error
 
 
@@ -150,7 +155,7 @@ def storage_uri(job: TrainJob, place: RunDirectory) -> str:
 @contextmanager
 def _ray(workers: int) -> Iterator[None]:
     """A local Ray for as long as the run takes; one that is up already is used and left."""
-    for name, value in _RAY_SETTINGS.items():
+    for name, value in RAY_SETTINGS.items():
         os.environ.setdefault(name, value)
     import ray
 
@@ -171,17 +176,18 @@ def _ray(workers: int) -> Iterator[None]:
 
 def _message(request: Request) -> Message:
     if isinstance(request, ChangeRequest):
-        return {"request": "change", "stopping": request.stopping.model_dump(mode="json", by_alias=True, exclude_unset=True)}
+        return {
+            "request": "change",
+            "stopping": request.stopping.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        }
     verb = "interrupt" if isinstance(request, InterruptRequest) else "stop"
     return {"request": verb, "reason": request.reason}
 
 
-def _of_ray(error: BaseException) -> events.Failed:
-    """Ray's account of a group that failed, naming a rank whose process is gone."""
-    from ray.exceptions import RayActorError
+def _died(rank: int) -> events.Failed:
+    message = f"the process of rank {rank} died: killed, out of memory, or crashed"
+    return events.Failed(rank, DIED, message, "", Exit.FAILURE)
 
-    failures: dict[int, Any] = getattr(error, "worker_failures", {})
-    for rank, failure in failures.items():
-        if isinstance(failure, RayActorError):
-            return events.Failed(rank, "WorkerDied", f"the process of rank {rank} died", "", Exit.FAILURE)
+
+def _of_ray(error: BaseException) -> events.Failed:
     return events.Failed(None, type(error).__name__, str(error).strip().partition("\n")[0], "", Exit.FAILURE)

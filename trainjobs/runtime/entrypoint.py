@@ -28,7 +28,9 @@ def load(entrypoint: str, code: Path) -> Callable[[Any], object]:
     function = getattr(module, function_name, None)
     if not callable(function):
         names = [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
-        raise ConfigError(f"{PATH}: {entrypoint}: {module_name} has no function {function_name}{_nearest(function_name, names)}")
+        raise ConfigError(
+            f"{PATH}: {entrypoint}: {module_name} has no function {function_name}{_nearest(function_name, names)}"
+        )
     try:
         inspect.signature(function).bind(object())
     except TypeError:
@@ -55,4 +57,8 @@ def _module(name: str, code: Path, entrypoint: str) -> ModuleType:
 
 def _nearest(name: str, names: list[str]) -> str:
     close = difflib.get_close_matches(name, names, n=1)
-    return f'; did you mean "{close[0]}"?' if close else (f"; it has {', '.join(sorted(names)[:5])}" if names else "")
+    return (
+        f'; did you mean "{close[0]}"?'
+        if close
+        else (f"; it has {', '.join(sorted(names)[:5])}" if names else "")
+    )

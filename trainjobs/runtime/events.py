@@ -1,12 +1,12 @@
 """What a run tells while it runs: one small record per thing that happened.
 
-The driver hands them to a sink (the terminal here, the status in a cluster) and keeps all but `Progress` in the run
-directory's `events.jsonl`. As JSON an event is one object with its class name under `event`; numbers that JSON
-cannot hold are the strings "nan", "inf" and "-inf". No torch and no Ray here.
+The driver hands them to a sink (the terminal, or the status in a cluster) and keeps all but `Progress` in the
+run directory's `events.jsonl`. As JSON an event is one object with its class name under `event`; numbers that
+JSON cannot hold are the strings "nan", "inf" and "-inf". No torch and no Ray here.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
 
@@ -218,7 +218,7 @@ def _same(value: Any) -> Any:
     return value
 
 
-_READ = {
+_READ: Mapping[str, Callable[[Any], Any]] = {
     "history": lambda items: tuple(Observation.from_dict(item) for item in items),
     "observation": Observation.from_dict,
     "ruling_view": tuple,

@@ -1,16 +1,17 @@
 """`StoppingCoordinator`: for a training loop that exists already and keeps its shape.
 
-    coordinator = StoppingCoordinator.current()
-    for epoch in range(coordinator.epoch, 100):
-        for x, y in loader:
-            ...
-            if coordinator.poll():
-                return
-        coordinator.report(val_loss=(loss_sum, n))
+coordinator = StoppingCoordinator.current()
+for epoch in range(coordinator.epoch, 100):
+    for x, y in loader:
+        ...
+        if coordinator.poll():
+            return
+    coordinator.report(val_loss=(loss_sum, n))
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Self
 
 from trainjobs.coordination import Decision
@@ -39,7 +40,9 @@ class StoppingCoordinator:
             RuntimeError: this process was not started by trainjobs.
         """
         if StoppingCoordinator._journey_of_this_process is None:
-            raise RuntimeError("no training run in this process; start the script as an entrypoint of `trainjobs run`")
+            raise RuntimeError(
+                "no training run in this process; start the script as an entrypoint of `trainjobs run`"
+            )
         return cls(StoppingCoordinator._journey_of_this_process)
 
     @property
@@ -67,14 +70,12 @@ class StoppingCoordinator:
         journey.advance(journey.position.batch + 1, completes_step=True)
         if not journey.coordinator.poll():
             return False
-        try:
+        with suppress(Interrupted):
             journey.halt()
-        except Interrupted:
-            pass
         return True
 
     def report(self, **metrics: object) -> bool:
-        """End an epoch: reduce its metrics over ranks, judge them, write a checkpoint if one is due. All ranks together.
+        """End an epoch: reduce its metrics over ranks, judge them, checkpoint if one is due. All ranks together.
 
         Args:
             metrics: (sum, weight) pairs, which are reduced exactly over ranks, or numbers, which are averaged.
@@ -89,10 +90,8 @@ class StoppingCoordinator:
             journey.meters.add(name, value)
         journey.enter_epoch()
         journey.judge()
-        try:
+        with suppress(Interrupted):
             journey.end_epoch()
-        except Interrupted:
-            pass
         return journey.is_over()
 
     def _begin(self) -> Journey:

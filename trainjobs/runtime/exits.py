@@ -48,7 +48,7 @@ class Exit(IntEnum):
 
 
 class UserError(Exception):
-    """Something the user can mend. `str(error)` is the whole message: what is wrong, the value, what to do."""
+    """Something the user can mend. `str(error)` says it all: what is wrong, the value, what to do."""
 
     exit_code: ClassVar[Exit] = Exit.USAGE
 

@@ -79,13 +79,14 @@ class Journey:
         return self.coordinator.decision
 
     def begin(self) -> None:
-        """Continue where the checkpoint was taken: generators and logged sums."""
+        """Continue where the checkpoint was taken: generators, logged sums, verdict on the history. Collective."""
         self.tracked.check_complete()
         restored = self.keeper.restored
         if restored is not None:
             mine = restored.ranks[self.place.rank]
             randomness.restore(mine["randomness"], self.place.device)
             self.meters.restore(mine["meters"])
+            self.keeper.judge_again()
         self._began = time.monotonic()
 
     def is_over(self) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from trainjobs.coordination import Coordinator, Halt, Reported
+from trainjobs.coordination import Coordinator, Halt, Reported, Vote
 from trainjobs.runtime import events
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position, Saved
 from trainjobs.runtime.exits import Exit, UserError
@@ -85,11 +85,20 @@ class Keeper:
             self._tell(events.Reported.of(reported.observation, reported.ruling))
 
     def rest_if_halted(self, step: int) -> Halt | None:
-        """If every rank is to halt here, agree that they did. Called after each collective, at the same place by all."""
+        """If every rank is to halt here, agree that they did. Called after each collective, by all ranks."""
         if self.rest is None and self._coordinator.halted:
             self.rest = self._coordinator.halt(step)
             self._tell_rest(self.rest)
         return self.rest
+
+    def judge_again(self) -> None:
+        """Judge the restored history by today's criteria: a run that had ended does not train again. Collective."""
+        if self.rank == 0:
+            panel = Panel.of(self._terms.stopping)
+            finding = panel.judge(panel.fold(self._coordinator.history)).stop
+            if finding is not None:
+                self._coordinator.vote(Vote.of_finding(0, finding))
+        self._coordinator.exchange(b"")
 
     def conclude(self, step: int) -> None:
         """The run ends here for every rank: from now on no vote can halt it. Collective."""
@@ -126,7 +135,11 @@ class Keeper:
         found = self._checkpoints.at_step(self.best.step) if self.rank == 0 else None
         name = self._coordinator.exchange(found.name.encode() if found else b"")[0].decode()
         if not name:
-            self._tell(events.Warned(f"the checkpoint of the best epoch {self.best.epoch} is gone; keeping the last weights"))
+            self._tell(
+                events.Warned(
+                    f"the checkpoint of the best epoch {self.best.epoch} is gone; keeping the last weights"
+                )
+            )
             return
         objects = self._checkpoints.load(self._checkpoints.named(name)).objects
         for key, model in models.items():
@@ -137,7 +150,11 @@ class Keeper:
         states = {name: model.state_dict() for name, model in models.items()}
         error = None
         if self.rank == 0 and states:
-            error = _error_of(lambda: self._checkpoints.save_model("model.pt", states if len(states) > 1 else next(iter(states.values()))))
+            error = _error_of(
+                lambda: self._checkpoints.save_model(
+                    "model.pt", states if len(states) > 1 else next(iter(states.values()))
+                )
+            )
         _raise_for_all(self._coordinator.exchange(_error_bytes(error))[0])
 
     def final(self, pairs: Mapping[str, tuple[float, float]]) -> dict[str, float]:
@@ -150,8 +167,12 @@ class Keeper:
     def warn(self, message: str) -> None:
         self._tell(events.Warned(message))
 
-    def _write(self, position: Position, objects: Mapping[str, Any], pieces: Sequence[bytes]) -> UserError | None:
-        contents = Contents(position, objects, self._coordinator.history, [_unpacked(piece) for piece in pieces])
+    def _write(
+        self, position: Position, objects: Mapping[str, Any], pieces: Sequence[bytes]
+    ) -> UserError | None:
+        contents = Contents(
+            position, objects, self._coordinator.history, [_unpacked(piece) for piece in pieces]
+        )
         best = self.best
 
         def write() -> None:

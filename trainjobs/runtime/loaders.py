@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,10 +57,8 @@ class ShardBatches(Sampler[list[int]]):
 
     def __len__(self) -> int:
         """Batches of a whole epoch, the same on every rank."""
-        largest_share = -(-self._length // self._world_size)
-        if self._drop_last:
-            return largest_share // self._batch_size
-        return -(-largest_share // self._batch_size)
+        batches = math.ceil(self._length / self._world_size) / self._batch_size
+        return math.floor(batches) if self._drop_last else math.ceil(batches)
 
     def __iter__(self) -> Iterator[list[int]]:
         share = self._share()
@@ -86,7 +85,9 @@ class ShardBatches(Sampler[list[int]]):
         return torch.randperm(self._length, generator=generator).tolist()
 
 
-def sharded_loader(data: Dataset[Any], batches: ShardBatches | None, options: dict[str, Any]) -> DataLoader[Any]:
+def sharded_loader(
+    data: Dataset[Any], batches: ShardBatches | None, options: dict[str, Any]
+) -> DataLoader[Any]:
     """A `DataLoader` over this rank's batches; `options` go to it as they are.
 
     An iterable data set comes without `batches`: it shards itself, by `torch.distributed.get_rank()`.

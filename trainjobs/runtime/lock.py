@@ -51,7 +51,7 @@ class Lock:
             raise user_error(error, f"opening {self.path}") from error
 
     def _moved(self, file: TextIO) -> bool:
-        """Whether another process moved the directory aside between our opening and our taking of the lock."""
+        """Whether the directory was moved aside between our opening of the file and our locking it."""
         return not self.path.exists() or not os.path.samestat(os.fstat(file.fileno()), self.path.stat())
 
     def _in_use(self, file: TextIO) -> str:

@@ -1,4 +1,4 @@
-"""The random number generators of a process: Python's, NumPy's, torch's on the CPU and on this process's accelerator."""
+"""The random number generators of a process: Python's, NumPy's, torch's on the CPU and on its accelerator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ def capture(device: torch.device) -> dict[str, Any]:
     version, internal, gauss = random.getstate()
     states: dict[str, Any] = {
         "python": (version, list(internal), gauss),
-        "numpy": (str(name), torch.from_numpy(np.array(keys, dtype=np.int64)), int(position), int(has_gauss), float(cached)),
+        "numpy": (
+            str(name),
+            torch.from_numpy(np.array(keys, dtype=np.int64)),
+            int(position),
+            int(has_gauss),
+            float(cached),
+        ),
         "torch": torch.get_rng_state(),
     }
     if device.type == "cuda":

@@ -109,7 +109,11 @@ class Record:
         halted, final = self._last(events.Halted), self._last(events.Final)
         decision = halted.decision if halted else {}
         parts: dict[str, Any] = {
-            "accounting": {"secondsUsed": self._seconds, "secondsSaved": self._seconds_saved(), "workers": self._job.spec.trainer.num_workers},
+            "accounting": {
+                "secondsUsed": self._seconds,
+                "secondsSaved": self._seconds_saved(),
+                "workers": self._job.spec.trainer.num_workers,
+            },
             "finalMetrics": dict(final.metrics) if final else {},
         }
         if halted:
@@ -120,14 +124,23 @@ class Record:
                 "millisecondsToHalt": halted.milliseconds,
             }
         if (failed := self._last(events.Failed)) is not None:
-            parts["failure"] = {"rank": failed.rank, "kind": failed.kind, "message": failed.message, "exitCode": failed.exit_code}
+            parts["failure"] = {
+                "rank": failed.rank,
+                "kind": failed.kind,
+                "message": failed.message,
+                "exitCode": failed.exit_code,
+            }
         return parts
 
     def _conditions(self, state: str) -> tuple[status.Condition, ...]:
         decision, failed = self._last(events.Decided), self._last(events.Failed)
         if failed:
             return (_condition("Failed", failed.kind, failed.message),)
-        reason = decision.decision["reason"] if decision and state != "Finished" else f"trained all {self._job.spec.trainer.max_epochs} epochs"
+        reason = (
+            decision.decision["reason"]
+            if decision and state != "Finished"
+            else f"trained all {self._job.spec.trainer.max_epochs} epochs"
+        )
         if state == "Interrupted":
             return (_condition("Suspended", state, reason),)
         stopped = (_condition("EarlyStopped", state, reason),) if state == "EarlyStopped" else ()
@@ -140,8 +153,14 @@ class Record:
         return status.TrainingStatus(
             epoch=last.epoch if last else 0,
             step=max(halted.steps.values()) if halted else last.step if last else 0,
-            metrics=tuple(status.MetricValue(name=name, value=repr(value)) for name, value in last.metrics.items()) if last else (),
-            best=status.BestValue(metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"]) if best else None,
+            metrics=tuple(
+                status.MetricValue(name=name, value=repr(value)) for name, value in last.metrics.items()
+            )
+            if last
+            else (),
+            best=status.BestValue(metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"])
+            if best
+            else None,
             waiting=reported.waiting if reported else None,
             last_update_time=_now(),
         )
@@ -170,7 +189,9 @@ class Record:
         """Where each shadow criterion would have stopped."""
         found = replay(Panel.of(self._job.spec.stopping), self._history)
         return tuple(
-            status.ShadowStop(criterion=alone.name, reason=alone.stop.reason, epoch=alone.stop.epoch, step=alone.stop.step)
+            status.ShadowStop(
+                criterion=alone.name, reason=alone.stop.reason, epoch=alone.stop.epoch, step=alone.stop.step
+            )
             for alone in found.criteria
             if alone.shadow and alone.stop
         )
@@ -180,9 +201,15 @@ class Record:
         if saved is None:
             return None
         monitor = self._job.spec.stopping.monitor
-        value = next((seen.metrics.get(monitor) for seen in self._history if monitor and seen.step == saved.step), None)
+        value = next(
+            (seen.metrics.get(monitor) for seen in self._history if monitor and seen.step == saved.step), None
+        )
         return status.CheckpointStatus(
-            uri=saved.uri, epoch=saved.epoch, step=saved.step, metric=None if value is None else repr(value), time=self._checkpoint_time
+            uri=saved.uri,
+            epoch=saved.epoch,
+            step=saved.step,
+            metric=None if value is None else repr(value),
+            time=self._checkpoint_time,
         )
 
     def _accounting(self) -> status.Accounting:
@@ -195,7 +222,9 @@ class Record:
 
     def _epochs_saved(self) -> int:
         complete = self._state() in {"Finished", "EarlyStopped", "StopRequested"}
-        return self._job.spec.trainer.max_epochs - self._history[-1].epoch if complete and self._history else 0
+        return (
+            self._job.spec.trainer.max_epochs - self._history[-1].epoch if complete and self._history else 0
+        )
 
     def _seconds_saved(self) -> float:
         """Epochs saved at the mean pace so far: an estimate."""

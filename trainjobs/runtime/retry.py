@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from trainjobs.runtime.events import Failed
 from trainjobs.runtime.exits import Exit
 
+DIED = "WorkerDied"
+"""The kind of a failure whose worker could say nothing any more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -23,19 +26,24 @@ class GiveUp:
     cause: Failed
 
 
-def after_failure(failures: Sequence[Failed], lost: Failed, failed_attempts: int, backoff_limit: int) -> Retry | GiveUp:
+def after_failure(failures: Sequence[Failed], failed_attempts: int, backoff_limit: int) -> Retry | GiveUp:
     """Decide what follows.
 
     Args:
-        failures: what the workers said of themselves, in the order it arrived.
-        lost: what Ray said of the group, for workers that could say nothing.
+        failures: of one attempt, at least one: what workers said of themselves, which of them died, what Ray said.
         failed_attempts: attempts that have failed, this one included.
         backoff_limit: failed attempts that are followed by another one.
     """
-    of_the_user = [failure for failure in failures if failure.exit_code != Exit.FAILURE]
-    if of_the_user:
-        return GiveUp(of_the_user[0])
-    cause = lost if lost.rank is not None or not failures else failures[0]
-    if failed_attempts > backoff_limit:
+    cause = min(failures, key=_distance)
+    if cause.exit_code != Exit.FAILURE or failed_attempts > backoff_limit:
         return GiveUp(cause)
     return Retry(f"{cause.message} (failed attempt {failed_attempts}, backoffLimit {backoff_limit})")
+
+
+def _distance(failure: Failed) -> int:
+    """How far from the cause: when one rank raises or dies, collectives fail on the others, and Ray sees it last."""
+    if failure.exit_code != Exit.FAILURE:
+        return 0
+    if failure.kind == DIED:
+        return 1
+    return 2 if failure.rank is not None else 3

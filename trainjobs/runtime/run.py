@@ -147,7 +147,8 @@ class Run:
             )
         self._stepping, self._accumulate = True, accumulate
         self._journey.begin_steps()
-        for self._lent, batch in self._training_batches(loader):
+        for done, batch in self._training_batches(loader):
+            self._lent = done
             yield to_device(batch, self.device)
             completed = self.last_of_step
             self._take_back()

@@ -37,7 +37,9 @@ class Tracked:
         """
         for name, thing in objects.items():
             if not isinstance(thing, Stateful):
-                raise TypeError(f"run.track({name}=...): {type(thing).__name__} has no state_dict and load_state_dict")
+                raise TypeError(
+                    f"run.track({name}=...): {type(thing).__name__} has no state_dict and load_state_dict"
+                )
             self._objects[name] = unwrapped(thing)
             if self._restored is not None:
                 self._load(name)
@@ -76,8 +78,9 @@ class Tracked:
         try:
             self._objects[name].load_state_dict(restored[name])
         except (RuntimeError, ValueError, KeyError) as error:
+            difference = _difference(self._objects[name], restored[name], error)
             raise ConfigError(
-                f"{self._source} is from a run of another {name}: {_difference(self._objects[name], restored[name], error)}; "
+                f"{self._source} is from a run of another {name}: {difference}; "
                 "restore the code and config that wrote it, or start anew with --fresh"
             ) from None
 
@@ -90,7 +93,9 @@ def unwrapped(thing: Any) -> Any:
 def _difference(thing: Stateful, state: Any, error: Exception) -> str:
     """The first parameter that does not fit, or what the object itself says."""
     if isinstance(thing, torch.nn.Module):
-        here = {name: tuple(value.shape) for name, value in thing.state_dict().items() if hasattr(value, "shape")}
+        here = {
+            name: tuple(value.shape) for name, value in thing.state_dict().items() if hasattr(value, "shape")
+        }
         there = {name: tuple(value.shape) for name, value in state.items() if hasattr(value, "shape")}
         for name in sorted(here.keys() | there.keys()):
             if here.get(name) != there.get(name):

@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -161,7 +160,11 @@ def _tell_progress(journey: Journey, tell: Tell) -> None:
     while not journey.rested:
         position = journey.position
         if position != told:
-            tell(events.Progress(position.epoch, position.step, position.batch, journey.batches, journey.seconds))
+            tell(
+                events.Progress(
+                    position.epoch, position.step, position.batch, journey.batches, journey.seconds
+                )
+            )
             told = position
         time.sleep(PROGRESS_INTERVAL_S)
 
@@ -243,7 +246,9 @@ def exit_code(error: BaseException) -> Exit:
 
 def _is_collateral(error: BaseException) -> bool:
     """Whether a collective failed because another rank did: gloo and NCCL say so in words only."""
-    return isinstance(error, RuntimeError) and any(word in str(error) for word in ("gloo", "NCCL", "Connection closed by peer"))
+    return isinstance(error, RuntimeError) and any(
+        word in str(error) for word in ("gloo", "NCCL", "Connection closed by peer")
+    )
 
 
 def _users_frames(error: BaseException, code: Path) -> str:

@@ -222,7 +222,7 @@ def _best_without_checkpoint(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
             f"is {checkpoint.every_epochs}, so restoreBest knows only every "
             f"{checkpoint.every_epochs}th epoch's model and may miss the best one: write 1",
         )
-    if checkpoint.storage is None:
+    if checkpoint.storage is None and (job.spec.trainer.image or job.spec.trainer.code):
         yield (
             ("spec", "checkpoint", "storage"),
             "is unset, so in a cluster the best checkpoint is lost with its pod and restoreBest has nothing "

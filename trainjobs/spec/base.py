@@ -30,8 +30,8 @@ def path_text(at: Location) -> str:
 class Model(BaseModel):
     """A part of a manifest: camelCase in YAML, snake_case in Python, frozen, unknown fields refused.
 
-    Numbers and booleans are declared `strict`, or `true` would be 1 and "5" be 5. The model as a whole is not, for
-    then lists were no tuples and words no enums.
+    Numbers and booleans are declared `strict`, or `true` would be 1 and "5" be 5. The model as a whole is
+    not, for then lists were no tuples and words no enums.
     """
 
     model_config = ConfigDict(

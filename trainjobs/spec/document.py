@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainjobs.spec.base import Location, path_text
-from trainjobs.spec.errors import Problem
+from trainjobs.spec.errors import Problem, shown
 
 _LARGEST_INTEGER = 2**63 - 1
 
@@ -40,26 +40,37 @@ class Document:
         """The value of a top-level field; None without it."""
         return self.value.get(key) if isinstance(self.value, Mapping) else None
 
-    def faults(self) -> list[Problem]:
-        """What JSON, so the cluster, cannot hold: keys that are not text, NaN, infinity, huge integers."""
-        return [self.problem(*fault) for fault in _faults((), self.value)]
+    def faults(self) -> list[tuple[Location, Problem]]:
+        """What JSON, and so the cluster, cannot hold, each with the location that it spoils."""
+        found = _faults((), self.value)
+        return [(fault.spoils, self.problem(fault.at, fault.value, fault.rule)) for fault in found]
 
     def _place(self, at: Location) -> Place:
         prefixes = (at[:end] for end in range(len(at), -1, -1))
         return next((self.places[prefix] for prefix in prefixes if prefix in self.places), Place())
 
 
-def _faults(at: Location, value: Any) -> Iterator[tuple[Location, Any, str]]:
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    at: Location
+    value: Any
+    rule: str
+    spoils: Location
+
+
+def _faults(at: Location, value: Any) -> Iterator[_Fault]:
     if isinstance(value, Mapping):
         for key, below in value.items():
+            inner = (*at, str(key))
             if not isinstance(key, str):
-                yield (*at, str(key)), None, f'a field\'s name must be text: write "{key}" in quotes'
-            yield from _faults((*at, str(key)), below)
+                yield _Fault(inner, None, f"a field's name must be text: put {shown(key)} in quotes", at)
+            yield from _faults(inner, below)
     elif isinstance(value, list | tuple):
         for index, below in enumerate(value):
             yield from _faults((*at, index), below)
     elif rule := _fault_of_scalar(value):
-        yield at, str(value).encode(errors="replace").decode(), rule
+        shows = value if isinstance(value, int | float) else str(value).encode(errors="replace").decode()
+        yield _Fault(at, shows, rule, at)
 
 
 def _fault_of_scalar(value: Any) -> str | None:

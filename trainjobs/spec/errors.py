@@ -23,13 +23,14 @@ class Problem:
     message: str
     """The rule and the remedy."""
     line: int | None = None
-    """Line of the file, from 1. None: not from a file."""
+    """Line of `source`, from 1. None: not from a file."""
     source: str | None = None
     """Name of the file, or "--set PATH=VALUE". None: the manifest was given as values."""
 
     def __str__(self) -> str:
         """As "mnist.yaml:14: spec.stopping.criteria[0].plateau.patience: 0: must be at least 1"."""
-        place = self.source if self.line is None else f"{self.source or 'line'}:{self.line}"
+        line = None if self.line is None else str(self.line)
+        place = ":".join(part for part in (self.source, line) if part)
         value = None if self.value is None else shown(self.value)
         return ": ".join(part for part in (place, self.path, value, self.message) if part)
 

@@ -35,14 +35,23 @@ _SHAPES: Final = {
 
 
 def explained(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
-    """One problem for each of pydantic's errors; a missing field is not reported besides its misspelling."""
+    """One problem for each of pydantic's errors; a missing field is not reported besides its misspelling,
+    nor anything that `document.faults()` tells already.
+    """
     details = error.errors(include_url=False)
     meant = {_meant(model, at["loc"]) for at in details if at["type"] == "extra_forbidden"}
+    known = {tuple(map(str, at)) for at, _ in document.faults()}
     return [
-        document.problem(detail["loc"], _blamed(detail), _message(detail, model, document))
+        document.problem(detail["loc"], _blamed(detail), _message(detail, model))
         for detail in details
-        if detail["type"] != "missing" or detail["loc"] not in meant
+        if not (detail["type"] == "missing" and detail["loc"] in meant)
+        and not _is_below(detail["loc"], known)
     ]
+
+
+def _is_below(at: Location, known: set[tuple[str, ...]]) -> bool:
+    steps = tuple(map(str, at))
+    return any(steps[:end] in known for end in range(len(steps) + 1))
 
 
 def _blamed(detail: ErrorDetails) -> Any:
@@ -51,7 +60,7 @@ def _blamed(detail: ErrorDetails) -> Any:
     return None if whole and isinstance(detail["input"], dict | list) else detail["input"]
 
 
-def _message(detail: ErrorDetails, model: type[BaseModel], document: Document) -> str:
+def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, at, context = detail["type"], detail["loc"], detail.get("ctx", {})
     if kind == "missing":
         return f"is required: add {at[-1]}"
@@ -60,8 +69,16 @@ def _message(detail: ErrorDetails, model: type[BaseModel], document: Document) -
     if kind in _SHAPES or kind in ("enum", "literal_error"):
         return _wrong_value(kind, detail["input"], values_at(model, at))
     if kind == "value_error":
-        return str(context["error"])
+        return "; ".join([str(context["error"]), *_empty_fields(detail["input"])])
     return _BOUNDS[kind].format(**context) if kind in _BOUNDS else detail["msg"]
+
+
+def _empty_fields(found: Any) -> Iterator[str]:
+    """Fields that are written and empty count as not given, which surprises where one of several is wanted."""
+    if isinstance(found, dict):
+        yield from (
+            f"{name} is empty: indent its fields below it" for name, below in found.items() if below is None
+        )
 
 
 def _unknown(model: type[BaseModel], at: Location) -> Iterator[str]:
@@ -100,7 +117,7 @@ def _wrong_value(kind: str, found: Any, valid: tuple[str, ...]) -> str:
 def _wrong_shape(kind: str, found: Any) -> str:
     rule = f"must be {_SHAPES[kind]}"
     if found is None:
-        return f"is empty, {rule}; or leave the field out"
+        return f"is empty: it {rule}; or leave the field out"
     if kind == "string_type":
         return rule if isinstance(found, dict | list) else f"{rule}: put it in quotes"
     if kind in ("int_type", "float_type") and isinstance(found, bool):

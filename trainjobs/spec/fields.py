@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Sequence
-from enum import EnumType
+from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel
@@ -18,8 +18,8 @@ def model_at(root: type[BaseModel], at: Location) -> type[BaseModel] | None:
 def values_at(root: type[BaseModel], at: Location) -> tuple[str, ...]:
     """The words that an enum allows at a location; empty where any value of the type is allowed."""
     for part in _parts(_annotation_at(root, at)):
-        if isinstance(part, EnumType):
-            return tuple(str(value) for value in part.__members__.values())
+        if isinstance(part, type) and issubclass(part, Enum):
+            return tuple(str(member.value) for member in part)
         if get_origin(part) is Literal:
             return tuple(map(str, get_args(part)))
     return ()

@@ -91,7 +91,7 @@ def _the_trainjob(found: list[Document], source: str) -> Document:
 
 def _resembles(document: Document, closely: bool) -> bool:
     """Whether this is a TrainJob; unless `closely` also with a slip in its kind or group, or without them."""
-    return all(
+    return (isinstance(document.value, Mapping) or not closely) and all(
         word == ours or (not closely and nearest(word, [ours]) is not None)
         for word, ours in (
             (str(document.get("kind") or _KIND), _KIND),
@@ -113,7 +113,7 @@ def _overridden(document: Document, overrides: Sequence[str]) -> Document:
 
 
 def _typed(document: Document, model: type[M], required: tuple[str, ...] = ()) -> M:
-    problems = [*document.problems, *document.faults()]
+    problems = [*document.problems, *(problem for _, problem in document.faults())]
     if isinstance(document.value, Mapping):
         absent = [name for name in required if name not in document.value]
         problems += [document.problem((name,), None, f"is required: add {name}") for name in absent]

@@ -11,17 +11,17 @@ _ENDS = "beginning and ending with a letter or digit"
 
 JobName = Annotated[
     str,
+    Field(max_length=52),
     Form(
         r"[a-z]([-a-z0-9]*[a-z0-9])?",
         "lower-case letters, digits and '-', beginning with a letter and not ending in '-', such as mnist-2",
     ),
-    Field(max_length=52),
 ]
-Namespace = Annotated[str, Form(_LABEL, f"lower-case letters, digits and '-', {_ENDS}"), Field(max_length=63)]
+Namespace = Annotated[str, Field(max_length=63), Form(_LABEL, f"lower-case letters, digits and '-', {_ENDS}")]
 ObjectName = Annotated[
     str,
-    Form(rf"{_LABEL}(\.{_LABEL})*", f"lower-case letters, digits, '-' and '.', {_ENDS}"),
     Field(max_length=253),
+    Form(rf"{_LABEL}(\.{_LABEL})*", f"lower-case letters, digits, '-' and '.', {_ENDS}"),
 ]
 Labels: TypeAlias = Annotated[dict[str, str], Field(max_length=64)]
 

@@ -23,7 +23,7 @@ def override(document: Document, setting: str) -> Document:
     source = f"--set {setting}"
     path, equals, text = setting.partition("=")
     try:
-        if not equals:
+        if not (path and equals):
             raise ValueError("write it as PATH=VALUE, such as spec.trainer.maxEpochs=5")
         at = _location(path)
         value, written = _replaced(document.value, at, (), scalar(text))

@@ -16,16 +16,20 @@ def _quantity_as_text(value: Any) -> Any:
 
 
 Image = Annotated[
-    str, Form(r"[^\s]+", "an image reference without blanks, such as registry.example/train:1.2")
+    str,
+    Field(max_length=1024),
+    Form(r"[^\s]+", "an image reference without blanks, such as registry.example/train:1.2"),
 ]
 VariableName = Annotated[
-    str, Form(r"[A-Za-z_.-][A-Za-z0-9_.-]*", "letters, digits, '_', '-' and '.', not beginning with a digit")
+    str,
+    Field(max_length=253),
+    Form(r"[A-Za-z_.-][A-Za-z0-9_.-]*", "letters, digits, '_', '-' and '.', not beginning with a digit"),
 ]
 Quantity = Annotated[
     str,
+    Field(max_length=64),
     Form(_QUANTITY, 'a quantity, such as 1, "500m" or "2Gi"'),
     BeforeValidator(_quantity_as_text),
-    Field(max_length=64),
     WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}),
 ]
 Quantities: TypeAlias = Annotated[dict[str, Quantity], Field(max_length=32)]
@@ -34,7 +38,7 @@ Quantities: TypeAlias = Annotated[dict[str, Quantity], Field(max_length=32)]
 class EnvironmentVariable(Model):
     """One environment variable of the training processes: a value, or where the cluster finds it."""
 
-    name: Annotated[VariableName, Field(max_length=253)]
+    name: VariableName
     """Name of the variable; each name once."""
     value: Annotated[str, Field(max_length=32768)] | None = None
     """Its value, always text: quote numbers and booleans. Unset, without `valueFrom`: empty."""

@@ -14,16 +14,18 @@ API_VERSION: Final = "trainjobs.dev/v1alpha1"
 
 Entrypoint = Annotated[
     str,
+    Field(max_length=253),
     Form(
         r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*",
         "module:function, such as train:train for the function train in train.py",
     ),
-    Field(max_length=253),
 ]
 Uri = Annotated[
     str,
+    Field(max_length=1024),
     Form(
-        r"[a-z][a-z0-9+.-]*://[^\s]+|/[^\s]*", "a URI or an absolute path, such as s3://bucket/runs or /runs"
+        r"[a-z][a-z0-9+.-]*://[^\s]+|/[^\s]*",
+        "a URI or an absolute path without blanks, such as s3://bucket/runs or /runs",
     ),
 ]
 Seconds: TypeAlias = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
@@ -39,7 +41,7 @@ class Trainer(Model):
     """Settings of the training code, free-form; the function reads them as `run.config`."""
     max_epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
     """Epochs to train when no criterion stops the run earlier; the baseline of what is reported as saved."""
-    image: Annotated[Image, Field(max_length=1024)] | None = None
+    image: Image | None = None
     """Container image of the pods. Unset: the operator's default image. Means nothing on one machine."""
     env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=128)] = ()
     """Environment variables of the training processes, at most 128."""
@@ -73,7 +75,7 @@ class Storage(Model):
 
     claim_name: ObjectName | None = None
     """Name of a PersistentVolumeClaim that all pods can mount (ReadWriteMany with more than one node)."""
-    uri: Annotated[Uri, Field(max_length=1024)] | None = None
+    uri: Uri | None = None
     """Directory that all pods can write, as a URI or an absolute path; each run uses a directory below it."""
 
     @model_validator(mode="after")

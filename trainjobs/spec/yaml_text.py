@@ -40,7 +40,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def text(self, data: str) -> yaml.ScalarNode:
+        """PyYAML writes YAML's rarer line breaks as they are, and reads them as blanks: escape them."""
+        style = '"' if re.search("[\r\x85\u2028\u2029\ufeff]", data) else None
+        return self.represent_scalar(f"{_TAG}str", data, style)
 
+
+_Dumper.add_representer(str, _Dumper.text)
 for _resolver in (_Composer, _Dumper):
     _resolver.add_implicit_resolver(f"{_TAG}null", _NULL, ["~", "n", "N", ""])
     _resolver.add_implicit_resolver(f"{_TAG}bool", _BOOLEAN, list("yYnNtTfFoO"))

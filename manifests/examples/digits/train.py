@@ -16,7 +16,9 @@ def train(run: Run) -> None:
     training, validation, test = random_split(data, [1257, 270, 270], torch.Generator().manual_seed(0))
 
     hidden = run.config["hidden"]
-    model = run.prepare_model(nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, 10)))
+    model = run.prepare_model(
+        nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, 10))
+    )
     optimizer = torch.optim.SGD(model.parameters(), lr=run.config["learningRate"], momentum=0.9)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
     run.track(model=model, optimizer=optimizer, schedule=schedule)

@@ -1,5 +1,7 @@
 """The wire between driver and ranks: nothing is lost, strangers stay out."""
 
+import subprocess
+import sys
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from queue import SimpleQueue
@@ -59,3 +61,19 @@ def test_sending_to_a_driver_that_is_gone_does_not_raise(driver):
     for _ in range(100):
         end.send({"late": True})
     end.close()
+
+
+def test_a_rank_whose_process_dies_is_reported_gone_and_one_that_says_good_bye_is_not(driver, heard):
+    code = """
+import os, sys
+from trainjobs.runtime.channel import Address, RankEnd
+end = RankEnd(Address("127.0.0.1", int(sys.argv[1]), bytes.fromhex(sys.argv[2])), int(sys.argv[3]), print)
+end.send({"hello": 1})
+end.close() if sys.argv[3] == "1" else (sys.stdin.read(), os.kill(os.getpid(), 9))
+"""
+    address = driver.address
+    for rank in ("1", "2"):
+        command = [sys.executable, "-c", code, str(address.port), address.key.hex(), rank]
+        subprocess.run(command, stdin=subprocess.DEVNULL, check=False)
+    assert [heard.get(timeout=10) for _ in range(3)] == [(1, {"hello": 1}), (2, {"hello": 1}), (2, None)]
+    assert heard.empty()

@@ -1,6 +1,5 @@
 """A checkpoint is there whole or not at all, and the newest whole one is found."""
 
-import os
 import subprocess
 
 import pytest
@@ -16,7 +15,9 @@ def contents(step, reports=1, size=10):
     return Contents(
         position=Position(epoch=reports, step=step, batch=3, reported=True, seconds=1.5),
         objects={"model": {"weight": torch.full((size,), float(step))}},
-        history=tuple(Observation(n + 1, n * 10, float(n), {"val_loss": float("nan")}) for n in range(reports)),
+        history=tuple(
+            Observation(n + 1, n * 10, float(n), {"val_loss": float("nan")}) for n in range(reports)
+        ),
         ranks=({"meters": {}},),
     )
 
@@ -40,7 +41,13 @@ def test_what_was_saved_is_loaded(storage):
 
 @pytest.mark.parametrize(
     ("keep", "best", "kept"),
-    [(1, None, [50]), (2, None, [40, 50]), (2, 20, [20, 40, 50]), (2, 50, [40, 50]), (9, 10, [10, 20, 30, 40, 50])],
+    [
+        (1, None, [50]),
+        (2, None, [40, 50]),
+        (2, 20, [20, 40, 50]),
+        (2, 50, [40, 50]),
+        (9, 10, [10, 20, 30, 40, 50]),
+    ],
 )
 def test_the_newest_and_the_best_are_kept(storage, keep, best, kept):
     checkpoints = Checkpoints(storage, keep)
@@ -96,7 +103,7 @@ def test_a_full_disk_is_said_clearly_and_leaves_the_checkpoints_before_it(small_
         checkpoints.save(contents(20, size=80_000), None)
     latest, damaged = checkpoints.latest()
     assert (latest.step, damaged) == (10, [])
-    assert os.listdir(small_disk / "checkpoints") == ["step-00000010-report-00001.pt"]
+    assert [path.name for path in (small_disk / "checkpoints").iterdir()] == ["step-00000010-report-00001.pt"]
 
 
 def test_a_place_that_may_not_be_written_names_itself_and_the_remedy():
@@ -105,5 +112,5 @@ def test_a_place_that_may_not_be_written_names_itself_and_the_remedy():
 
 
 def test_a_uri_of_an_unknown_kind_is_refused_with_the_field():
-    with pytest.raises(Exception, match="spec.checkpoint.storage.uri: floppy://a"):
+    with pytest.raises(Exception, match=r"spec\.checkpoint\.storage\.uri: floppy://a"):
         storage_at("floppy://a")

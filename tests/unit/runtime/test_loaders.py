@@ -39,7 +39,9 @@ def shares(length, world_size, batch_size, shuffle, even, epoch=1, skip=0, drop_
 
 @settings(max_examples=150, deadline=None)
 @given(**sizes)
-def test_evaluation_shows_every_sample_exactly_once_in_equally_many_batches(length, world_size, batch_size, shuffle):
+def test_evaluation_shows_every_sample_exactly_once_in_equally_many_batches(
+    length, world_size, batch_size, shuffle
+):
     found = shares(length, world_size, batch_size, shuffle, even=False)
     seen = Counter(index for batches in found for batch in batches for index in batch)
     assert seen == Counter(range(length))
@@ -57,7 +59,9 @@ def test_training_gives_every_rank_the_same_batch_sizes(length, world_size, batc
 
 @settings(max_examples=100, deadline=None)
 @given(**sizes, even=st.booleans(), skip=st.integers(0, 3))
-def test_an_epoch_continues_with_the_batch_after_the_last_one(length, world_size, batch_size, shuffle, even, skip):
+def test_an_epoch_continues_with_the_batch_after_the_last_one(
+    length, world_size, batch_size, shuffle, even, skip
+):
     whole = shares(length, world_size, batch_size, shuffle, even)
     skip = min(skip, len(whole[0]))
     rest = shares(length, world_size, batch_size, shuffle, even, skip=skip)
@@ -70,7 +74,9 @@ def test_each_epoch_has_an_order_of_its_own_and_always_the_same():
 
 
 def test_drop_last_leaves_full_batches_only():
-    assert {len(batch) for batches in shares(23, 2, 5, True, True, drop_last=True) for batch in batches} == {5}
+    assert {len(batch) for batches in shares(23, 2, 5, True, True, drop_last=True) for batch in batches} == {
+        5
+    }
 
 
 @pytest.mark.parametrize("workers", [0, 2])

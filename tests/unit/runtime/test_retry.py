@@ -4,38 +4,38 @@ import pytest
 
 from trainjobs.runtime.events import Failed
 from trainjobs.runtime.exits import Exit
-from trainjobs.runtime.retry import GiveUp, Retry, after_failure
+from trainjobs.runtime.retry import DIED, GiveUp, Retry, after_failure
 
 USER = Failed(1, "ValueError", "bad label", "...", Exit.USER_CODE)
 DISK = Failed(0, "StorageError", "no space left", "", Exit.IO)
 COLLATERAL = Failed(0, "RuntimeError", "Connection closed by peer", "", Exit.FAILURE)
-DIED = Failed(2, "WorkerDied", "the process of rank 2 died", "", Exit.FAILURE)
-UNKNOWN = Failed(None, "ControllerError", "no resources", "", Exit.FAILURE)
+GONE = Failed(2, DIED, "the process of rank 2 died", "", Exit.FAILURE)
+RAY = Failed(None, "WorkerGroupError", "no resources", "", Exit.FAILURE)
 
 
 @pytest.mark.parametrize(
-    ("failures", "lost", "failed_attempts", "limit", "expected"),
+    ("failures", "failed_attempts", "limit", "named"),
     [
-        ([COLLATERAL], DIED, 1, 3, "the process of rank 2 died"),
-        ([], DIED, 3, 3, "the process of rank 2 died"),
-        ([COLLATERAL], UNKNOWN, 1, 3, "Connection closed by peer"),
-        ([], UNKNOWN, 1, 1, "no resources"),
+        ([COLLATERAL, GONE, RAY], 1, 3, GONE),
+        ([GONE, RAY], 3, 3, GONE),
+        ([COLLATERAL, RAY], 1, 3, COLLATERAL),
+        ([RAY], 1, 1, RAY),
     ],
 )
-def test_a_lost_worker_is_tried_again_and_named(failures, lost, failed_attempts, limit, expected):
-    verdict = after_failure(failures, lost, failed_attempts, limit)
+def test_a_lost_worker_is_tried_again_and_named(failures, failed_attempts, limit, named):
+    verdict = after_failure(failures, failed_attempts, limit)
     assert isinstance(verdict, Retry)
-    assert verdict.reason.startswith(expected)
+    assert verdict.reason.startswith(named.message)
 
 
 @pytest.mark.parametrize(
-    ("failures", "lost", "failed_attempts", "limit", "cause"),
+    ("failures", "failed_attempts", "limit", "cause"),
     [
-        ([COLLATERAL, USER], UNKNOWN, 1, 3, USER),
-        ([DISK], DIED, 1, 3, DISK),
-        ([COLLATERAL], DIED, 4, 3, DIED),
-        ([], DIED, 1, 0, DIED),
+        ([COLLATERAL, USER, RAY], 1, 3, USER),
+        ([GONE, DISK, RAY], 1, 3, DISK),
+        ([COLLATERAL, GONE, RAY], 4, 3, GONE),
+        ([GONE, RAY], 1, 0, GONE),
     ],
 )
-def test_the_users_own_error_or_too_many_failures_end_the_run(failures, lost, failed_attempts, limit, cause):
-    assert after_failure(failures, lost, failed_attempts, limit) == GiveUp(cause)
+def test_the_users_own_error_or_too_many_failures_end_the_run(failures, failed_attempts, limit, cause):
+    assert after_failure(failures, failed_attempts, limit) == GiveUp(cause)

@@ -33,7 +33,10 @@ def test_a_resumed_object_takes_its_state_when_it_is_tracked():
 
 def test_a_checkpoint_of_another_model_is_refused_with_the_parameter_that_differs():
     model, _ = pair(width=5)
-    with pytest.raises(ConfigError, match=r"run/step-1.pt is from a run of another model: bias is \(4,\) there and \(5,\) here"):
+    with pytest.raises(
+        ConfigError,
+        match=r"run/step-1.pt is from a run of another model: bias is \(4,\) there and \(5,\) here",
+    ):
         Tracked(stored(), "run/step-1.pt").add({"model": model})
 
 

@@ -11,10 +11,9 @@ import pytest
         ({"epochs": 5, "seconds": 2}, 1, "2 of 2 seconds are used"),
     ],
 )
-def test_the_first_limit_reached_stops(panel, history, rulings, limits, stop, sentence):
-    given = rulings(panel({"budget": limits}), history([1.0] * stop))
-    assert [ruling.stop is not None for ruling in given] == [False] * (stop - 1) + [True]
-    assert given[-1].stop.verdict.reason == sentence
+def test_the_first_limit_reached_stops(first_stop, verdict, limits, stop, sentence):
+    assert first_stop({"budget": limits}, [1.0] * 9) == stop
+    assert verdict({"budget": limits}, [1.0] * stop).reason == sentence
 
 
 def test_the_verdict_is_about_the_nearest_limit(verdict):

@@ -1,0 +1,45 @@
+"""Nothing is lost: however a run is interrupted, it ends with the weights and the history of the undisturbed one."""
+
+import pytest
+
+from trainjobs.runtime import events
+from trainjobs.runtime.exits import Exit
+
+LOSS = {"monitor": "val_loss"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(new_trial, tmp_path_factory):
+    trial = new_trial(tmp_path_factory.mktemp("undisturbed"))
+    assert trial.train(stopping=LOSS).exit_code == Exit.DONE
+    return trial.outcome()
+
+
+def test_a_killed_worker_costs_no_more_than_the_steps_since_the_checkpoint(trial, undisturbed):
+    mishaps = [{"what": "die", "step": 20, "rank": 1}, {"what": "die", "step": 33, "rank": 0}]
+    result = trial.train(stopping=LOSS, config={"mishaps": mishaps})
+    assert result.exit_code == Exit.DONE
+    assert trial.outcome() == undisturbed
+    assert [event.from_step for event in trial.of(events.Restarting)] == [13, 26]
+    assert "rank 1 died" in trial.of(events.Restarting)[0].reason
+    assert "rank 0 died" in trial.of(events.Restarting)[1].reason
+    assert result.document["restarts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("step", "rank", "evaluation"),
+    [(1, 1, False), (17, 0, False), (26, 1, False), (26, 0, True), (52, 1, True)],
+    ids=["first step", "middle of an epoch", "end of an epoch", "evaluation", "last evaluation"],
+)
+def test_an_interrupted_run_continues_at_the_next_step(trial, undisturbed, step, rank, evaluation):
+    mishaps = [{"what": "interrupt", "step": step, "rank": rank, "evaluation": evaluation}]
+    config = {"mishaps": mishaps}
+    first = trial.train(stopping=LOSS, config=config)
+    assert first.exit_code == Exit.INTERRUPTED
+    halted = trial.of(events.Halted)[0]
+    assert len(set(halted.steps.values())) == 1
+    assert step <= halted.steps[0] <= step + 13
+    assert trial.of(events.Checkpointed)[-1].step == halted.steps[0]
+    assert trial.train(stopping=LOSS, config=config).exit_code == Exit.DONE
+    assert trial.of(events.Started)[-1].resumed_from_step == halted.steps[0]
+    assert trial.outcome() == undisturbed

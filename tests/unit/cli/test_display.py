@@ -1,0 +1,74 @@
+"""The live display, rendered to text."""
+
+import io
+import re
+
+import pytest
+from rich.console import Console
+
+from trainjobs.cli.display import Display, drawn
+from trainjobs.cli.screen import Screen, after
+from trainjobs.runtime.events import Decided, Warned
+
+
+def text(screen, width=80, note=""):
+    out = io.StringIO()
+    Console(file=out, width=width, highlight=False).print(drawn(screen, note), end="")
+    return out.getvalue()
+
+
+def screen_after(events):
+    screen = Screen("mnist")
+    for event in events:
+        screen = after(screen, event)
+    return screen
+
+
+def test_before_the_workers_are_up_it_says_so(recording):
+    recording.early_stop()
+    assert text(screen_after(recording.events[:1])).strip() == "mnist  starting · 2 workers"
+
+
+def test_while_it_trains_it_shows_progress_metrics_and_criteria(recording):
+    recording.early_stop()
+    twelve_reports = 2 + 12 * 2
+    lines = text(screen_after(recording.events[:twelve_reports])).splitlines()
+    assert lines[0].strip() == "mnist  training · 2 workers on cpu"
+    assert "epoch 13 of 100" in lines[1]
+    assert lines[1].rstrip().endswith("at most 6 min 36 s left")
+    assert "batch 0 of 70" in lines[2]
+    shown = "\n".join(lines)
+    assert "best 0.3975 in epoch 11" in shown
+    assert "plateau    ━━━━━━━━╌╌          4/5  val_loss 0.401 has not improved" in shown
+    assert "quick      ━━━━━╌╌╌╌╌          1/2  shadow: val_loss" in shown
+    assert "held back at epoch 12 by startAfter" in shown
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_it_is_never_wider_than_the_terminal(recording, width):
+    recording.early_stop()
+    for number in range(1, len(recording.events)):
+        assert all(
+            len(line) <= width for line in text(screen_after(recording.events[:number]), width).splitlines()
+        )
+
+
+def test_a_note_is_shown_below(recording):
+    recording.early_stop()
+    shown = text(screen_after(recording.events[:4]), note="Ctrl-C: stopping at one step on all ranks")
+    assert shown.splitlines()[-1] == "Ctrl-C: stopping at one step on all ranks"
+
+
+def test_what_happened_stays_when_the_display_is_gone(recording):
+    recording.early_stop()
+    out = io.StringIO()
+    console = Console(file=out, width=200, force_terminal=True, color_system=None, highlight=False)
+    display = Display(console, "mnist")
+    with display:
+        for event in [Warned("no test set"), *recording.events]:
+            display(event)
+    lasting = [re.split(r"\x1b\[\??\d*[a-zA-Z]", line)[-1].rstrip() for line in out.getvalue().splitlines()]
+    decision = next(event for event in recording.events if isinstance(event, Decided)).decision
+    assert "warning: no test set" in lasting
+    assert f"stopping early by plateau, decided at step 910: {decision['reason']}" in lasting
+    assert "halted: step 910 on all 2 ranks, 41 ms after the decision" in lasting

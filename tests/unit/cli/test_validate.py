@@ -1,0 +1,104 @@
+"""`validate`: every problem in one line, then advice."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from trainjobs.cli.app import app
+
+
+@pytest.fixture
+def manifests(recording):
+    """A good manifest, one with two mistakes, one that is no YAML."""
+    text = recording.manifest.read_text()
+    Path("bad.yaml").write_text(
+        text.replace("patience: 5", "patience: 0")
+        .replace("hidden", "hidden ")
+        .replace("maxEpochs", "maxEpoch")
+    )
+    Path("broken.yaml").write_text("a: [1\nb: 2")
+    return recording
+
+
+def validate(*arguments):
+    return CliRunner().invoke(app, ["validate", *arguments])
+
+
+def test_a_valid_manifest_says_what_it_is(manifests):
+    done = validate("mnist.yaml")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[0] == (
+        "mnist.yaml: valid (TrainJob mnist, 2 workers, at most 100 epochs, "
+        "criteria: plateau, threshold, quick, budget)"
+    )
+
+
+def test_advice_follows_and_is_no_error(manifests):
+    text = Path("mnist.yaml").read_text()
+    Path("odd.yaml").write_text(text.replace("monitor: val_loss", "monitor: train_loss"))
+    done = validate("odd.yaml")
+    assert done.exit_code == 0
+    assert any(
+        line.startswith("odd.yaml: advice: spec.stopping") and "train_loss" in line
+        for line in done.stdout.splitlines()
+    )
+
+
+def test_every_problem_has_a_line_of_its_own(manifests):
+    done = validate("bad.yaml")
+    assert done.exit_code == 78
+    lines = done.stdout.splitlines()
+    assert "bad.yaml:13: spec.stopping.criteria[0].plateau.patience: 0: must be at least 1" in lines
+    assert any(
+        line.startswith("bad.yaml:8: spec.trainer.maxEpoch: ") and 'did you mean "maxEpochs"?' in line
+        for line in lines
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        (["mnist.yaml"], 0),
+        (["broken.yaml"], 65),
+        (["absent.yaml"], 66),
+        (["mnist.yaml", "bad.yaml", "broken.yaml"], 78),
+    ],
+)
+def test_the_exit_code_tells_the_kind_of_mistake(manifests, files, code):
+    assert validate(*files).exit_code == code
+
+
+def test_a_file_that_is_not_there_does_not_hide_the_others(manifests):
+    out = validate("absent.yaml", "mnist.yaml").stdout
+    assert out.startswith("reading absent.yaml: No such file or directory\nmnist.yaml: valid")
+
+
+def test_the_report_is_one_json_object(manifests):
+    done = validate("mnist.yaml", "bad.yaml", "--output", "json")
+    good, bad = json.loads(done.stdout)["files"]
+    assert (good["file"], good["exit_code"], good["problems"]) == ("mnist.yaml", 0, [])
+    assert bad["exit_code"] == 78
+    assert {
+        "path": "spec.stopping.criteria[0].plateau.patience",
+        "line": 13,
+        "value": 0,
+        "message": "must be at least 1",
+    } in bad["problems"]
+
+
+def test_it_takes_less_than_half_a_second_of_processor(manifests):
+    command = [sys.executable, "-c", "from trainjobs.cli import main; main()", "validate", "mnist.yaml"]
+
+    def processor_seconds():
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, capture_output=True, check=True, env=dict(os.environ))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(processor_seconds() for _ in range(3)) < 0.5

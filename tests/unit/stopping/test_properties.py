@@ -1,0 +1,208 @@
+"""What holds for every specification and every history."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trainjobs.spec.stopping import Stopping
+from trainjobs.stopping import MissingMetric, Observation, Panel
+
+METRICS = ("a", "b")
+quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+def some(**fields):
+    """A mapping with any of the optional fields."""
+    return st.fixed_dictionaries({}, optional=fields)
+
+
+def joined(*parts):
+    return st.tuples(*parts).map(lambda each: {key: value for part in each for key, value in part.items()})
+
+
+eighths = st.integers(-80, 80).map(lambda n: n / 8)
+sizes = st.integers(0, 16).map(lambda n: n / 8)
+smoothings = st.sampled_from([{"ema": {"alpha": 0.3}}, {"mean": {"window": 3}}, {"median": {"window": 4}}])
+metrics = st.sampled_from(METRICS)
+modes = st.sampled_from(["min", "max"])
+policies = st.sampled_from(["Stop", "Count", "Ignore"])
+tolerant = st.sampled_from(["Error", "Ignore", "Ignore", "Ignore"])
+patience = st.integers(1, 4)
+gates = st.one_of(
+    st.fixed_dictionaries({"epoch": st.integers(0, 5)}),
+    st.fixed_dictionaries({"metric": metrics, "below": eighths, "whenMissing": tolerant}),
+    st.fixed_dictionaries({"metric": metrics, "above": eighths, "whenMissing": tolerant}),
+)
+reading = some(monitor=metrics, whenMissing=tolerant)
+judging = joined(reading, some(mode=modes, nonFinite=policies, smoothing=smoothings))
+deltas = some(minDelta=sizes, minDeltaMode=st.sampled_from(["Absolute", "Relative"]), baseline=eighths)
+
+
+def one(**fields):
+    return st.fixed_dictionaries(fields)
+
+
+families = st.one_of(
+    one(plateau=joined(one(patience=patience), deltas, judging)),
+    one(threshold=joined(one(value=eighths), judging)),
+    one(divergence=joined(one(value=eighths), some(patience=patience), judging)),
+    one(divergence=joined(one(factor=st.sampled_from([0.1, 0.5])), some(patience=patience), judging)),
+    one(divergence=joined(one(amount=sizes), some(patience=patience), judging)),
+    one(nonFinite=joined(some(patience=patience), reading)),
+    one(budget=some(epochs=st.integers(1, 12), steps=st.integers(1, 40)).filter(bool)),
+    one(overfitting=joined(one(gap=sizes, against=metrics), some(patience=patience), judging)),
+)
+
+
+def composed(members):
+    held = st.lists(members, min_size=1, max_size=3)
+    quorum = held.flatmap(lambda of: st.integers(1, len(of)).map(lambda count: {"count": count, "of": of}))
+    return st.one_of(one(all=held), one(atLeast=quorum), st.fixed_dictionaries({"not": members}))
+
+
+singles = joined(families, some(startAfter=gates))
+members = singles | joined(composed(singles), some(startAfter=gates))
+criteria = members | joined(composed(members), some(startAfter=gates))
+defaults = some(
+    mode=modes, nonFinite=policies, smoothing=smoothings, startAfter=gates, minEpochs=st.integers(1, 8)
+)
+wide = st.one_of(eighths, eighths, eighths, st.floats())
+
+
+@st.composite
+def histories(draw, values=wide, always=False):
+    reports = one(a=values, b=values) if always else some(a=values, b=values) | one(a=values, b=values)
+    return tuple(
+        Observation(epoch, 3 * epoch, float(epoch), reported)
+        for epoch, reported in enumerate(draw(st.lists(reports, max_size=12)), start=1)
+    )
+
+
+def panel(stopping):
+    return Panel.of(Stopping.model_validate({"monitor": "a", **stopping}))
+
+
+def outcome(judged, history, states=()):
+    """All that can be seen of a run, after each report; an error ends it."""
+    seen, state = [], judged.fold(())
+    for observation in history:
+        try:
+            state = judged.fold((observation,), state)
+        except MissingMetric as error:
+            return [*seen, str(error)]
+        ruling = judged.judge(state)
+        acting = [finding for finding in ruling.findings if not finding.shadow]
+        seen.append(repr((ruling.stop, acting, ruling.best, ruling.waiting)))
+    return seen
+
+
+@quick
+@given(st.lists(criteria, max_size=4), defaults, histories(), st.integers(0, 12))
+def test_folding_in_two_parts_equals_folding_the_whole(several, above, history, cut):
+    judged = panel({**above, "criteria": several})
+    try:
+        whole = judged.fold(history)
+    except MissingMetric:
+        with pytest.raises(MissingMetric):
+            judged.fold(history[cut:], judged.fold(history[:cut]))
+        return
+    parts = judged.fold(history[cut:], judged.fold(history[:cut]))
+    assert repr(judged.judge(parts)) == repr(judged.judge(whole))
+
+
+@quick
+@given(st.lists(criteria, max_size=3), criteria, st.integers(0, 3), defaults, histories())
+def test_a_shadow_criterion_never_changes_the_outcome(several, shadow, place, above, history):
+    watched = [*several[:place], {**shadow, "shadow": True}, *several[place:]]
+    plain, shadowed = panel({**above, "criteria": several}), panel({**above, "criteria": watched})
+    expected, found = outcome(plain, history), outcome(shadowed, history)
+    if expected and "was not reported" in expected[-1]:
+        assert len(found) == len(expected)
+        assert "was not reported" in found[-1]
+        expected, found = expected[:-1], found[:-1]
+    assert found == expected
+    assert shadowed.limits == plain.limits
+
+
+@quick
+@given(criteria, defaults, histories())
+def test_verdicts_are_consistent_in_themselves(criterion, above, history):
+    judged, state = panel({**above, "criteria": [criterion]}), None
+    for seen in history:
+        try:
+            state = judged.fold((seen,), state)
+        except MissingMetric:
+            return
+        said = judged.judge(state).findings[0].verdict
+        assert 0 <= said.closeness <= 1
+        assert said.closeness == 1 or not said.stop
+        assert not (said.stop and (said.undecided or said.gated))
+        assert said.reason
+
+
+def mirrored(part):
+    """The same question asked of the negated metrics."""
+    if isinstance(part, list):
+        return [mirrored(each) for each in part]
+    if not isinstance(part, dict):
+        return part
+    flipped = {key: mirrored(value) for key, value in part.items()}
+    for key in {"value", "baseline"} & set(part):
+        flipped[key] = -part[key]
+    for key, other in (("below", "above"), ("above", "below")):
+        if key in part:
+            flipped[other] = -part[key]
+            if other not in part:
+                del flipped[key]
+    if "mode" in part:
+        flipped["mode"] = {"min": "max", "max": "min"}[part["mode"]]
+    return flipped
+
+
+def mapped(history, change):
+    return tuple(
+        Observation(seen.epoch, seen.step, seen.seconds, {k: change(v) for k, v in seen.metrics.items()})
+        for seen in history
+    )
+
+
+def stop_epochs(stopping, history):
+    judged, state, epochs = panel(stopping), None, []
+    for seen in history:
+        state = judged.fold((seen,), state)
+        if judged.judge(state).stop:
+            epochs.append(seen.epoch)
+    return epochs
+
+
+@quick
+@given(criteria, defaults, histories(always=True))
+def test_a_flipped_sign_with_a_flipped_mode_stops_at_the_same_epochs(criterion, above, history):
+    stopping = {"mode": "min", **above, "criteria": [criterion]}
+    negated = mapped(history, lambda value: -value)
+    assert stop_epochs(stopping, history) == stop_epochs(mirrored(stopping), negated)
+
+
+def shifted(part, by):
+    """The same question asked of metrics that are all larger by a constant."""
+    if isinstance(part, list):
+        return [shifted(each, by) for each in part]
+    if not isinstance(part, dict):
+        return part
+    moved = {key: shifted(value, by) for key, value in part.items()}
+    return moved | {key: part[key] + by for key in {"value", "baseline", "below", "above"} & set(part)}
+
+
+def is_shift_free(part):
+    """Relative margins depend on where zero is, and an average's rounding does too."""
+    text = repr(part)
+    return not any(word in text for word in ("Relative", "factor", "ema", "mean"))
+
+
+@quick
+@given(criteria.filter(is_shift_free), st.integers(-9, 9), histories(eighths, always=True))
+def test_a_constant_shift_stops_at_the_same_epochs(criterion, by, history):
+    moved = mapped(history, lambda value: value + by)
+    assert stop_epochs({"criteria": [criterion]}, history) == stop_epochs(
+        {"criteria": [shifted(criterion, by)]}, moved
+    )
