@@ -1,0 +1,143 @@
+"""pytest fixtures of the test bed. One bed serves the whole test run; its parts start with their first test.
+
+Where the bed cannot run, its tests skip with the reason; with ``CI=true`` they fail, because a test that
+nobody runs anywhere proves nothing. Programs are built before the first test, so that no test's time limit
+covers ten minutes of compiling.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+from testbed import binaries, requirements
+from testbed.bed import Bed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from testbed.controlplane import ControlPlane
+    from testbed.fakenodes import FakeNodes
+    from testbed.kubectl import Kubectl
+    from testbed.node import Node
+
+PARTS = {
+    "control_plane": (requirements.CONTROL_PLANE_COMMANDS, requirements.CONTROL_PLANE_TOOLS),
+    "node": (requirements.NODE_COMMANDS, requirements.NODE_TOOLS),
+    "fake_nodes": (requirements.CONTROL_PLANE_COMMANDS, requirements.FAKE_NODES_TOOLS),
+}
+"""Fixture → commands and tools it needs."""
+
+
+serial = itertools.count()
+"""Keeps the namespaces of a test that runs twice in one cluster apart."""
+
+
+failed_builds: dict[str, str] = {}
+"""Folder of a tool → why it could not be built, for example without a network."""
+
+
+class NewNamespace(Protocol):
+    """Makes a namespace that is deleted after the test; returns the Kubectl that works in it."""
+
+    def __call__(
+        self, labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None
+    ) -> Kubectl: ...
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build what the collected tests will need."""
+    if session.config.option.collectonly:
+        return
+    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
+    tools = {
+        tool.folder: tool
+        for part, (commands, tools) in PARTS.items()
+        if part in wanted and requirements.lacking(commands, tools) is None
+        for tool in binaries.unbuilt(tools)
+    }
+    reporter = session.config.pluginmanager.getplugin("terminalreporter")
+    for tool in tools.values():
+        if reporter is not None:
+            reporter.write_line(f"building {', '.join(tool.packages)} {tool.version}, once, for some minutes")
+        try:
+            binaries.build(tool)
+        except binaries.MissingProgramError as error:
+            failed_builds[tool.folder] = str(error)
+
+
+@pytest.fixture(scope="session")
+def bed() -> Iterator[Bed]:
+    """The whole test bed; ask for one of its parts instead."""
+    require("control_plane")
+    with Bed() as bed:
+        yield bed
+
+
+@pytest.fixture(scope="session")
+def control_plane(bed: Bed) -> ControlPlane:
+    """API server, controller manager and scheduler: Jobs get pods, but there is no node for them."""
+    return bed.control_plane
+
+
+@pytest.fixture(scope="session")
+def kubectl(control_plane: ControlPlane) -> Kubectl:
+    """kubectl with all rights."""
+    return control_plane.kubectl
+
+
+@pytest.fixture(scope="session")
+def node(bed: Bed) -> Node:
+    """A real node: pods are processes."""
+    require("node")
+    return bed.node(0)
+
+
+@pytest.fixture(scope="session")
+def two_nodes(node: Node, bed: Bed) -> tuple[Node, Node]:
+    """Two real nodes. A test that breaks one mends it."""
+    return node, bed.node(1)
+
+
+@pytest.fixture(scope="session")
+def fake_nodes(bed: Bed) -> FakeNodes:
+    """kwok, for as many fake nodes as a test adds."""
+    require("fake_nodes")
+    return bed.fake_nodes
+
+
+@pytest.fixture
+def new_namespace(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[NewNamespace]:
+    """Namespaces named after the test."""
+    stem = re.sub(r"[^a-z0-9]+", "-", request.node.name.lower()).removeprefix("test-")[:40].strip("-")
+    made: list[str] = []
+
+    def make(labels: dict[str, str] | None = None, annotations: dict[str, str] | None = None) -> Kubectl:
+        name = f"{stem}-{next(serial)}"
+        made.append(name)
+        return kubectl.create_namespace(name, labels, annotations)
+
+    yield make
+    for name in made:
+        kubectl("delete", "namespace", name, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def namespace(new_namespace: NewNamespace) -> Kubectl:
+    """kubectl in a new namespace."""
+    return new_namespace()
+
+
+def require(part: str) -> None:
+    """Skip, or in CI fail, the test that needs a part this machine cannot run."""
+    commands, tools = PARTS[part]
+    failed = next((failed_builds[tool.folder] for tool in tools if tool.folder in failed_builds), None)
+    reason = requirements.lacking(commands, tools) or failed
+    if reason is None:
+        return
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{reason} (a skip in CI is a failure)")
+    pytest.skip(reason)
