@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint unit setup clean
+.PHONY: demo test lint unit generate setup clean
 
 demo: $(READY)
 	$(BIN)/trainjobs run manifests/examples/mnist/trainjob.yaml --fresh
@@ -21,6 +21,9 @@ lint: $(READY)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+generate: $(READY)
+	$(BIN)/python -m trainjobs.spec.schema > manifests/crds/trainjobs.trainjobs.dev.yaml
 
 setup: $(READY)
 

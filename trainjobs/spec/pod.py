@@ -1,6 +1,6 @@
 """The parts of a TrainJob that become parts of a pod; shaped as Kubernetes shapes them."""
 
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Final, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
 
@@ -30,7 +30,26 @@ Quantity = Annotated[
     Field(max_length=64),
     Form(_QUANTITY, 'a quantity, such as 1, "500m" or "2Gi"'),
     BeforeValidator(_quantity_as_text),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "pattern": f"^({_QUANTITY})$",
+            "x-kubernetes-int-or-string": True,
+        }
+    ),
+]
+_FREE: Final[dict[str, Any]] = {"x-kubernetes-preserve-unknown-fields": True}
+_SOURCES: Final = ("secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef")
+ValueFrom = Annotated[
+    dict[str, JsonValue],
+    # The usual sources by name: an expression can then see whether the field is there, and compare it.
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {name: {"type": "object", "additionalProperties": _FREE} for name in _SOURCES},
+            **_FREE,
+        }
+    ),
 ]
 Quantities: TypeAlias = Annotated[dict[str, Quantity], Field(max_length=32)]
 
@@ -42,7 +61,7 @@ class EnvironmentVariable(Model):
     """Name of the variable; each name once."""
     value: Annotated[str, Field(max_length=32768)] | None = None
     """Its value, always text: quote numbers and booleans. Unset, without `valueFrom`: empty."""
-    value_from: dict[str, JsonValue] | None = None
+    value_from: ValueFrom | None = None
     """Where the cluster takes the value from, as in a container's `env`: `secretKeyRef`, `configMapKeyRef`,
     `fieldRef` or `resourceFieldRef`. On one machine the caller's environment has to hold such a variable."""
 

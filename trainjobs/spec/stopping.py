@@ -200,7 +200,7 @@ class AtLeast(Model, Generic[S_co]):
     @model_validator(mode="after")
     def _enough_members(self) -> Self:
         if self.count > len(self.of):
-            raise ValueError(f"count must be at most {len(self.of)}, the number of members; got {self.count}")
+            raise ValueError(f"count must be at most the number of members, {len(self.of)}; got {self.count}")
         return self
 
 

@@ -92,7 +92,7 @@ UNIONS = ", ".join(Single.model_fields[name].alias for name in Single.alternativ
         ),
         ({**PLATEAU, "startAfter": {"epoch": 1, "above": 0}}, "above: needs metric, not epoch"),
         ({"all": []}, "must hold at least one criterion; got none"),
-        ({"atLeast": {"count": 2, "of": [PLATEAU]}}, "count must be at most 1, the number of members; got 2"),
+        ({"atLeast": {"count": 2, "of": [PLATEAU]}}, "count must be at most the number of members, 1; got 2"),
         (
             {"all": [{**PLATEAU, "shadow": True}]},
             "shadow: belongs to the whole criterion, not to a member of a composition",
