@@ -1,0 +1,105 @@
+"""What the operator does with the API server, verb by verb."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from trainjob_operator.resources import Key, Object, Resource, key_of, resource_of
+from trainjob_operator.transport import ApiError, Transport
+
+FIELD_MANAGER: Final = "trainjobs-operator"
+PAGE: Final = 500
+"""Objects in one answer to a list; larger answers hold up the API server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All objects of a resource at one moment."""
+
+    items: list[Object]
+    resource_version: str
+    """The moment, from which a watch goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Reads and writes; every error is the transport's."""
+
+    transport: Transport
+
+    def list(self, resource: Resource, namespace: str = "", labels: str = "") -> Listing:
+        """All objects, page by page. Raises ApiError 410 when a page came too late."""
+        items: list[Object] = []
+        query = {"limit": str(PAGE), **({"labelSelector": labels} if labels else {})}
+        while True:
+            page = self.transport.request("GET", resource.path(namespace), query)
+            items += page.get("items") or []
+            proceed = page["metadata"].get("continue", "")
+            if not proceed:
+                return Listing(items, page["metadata"]["resourceVersion"])
+            query["continue"] = proceed
+
+    def watch(
+        self, resource: Resource, labels: str, resource_version: str, timeout_s: int, silence_s: float
+    ) -> Iterator[Object]:
+        """Events since a moment, bookmarks included, for at most `timeout_s` seconds."""
+        query = {
+            "resourceVersion": resource_version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(timeout_s),
+            **({"labelSelector": labels} if labels else {}),
+        }
+        return self.transport.stream(resource.path(), query, silence_s)
+
+    def get(self, resource: Resource, key: Key) -> Object | None:
+        """One object, or None."""
+        try:
+            return self.transport.request("GET", resource.path(*key))
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def create(self, item: Object) -> Object:
+        """Make an object that is not there. Raises ApiError 409 when it is."""
+        return self.transport.request(
+            "POST", resource_of(item).path(key_of(item).namespace), {"fieldManager": FIELD_MANAGER}, item
+        )
+
+    def apply(self, item: Object) -> Object:
+        """Server-side apply: the fields of `item` become so, the others stay."""
+        return self.transport.request(
+            "PATCH",
+            resource_of(item).path(*key_of(item)),
+            {"fieldManager": FIELD_MANAGER, "force": "true"},
+            item,
+            "application/apply-patch+yaml",
+        )
+
+    def replace(self, item: Object) -> Object:
+        """Write a whole object. Raises ApiError 409 when it has changed since it was read."""
+        return self.transport.request(
+            "PUT", resource_of(item).path(*key_of(item)), {"fieldManager": FIELD_MANAGER}, item
+        )
+
+    def patch_status(self, resource: Resource, key: Key, resource_version: str, status: Object) -> Object:
+        """Merge into the status. Raises ApiError 409 when the object has changed since that version."""
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        return self.transport.request(
+            "PATCH",
+            resource.path(*key, "status"),
+            {"fieldManager": FIELD_MANAGER},
+            body,
+            "application/merge-patch+json",
+        )
+
+    def delete(self, resource: Resource, key: Key, uid: str) -> None:
+        """Delete this very object, its dependents after it; nothing if it is gone or another has its name."""
+        body: Object = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            self.transport.request("DELETE", resource.path(*key), {}, body)
+        except ApiError as error:
+            if error.status not in (404, 409):
+                raise

@@ -1,0 +1,65 @@
+"""Which objects of the API server there are, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, TypeAlias
+from urllib.parse import quote
+
+Object: TypeAlias = dict[str, Any]
+"""An object of the API server as plain values."""
+
+
+class Key(NamedTuple):
+    """Which object of a kind. A TrainJob and its Job have the same key."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def key_of(item: Object) -> Key:
+    """The key of an object."""
+    return Key(item["metadata"].get("namespace", ""), item["metadata"]["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of namespaced objects."""
+
+    api_version: str
+    """Group and version, as "batch/v1"; "v1" for the core group."""
+    kind: str
+    plural: str
+    """Its name in paths."""
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """Path of a collection (of all namespaces without `namespace`), of an object, or of a part of one."""
+        prefix = "apis" if "/" in self.api_version else "api"
+        steps = [prefix, self.api_version]
+        if namespace:
+            steps += ["namespaces", quote(namespace, safe="")]
+        steps += [self.plural, *(quote(step, safe="") for step in (name, subresource) if step)]
+        return "/" + "/".join(steps)
+
+
+TRAINJOBS: Final = Resource("trainjobs.dev/v1alpha1", "TrainJob", "trainjobs")
+JOBS: Final = Resource("batch/v1", "Job", "jobs")
+SERVICES: Final = Resource("v1", "Service", "services")
+SECRETS: Final = Resource("v1", "Secret", "secrets")
+NETWORK_POLICIES: Final = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+PODS: Final = Resource("v1", "Pod", "pods")
+EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
+LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")
+
+_BY_KIND: Final = {
+    (resource.api_version, resource.kind): resource
+    for resource in (TRAINJOBS, JOBS, SERVICES, SECRETS, NETWORK_POLICIES, PODS, EVENTS, LEASES)
+}
+
+
+def resource_of(item: Object) -> Resource:
+    """The resource of an object that says its kind."""
+    return _BY_KIND[item["apiVersion"], item["kind"]]

@@ -1,0 +1,151 @@
+"""Lists, watches and every way in which they end."""
+
+import threading
+
+import pytest
+
+from trainjob_operator.backoff import Backoff
+from trainjob_operator.cache import Cache
+from trainjob_operator.client import Client
+from trainjob_operator.reflector import STEADY_S, Reflector
+from trainjob_operator.resources import TRAINJOBS, Key
+from trainjob_operator.transport import TransportError
+
+STOP = threading.Event()
+
+
+@pytest.fixture
+def world(script, clock):
+    class World:
+        cache = Cache()
+        changed: list[str]
+        asked = script.asked
+
+        def __init__(self):
+            self.changed = []
+            self.reflector = Reflector(
+                Client(script),
+                TRAINJOBS,
+                self.cache,
+                lambda key: self.changed.append(key.name),
+                backoff=Backoff(1, 30, random=lambda: 1.0),
+                clock=clock,
+            )
+
+        def steps(self, *answers):
+            """Give these answers and return the delays that follow them."""
+            script.answers += answers
+            delays = []
+            while script.answers:
+                delays.append(self.reflector.step(STOP))
+            return delays
+
+        def kinds(self):
+            return ["list" if method == "GET" else "watch" for method, *_ in script.asked]
+
+        def version(self, name):
+            return self.cache.get(Key("team", name))["metadata"]["resourceVersion"]
+
+    World.cache = Cache()
+    return World()
+
+
+def page(*items, version=10, proceed=""):
+    return {"metadata": {"resourceVersion": str(version), "continue": proceed}, "items": list(items)}
+
+
+def event(kind, thing):
+    return {"type": kind, "object": thing}
+
+
+def lasting(clock, *events):
+    """A watch that lasts long enough to be a success."""
+
+    def answer():
+        clock.now += STEADY_S
+        return list(events)
+
+    return answer
+
+
+def test_a_list_fills_the_cache_and_wakes_every_key(world, item):
+    assert not world.reflector.synced.is_set()
+    assert world.steps(page(item("a", 1), item("b", 2))) == [0]
+    assert world.reflector.synced.is_set()
+    assert sorted(world.changed) == ["a", "b"]
+
+
+def test_a_list_comes_in_pages(world, item):
+    world.steps(page(item("a", 1), proceed="next"), page(item("b", 2)))
+    assert sorted(world.changed) == ["a", "b"]
+    assert [asked[2].get("continue") for asked in world.asked] == [None, "next"]
+
+
+def test_items_of_a_list_get_their_kind(world, item):
+    bare = {"metadata": item("a", 1)["metadata"]}
+    world.steps(page(bare))
+    assert world.cache.get(Key("team", "a"))["kind"] == "TrainJob"
+
+
+def test_a_watch_goes_on_from_the_list_and_from_each_event_and_bookmark(world, item, clock):
+    world.steps(
+        page(version=10),
+        lasting(clock, event("ADDED", item("a", 11)), event("BOOKMARK", item("", 15))),
+        lasting(clock, event("MODIFIED", item("a", 16)), event("DELETED", item("a", 17))),
+        lasting(clock),
+    )
+    assert [asked[2].get("resourceVersion") for asked in world.asked[1:]] == ["10", "15", "17"]
+    assert all(asked[2]["allowWatchBookmarks"] == "true" for asked in world.asked[1:])
+    assert world.changed == ["a", "a", "a"]
+    assert len(world.cache) == 0
+
+
+def test_an_event_that_is_older_than_our_own_write_wakes_nobody(world, item, clock):
+    world.steps(page())
+    world.cache.put(item("a", 20))
+    world.steps(lasting(clock, event("MODIFIED", item("a", 19))))
+    assert world.changed == []
+    assert world.version("a") == "20"
+
+
+@pytest.mark.parametrize("status", [403, 429, 500, 503])
+def test_every_error_is_followed_by_a_growing_delay(world, refused, status):
+    assert world.steps(refused(status), refused(status), refused(status), page()) == [1, 2, 4, 0]
+
+
+def test_the_server_may_ask_for_more_time(world, refused):
+    assert world.steps(refused(429, retry_after_s=20)) == [20]
+
+
+def test_a_broken_watch_goes_on_where_it_broke(world, item):
+    delays = world.steps(page(), [event("ADDED", item("a", 11)), TransportError("reset")], [])
+    assert delays[1] == 1
+    assert world.kinds() == ["list", "watch", "watch"]
+    assert world.asked[2][2]["resourceVersion"] == "11"
+
+
+@pytest.mark.parametrize("how", ["answer", "event"])
+def test_a_watch_from_too_long_ago_becomes_a_list(world, refused, how):
+    expired = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
+    world.steps(page(), refused(410, "Expired") if how == "answer" else [expired], page(version=50))
+    assert world.kinds() == ["list", "watch", "list"]
+
+
+def test_a_watch_that_fails_again_and_again_becomes_a_list(world, refused):
+    world.steps(page(), refused(500), refused(500), refused(500), page())
+    assert world.kinds() == ["list", "watch", "watch", "watch", "list"]
+
+
+def test_a_server_that_ends_every_watch_at_once_is_not_hammered(world):
+    assert world.steps(page(), [], [], []) == [0, 1, 2, 4]
+
+
+def test_a_watch_that_lasted_is_followed_by_the_next_at_once(world, clock):
+    assert world.steps(page(), [], lasting(clock), []) == [0, 1, 0, 1]
+
+
+def test_a_relist_wakes_only_what_changed(world, item, refused):
+    world.steps(page(item("a", 1), item("b", 2)), refused(410))
+    world.changed.clear()
+    world.steps(page(item("a", 1), item("b", 12), version=20))
+    assert world.changed == ["b"]
