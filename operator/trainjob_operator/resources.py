@@ -52,12 +52,15 @@ SECRETS: Final = Resource("v1", "Secret", "secrets")
 NETWORK_POLICIES: Final = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 PODS: Final = Resource("v1", "Pod", "pods")
 EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
+SERVICE_ACCOUNTS: Final = Resource("v1", "ServiceAccount", "serviceaccounts")
+ROLE_BINDINGS: Final = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings")
 LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
-_BY_KIND: Final = {
-    (resource.api_version, resource.kind): resource
-    for resource in (TRAINJOBS, JOBS, SERVICES, SECRETS, NETWORK_POLICIES, PODS, EVENTS, LEASES)
-}
+_ALL: Final = (
+    *(TRAINJOBS, JOBS, SERVICES, SECRETS, NETWORK_POLICIES, PODS, EVENTS),
+    *(SERVICE_ACCOUNTS, ROLE_BINDINGS, LEASES),
+)
+_BY_KIND: Final = {(resource.api_version, resource.kind): resource for resource in _ALL}
 
 
 def resource_of(item: Object) -> Resource:

@@ -1,7 +1,8 @@
 """What has happened to a TrainJob: its status subresource.
 
-Written by the operator (conditions) and by the run (everything else); read by both and by the CLI, also by
-other versions of them: so a field that this version does not know is ignored here, and nowhere else.
+Written by the operator (conditions, observedGeneration, completionTime, activeSeconds) and by the run (all
+else); read by both and by the CLI, also by other versions of them: so a field that this version does not know is
+ignored here, and nowhere else.
 Values of metrics are text, as Python writes a float, so that NaN and infinity fit into JSON.
 """
 
@@ -176,6 +177,8 @@ class TrainJobStatus(Report):
     """When the first attempt started to train."""
     completion_time: AwareDatetime | None = None
     """When the run ended. Unset: it has not."""
+    active_seconds: Amount = 0
+    """Seconds of running time up to the latest pause; the operator counts them for `activeDeadlineSeconds`."""
     restarts: Count = 0
     """Attempts after the first one, for whatever cause."""
     training: TrainingStatus | None = None

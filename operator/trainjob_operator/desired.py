@@ -1,0 +1,138 @@
+"""What should be, given what is: a function of values. The loop makes it so.
+
+Level, not edge: what woke the operator is not asked. Everything is computed from the TrainJob, its Job and the
+time, so a missed event, a restart or a second operator changes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from trainjob_operator import surroundings
+from trainjob_operator.facts import JobFacts
+from trainjob_operator.job import indexed_job
+from trainjob_operator.outcome import stopped_while_idle
+from trainjob_operator.resources import Object
+from trainjob_operator.state import Kind, State
+from trainjob_operator.status_fields import changes, text, written
+from trainjob_operator.upkeep import Upkeep
+from trainjob_operator.wish import Desired
+from trainjobs.spec import SpecError, TrainJob, parse
+from trainjobs.spec.status import TrainJobStatus
+
+NAME_TAKEN_S: Final = 5
+"""Seconds until another look at a Job that has to go first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the cluster's administrator chooses."""
+
+    default_image: str = "trainjobs:latest"
+    """Image of TrainJobs that name none."""
+
+
+def desired(
+    raw: Object,
+    facts: JobFacts | None,
+    now: datetime,
+    token: str,
+    settings: Settings,
+    pods: list[Object] | None = None,
+) -> Desired:
+    """What should be of one TrainJob.
+
+    Args:
+        raw: the TrainJob as the API server has it.
+        facts: its Job. None: there is none.
+        now: with a time zone.
+        token: a new Ray token, used if there is none yet.
+        settings: the administrator's.
+        pods: the Job's. None: not asked for; ask and call again if `wants_pods`.
+    """
+    if "deletionTimestamp" in raw["metadata"]:
+        return Desired()
+    job, problem = _readable(raw, lenient=facts is not None)
+    status = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
+    if job is None:
+        state = State(Kind.FAILED, "InvalidSpec", problem)
+        return Desired(status=changes(raw, written(state, status, raw["metadata"].get("generation"), now)))
+    if status.completion_time is not None:
+        return _after_the_end(job, status.completion_time, facts, now)
+    if facts is not None and facts.owner != job.metadata.uid:
+        return _name_taken(raw, job, status, now)
+    if facts is None or facts.deleting:
+        return _without_job(raw, job, status, facts, token, settings, now)
+    return Upkeep(raw, job, status, facts, now, pods).result()
+
+
+def _readable(raw: Object, lenient: bool) -> tuple[TrainJob | None, str]:
+    """The TrainJob, or what is wrong with it. `lenient`: a running one with criteria that cannot be read goes
+    on, since the run keeps those that it has."""
+    document = {**raw, "status": None}
+    try:
+        job = parse(document)
+    except SpecError as error:
+        if not lenient:
+            return None, str(error)
+        try:
+            job = parse({**document, "spec": {**raw["spec"], "stopping": {}}})
+        except SpecError:
+            return None, str(error)
+    status = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
+    return job.model_copy(update={"status": status}), ""
+
+
+def _without_job(
+    raw: Object,
+    job: TrainJob,
+    status: TrainJobStatus,
+    facts: JobFacts | None,
+    token: str,
+    settings: Settings,
+    now: datetime,
+) -> Desired:
+    if job.spec.stop is not None:
+        fields = written(stopped_while_idle(job.spec.stop), status, job.metadata.generation, now)
+        return Desired(status=changes(raw, {**fields, "completionTime": text(now)}))
+    state = State(Kind.STARTING, "Starting", "the Job is being made")
+    news = changes(raw, written(state, status, job.metadata.generation, now))
+    if facts is not None:  # the old one is on its way out; its end wakes us
+        return Desired(status=news, requeue_after_s=NAME_TAKEN_S)
+    return Desired(
+        create=(
+            *surroundings.runner(job),
+            surroundings.secret(job, token),
+            surroundings.service(job),
+            surroundings.network_policy(job),
+            indexed_job(job, settings.default_image),
+        ),
+        status=news,
+    )
+
+
+def _name_taken(raw: Object, job: TrainJob, status: TrainJobStatus, now: datetime) -> Desired:
+    name = job.metadata.name
+    state = State(
+        Kind.STARTING, "NameTaken", f"a Job named {name} belongs to another object; it has to go first"
+    )
+    made = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
+    fields = written(state, status, job.metadata.generation, now)
+    if now - made >= timedelta(seconds=job.spec.startup_deadline_seconds):
+        state = State(Kind.FAILED, state.reason, state.message)
+        fields = written(state, status, job.metadata.generation, now) | {"completionTime": text(now)}
+    return Desired(status=changes(raw, fields), requeue_after_s=NAME_TAKEN_S)
+
+
+def _after_the_end(job: TrainJob, ended: datetime, facts: JobFacts | None, now: datetime) -> Desired:
+    """Nothing changes any more, but the record goes when its time has come."""
+    left_over = facts is not None and facts.owner == job.metadata.uid and not facts.finished
+    delete_job = left_over and facts is not None and not facts.deleting and facts.ending_since is None
+    if job.spec.ttl_seconds_after_finished is None:
+        return Desired(delete_job=delete_job)
+    left_s = (ended + timedelta(seconds=job.spec.ttl_seconds_after_finished) - now).total_seconds()
+    if left_s <= 0:
+        return Desired(delete_trainjob=True)
+    return Desired(delete_job=delete_job, requeue_after_s=left_s)

@@ -1,0 +1,62 @@
+"""Why pods do not run, or how they ended, in a sentence for the condition."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from trainjob_operator.pod import CONTAINER
+from trainjob_operator.resources import Object
+
+INDEX: Final = "batch.kubernetes.io/job-completion-index"
+_HARMLESS: Final = ("ContainerCreating", "PodInitializing")
+_LONGEST: Final = 500
+
+
+def why_not_running(pods: list[Object]) -> tuple[str, str] | None:
+    """A reason and a sentence; None when nothing is known to be wrong."""
+    causes = [cause for pod in pods for cause in _causes(pod)]
+    if not causes:
+        return None
+    reason, message, name = causes[0]
+    others = len({pod for _, _, pod in causes}) - 1
+    also = f" (and {others} more)" if others else ""
+    return reason, f"pod {name}{also}: {message[:_LONGEST]}"
+
+
+def last_words(pods: list[Object]) -> str:
+    """What the driver wrote at its end: the termination message of the newest pod 0. Empty: nothing."""
+    drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(INDEX) == "0"]
+    drivers.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+    texts = [text for pod in drivers for text in _termination_messages(pod)]
+    return _sentence(texts[0]) if texts else ""
+
+
+def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
+    name, status = pod["metadata"]["name"], pod.get("status", {})
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            yield condition.get("reason", "Unschedulable"), condition.get("message", ""), name
+    for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
+        waiting = container.get("state", {}).get("waiting")
+        if waiting and waiting.get("reason") not in _HARMLESS:
+            reason = waiting.get("reason", "Waiting")
+            yield reason, f"{reason}: {waiting.get('message', '')}".strip(": "), name
+
+
+def _termination_messages(pod: Object) -> Iterator[str]:
+    for container in pod.get("status", {}).get("containerStatuses", ()):
+        message = container.get("state", {}).get("terminated", {}).get("message", "")
+        if container["name"] == CONTAINER and message.strip():
+            yield message
+
+
+def _sentence(text: str) -> str:
+    """The message of the driver's JSON, or the end of what a container left behind."""
+    try:
+        said: Any = json.loads(text)
+    except ValueError:
+        return text.strip()[-_LONGEST:]
+    message = said.get("message") if isinstance(said, dict) else None
+    return str(message or text.strip())[:_LONGEST]

@@ -1,0 +1,133 @@
+"""The pod template of a training node.
+
+Its container finds in the environment what it has to know (see `environment`), in `/trainjobs` the user's code
+and the checkpoints' volume, and passes the restricted Pod Security Standard.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trainjob_operator import names
+from trainjob_operator.merge import merged
+from trainjob_operator.resources import Object
+from trainjobs.spec import TrainJob
+
+CONTAINER: Final = "trainer"
+"""Name of the container; `podTemplate` changes it by this name."""
+AGENT: Final = ("python", "-m", "trainjobs.runtime.agent")
+"""The node agent, process 1 of each pod."""
+CODE: Final = "/trainjobs/code"
+CHECKPOINTS: Final = "/trainjobs/checkpoints"
+TOKEN_DIRECTORY: Final = "/var/run/secrets/trainjobs.dev"  # noqa: S105 - a path
+GRACE_PERIOD_S: Final = 120
+"""Seconds between SIGTERM and SIGKILL: for the agreement on a step and the last checkpoint."""
+USER: Final = 1000
+"""User and group of the processes, unless `podTemplate` says otherwise."""
+
+
+def template(job: TrainJob, default_image: str) -> Object:
+    """The template of every pod of a TrainJob."""
+    asked = job.spec.pod_template
+    ours: Object = {
+        "metadata": {"labels": names.labels(job)},
+        "spec": {
+            "subdomain": job.metadata.name,
+            "restartPolicy": "Never",
+            "serviceAccountName": names.RUNNER,
+            "enableServiceLinks": False,
+            "terminationGracePeriodSeconds": GRACE_PERIOD_S,
+            "securityContext": {
+                "runAsNonRoot": True,
+                "runAsUser": USER,
+                "runAsGroup": USER,
+                "fsGroup": USER,
+                "seccompProfile": {"type": "RuntimeDefault"},
+            },
+            "containers": [_container(job, default_image)],
+            "volumes": [volume for volume, _ in _volumes(job)],
+        },
+    }
+    # What makes pods find each other and the operator find them is not the user's to change.
+    theirs = {
+        "metadata": asked.metadata.model_dump(mode="json", exclude_defaults=True),
+        "spec": asked.spec,
+    }
+    whole: Object = merged(ours, theirs)
+    whole["metadata"]["labels"] |= names.labels(job)
+    whole["spec"] |= {"subdomain": job.metadata.name, "restartPolicy": "Never"}
+    return whole
+
+
+def environment(job: TrainJob) -> list[Object]:
+    """What the node agent is told, besides JOB_COMPLETION_INDEX, which the Job controller sets."""
+    values = {
+        "TRAINJOBS_NAME": job.metadata.name,
+        "TRAINJOBS_NAMESPACE": job.metadata.namespace or "",
+        "TRAINJOBS_UID": job.metadata.uid or "",
+        "TRAINJOBS_NUM_NODES": str(job.spec.trainer.num_nodes),
+        "TRAINJOBS_HEAD": names.head(job),
+        "TRAINJOBS_CODE": CODE if job.spec.trainer.code else "",
+        "TRAINJOBS_STORAGE": _storage(job),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": f"{TOKEN_DIRECTORY}/token",
+    }
+    ours = [{"name": name, "value": value} for name, value in values.items() if value]
+    theirs = [
+        variable.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for variable in job.spec.trainer.env
+    ]
+    return [variable for variable in theirs if variable["name"] not in values] + ours
+
+
+def _container(job: TrainJob, default_image: str) -> Object:
+    trainer = job.spec.trainer
+    resources = trainer.resources_per_node.model_dump(mode="json", by_alias=True)
+    return {
+        "name": CONTAINER,
+        "image": trainer.image or default_image,
+        "command": list(AGENT),
+        "env": environment(job),
+        "resources": {name: values for name, values in resources.items() if values},
+        "volumeMounts": [mount for _, mount in _volumes(job)],
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+
+
+def _volumes(job: TrainJob) -> list[tuple[Object, Object]]:
+    """Each volume with where it is mounted."""
+    token = {"secretName": names.token_secret(job), "defaultMode": 0o440}
+    volumes: list[tuple[Object, Object]] = [
+        # Ray's object store and the data loaders' workers share memory; the default is 64 MiB.
+        (
+            {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
+            {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
+        ),
+        (
+            {"name": "ray-token", "secret": token},
+            {"name": "ray-token", "mountPath": TOKEN_DIRECTORY, "readOnly": True},
+        ),
+    ]
+    if job.spec.trainer.code is not None:
+        code = {"name": job.spec.trainer.code.config_map}
+        volumes.append(
+            ({"name": "code", "configMap": code}, {"name": "code", "mountPath": CODE, "readOnly": True})
+        )
+    storage = job.spec.checkpoint.storage
+    if storage is not None and storage.claim_name is not None:
+        claim = {"claimName": storage.claim_name}
+        volumes.append(
+            (
+                {"name": "checkpoints", "persistentVolumeClaim": claim},
+                {"name": "checkpoints", "mountPath": CHECKPOINTS},
+            )
+        )
+    return volumes
+
+
+def _storage(job: TrainJob) -> str:
+    storage = job.spec.checkpoint.storage
+    if storage is None:
+        return ""
+    return storage.uri or CHECKPOINTS

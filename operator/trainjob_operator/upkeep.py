@@ -1,0 +1,145 @@
+"""What should be of a TrainJob whose Job is there: it waits, starts, runs, pauses, ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from trainjob_operator.deadlines import Deadline, deadlines, started
+from trainjob_operator.diagnosis import last_words, why_not_running
+from trainjob_operator.facts import JobFacts
+from trainjob_operator.job import digest, gpus, queued
+from trainjob_operator.outcome import outcome, stopped_while_idle
+from trainjob_operator.pod import GRACE_PERIOD_S
+from trainjob_operator.resources import Object
+from trainjob_operator.state import Kind, State
+from trainjob_operator.status_fields import changes, running_since, text, written
+from trainjob_operator.wish import Desired
+from trainjobs.spec import TrainJob
+from trainjobs.spec.status import TrainJobStatus
+
+SLOW_START_S: Final = 30
+"""Seconds after which a Job that does not run yet has its pods looked at, and again after as many."""
+FAREWELL_S: Final = 2 * GRACE_PERIOD_S
+"""Seconds after which an ended Job whose pods do not go counts as finished: their node is gone, probably."""
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """A TrainJob with a Job of its own, at one moment; `result()` is what should be."""
+
+    raw: Object
+    job: TrainJob
+    status: TrainJobStatus
+    facts: JobFacts
+    now: datetime
+    pods: list[Object] | None
+
+    def result(self) -> Desired:
+        """What should be."""
+        job, facts = self.job, self.facts
+        if digest(job) != facts.made_from and self.status.start_time is None and not facts.finished:
+            return Desired(delete_job=True)
+        if job.spec.stop is not None and not facts.finished and not self._has_trained():
+            return self._decided(stopped_while_idle(job.spec.stop), delete_job=True)
+        state = self._state()
+        return self._decided(state, patch_job=self._job_patch(state))
+
+    def _state(self) -> State:
+        facts = self.facts
+        if facts.finished or self._overstayed():
+            return outcome(self.job, facts, self._overdue(), last_words(self.pods or []))
+        if facts.ending_since is not None:
+            return State(Kind.ENDING, "Ending", "the pods are leaving")
+        if facts.suspend:
+            return self._pause()
+        if (overdue := self._overdue()) is not None:
+            return State(Kind.ENDING, *overdue)
+        return self._running() if started(self.job, facts) else self._starting()
+
+    def _running(self) -> State:
+        stopping = self.status.stopping
+        if stopping is not None and stopping.decision_time is not None:
+            return State(Kind.RUNNING, "Stopping", stopping.reason or "a stop is decided")
+        return State(Kind.RUNNING, "Running", "training")
+
+    def _pause(self) -> State:
+        if self.facts.active:
+            return State(Kind.ENDING, "Suspending", "the run writes a checkpoint and releases its nodes")
+        if queued(self.job) and not self.job.spec.suspend:
+            return State(Kind.SUSPENDED, "Queued", "waiting for Kueue to admit the Job")
+        return State(Kind.SUSPENDED, "Suspended", "spec.suspend is true")
+
+    def _starting(self) -> State:
+        cause = why_not_running(self.pods or [])
+        if cause is not None:
+            return State(Kind.STARTING, *cause)
+        nodes = self.job.spec.trainer.num_nodes
+        return State(Kind.STARTING, "Starting", f"{self.facts.ready} of {nodes} pods are ready")
+
+    def _job_patch(self, state: State) -> Object | None:
+        spec, facts = self.job.spec, self.facts
+        if state.is_end or facts.finished or facts.ending_since is not None:
+            return None
+        # Kueue alone decides over the Jobs that it queues.
+        if spec.suspend != facts.suspend and not queued(self.job):
+            return {"spec": {"suspend": spec.suspend}}
+        if not facts.suspend and self._overdue() is not None and not facts.has_deadline:
+            # Kubernetes' own way to end a Job: its pods get their grace period, and the Job stays to be read.
+            return {"spec": {"activeDeadlineSeconds": 1}}
+        return None
+
+    def _decided(self, state: State, patch_job: Object | None = None, delete_job: bool = False) -> Desired:
+        fields = written(state, self.status, self.job.metadata.generation, self.now)
+        if state.kind is not Kind.RUNNING and self._was_running():
+            fields["activeSeconds"] = round(self._active_s(), 3)
+        if state.is_end:
+            fields["completionTime"] = text(self.now)
+            if self.status.accounting is None:
+                fields["accounting"] = {"gpuSecondsUsed": round(self._active_s() * gpus(self.job), 3)}
+        return Desired(
+            patch_job=patch_job,
+            delete_job=delete_job,
+            status=changes(self.raw, fields),
+            requeue_after_s=None if state.is_end else self._next_look(state),
+            wants_pods=self.pods is None and self._is_unexplained(state),
+        )
+
+    def _is_unexplained(self, state: State) -> bool:
+        """Whether the pods could say more about the state."""
+        if state.kind is Kind.FAILED:
+            return True
+        since = self.facts.start_time
+        slow = since is not None and self.now - since >= timedelta(seconds=SLOW_START_S)
+        return state.kind is Kind.STARTING and slow
+
+    def _next_look(self, state: State) -> float | None:
+        moments = [deadline.at for deadline in self._deadlines()]
+        if self.facts.ending_since is not None:
+            moments = [self.facts.ending_since + timedelta(seconds=FAREWELL_S)]
+        waits = [max(0.0, (moment - self.now).total_seconds()) for moment in moments]
+        if state.kind is Kind.STARTING:
+            waits.append(SLOW_START_S)
+        return min(waits, default=None)
+
+    def _has_trained(self) -> bool:
+        return not self.facts.suspend and started(self.job, self.facts)
+
+    def _overstayed(self) -> bool:
+        since = self.facts.ending_since
+        return since is not None and self.now - since >= timedelta(seconds=FAREWELL_S)
+
+    def _was_running(self) -> bool:
+        return running_since(self.status) is not None
+
+    def _active_s(self) -> float:
+        since = running_since(self.status)
+        return self.status.active_seconds + ((self.now - since).total_seconds() if since else 0.0)
+
+    def _deadlines(self) -> list[Deadline]:
+        return list(deadlines(self.job, self.facts, self._active_s(), self._was_running(), self.now))
+
+    def _overdue(self) -> tuple[str, str] | None:
+        reached = [deadline for deadline in self._deadlines() if deadline.at <= self.now]
+        return (reached[0].reason, reached[0].message) if reached else None

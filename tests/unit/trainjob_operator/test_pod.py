@@ -1,0 +1,74 @@
+"""The pod template: what is in it, and what a user may change."""
+
+from trainjob_operator.pod import template
+from trainjobs.spec import parse
+
+
+def pod(trainer=None, **spec):
+    raw = {
+        "apiVersion": "trainjobs.dev/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "mnist", "namespace": "team", "uid": "me"},
+        "spec": {"trainer": {"entrypoint": "train:train", "maxEpochs": 1, **(trainer or {})}, **spec},
+    }
+    return template(parse(raw), "default:1")
+
+
+def variables(found):
+    return {
+        each["name"]: each.get("value", each.get("valueFrom"))
+        for each in found["spec"]["containers"][0]["env"]
+    }
+
+
+def test_the_agent_is_told_where_it_is_and_ray_has_a_token():
+    told = variables(pod({"numNodes": 3}))
+    assert told["TRAINJOBS_HEAD"] == "mnist-0.mnist.team.svc"
+    assert (told["TRAINJOBS_NAME"], told["TRAINJOBS_UID"], told["TRAINJOBS_NUM_NODES"]) == (
+        "mnist",
+        "me",
+        "3",
+    )
+    assert told["RAY_AUTH_MODE"] == "token"
+
+
+def test_a_users_variable_does_not_replace_ours():
+    told = variables(
+        pod({"env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}, {"name": "A", "value": "1"}]})
+    )
+    assert (told["RAY_AUTH_MODE"], told["A"]) == ("token", "1")
+
+
+def test_code_and_checkpoints_are_mounted():
+    found = pod({"code": {"configMap": "c"}}, checkpoint={"storage": {"claimName": "p"}})
+    assert {"name": "code", "configMap": {"name": "c"}} in found["spec"]["volumes"]
+    assert {"name": "checkpoints", "persistentVolumeClaim": {"claimName": "p"}} in found["spec"]["volumes"]
+    assert variables(found)["TRAINJOBS_STORAGE"] == "/trainjobs/checkpoints"
+    assert variables(pod(checkpoint={"storage": {"uri": "s3://b/r"}}))["TRAINJOBS_STORAGE"] == "s3://b/r"
+
+
+def test_the_users_template_is_merged_in_but_for_what_finds_the_pods():
+    theirs = {
+        "metadata": {"labels": {"team": "a", "trainjobs.dev/trainjob": "other"}, "annotations": {"n": "1"}},
+        "spec": {
+            "nodeSelector": {"disk": "ssd"},
+            "subdomain": "other",
+            "restartPolicy": "Always",
+            "containers": [{"name": "trainer", "securityContext": {"runAsUser": 7}}],
+        },
+    }
+    found = pod(podTemplate=theirs)
+    assert found["metadata"] == {
+        "labels": {"team": "a", "trainjobs.dev/trainjob": "mnist"},
+        "annotations": {"n": "1"},
+    }
+    assert found["spec"]["nodeSelector"] == {"disk": "ssd"}
+    assert (found["spec"]["subdomain"], found["spec"]["restartPolicy"]) == ("mnist", "Never")
+    (container,) = found["spec"]["containers"]
+    assert container["securityContext"]["runAsUser"] == 7
+    assert container["securityContext"]["allowPrivilegeEscalation"] is False
+
+
+def test_the_image_is_the_trainjobs_or_the_default():
+    assert pod()["spec"]["containers"][0]["image"] == "default:1"
+    assert pod({"image": "mine:2"})["spec"]["containers"][0]["image"] == "mine:2"
