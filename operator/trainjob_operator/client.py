@@ -69,11 +69,12 @@ class Client:
         )
 
     def apply(self, item: Object) -> Object:
-        """Server-side apply: the fields of `item` become so, the others stay."""
+        """Server-side apply: the fields of `item` become so, the others stay. Raises ApiError 409 where another
+        manager has set one of them to something else."""
         return self.transport.request(
             "PATCH",
             resource_of(item).path(*key_of(item)),
-            {"fieldManager": FIELD_MANAGER, "force": "true"},
+            {"fieldManager": FIELD_MANAGER},
             item,
             "application/apply-patch+yaml",
         )
@@ -82,6 +83,16 @@ class Client:
         """Write a whole object. Raises ApiError 409 when it has changed since it was read."""
         return self.transport.request(
             "PUT", resource_of(item).path(*key_of(item)), {"fieldManager": FIELD_MANAGER}, item
+        )
+
+    def patch(self, resource: Resource, key: Key, body: Object) -> Object:
+        """Merge into an object; with a resourceVersion in `body`, only into that version (else ApiError 409)."""
+        return self.transport.request(
+            "PATCH",
+            resource.path(*key),
+            {"fieldManager": FIELD_MANAGER},
+            body,
+            "application/merge-patch+json",
         )
 
     def patch_status(self, resource: Resource, key: Key, resource_version: str, status: Object) -> Object:

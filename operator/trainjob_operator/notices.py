@@ -1,0 +1,50 @@
+"""Kubernetes Events about a TrainJob: one for each change of what it is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import uuid4
+
+from trainjob_operator.resources import EVENTS, Object
+
+_LONGEST_NOTE: Final = 1024
+_WARNINGS: Final = ("Failed",)
+
+
+def notice(trainjob: Object, status: Mapping[str, Any], reporter: str, now: datetime) -> Object | None:
+    """The Event for a status about to be shown; None when the first condition tells what it told before."""
+    known = _told((trainjob.get("status") or {}).get("conditions"))
+    told = _told(status.get("conditions"))
+    if told is None or told == known:
+        return None
+    kind, truth, reason = told
+    metadata = trainjob["metadata"]
+    warns = kind in _WARNINGS or (truth == "False" and reason not in ("Starting", "Ending", "Suspending"))
+    return {
+        "apiVersion": EVENTS.api_version,
+        "kind": EVENTS.kind,
+        "metadata": {"name": f"{metadata['name']}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
+        "eventTime": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "reportingController": "trainjobs.dev/operator",
+        "reportingInstance": reporter[:128],
+        "regarding": {
+            "apiVersion": trainjob["apiVersion"],
+            "kind": trainjob["kind"],
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+        },
+        "type": "Warning" if warns else "Normal",
+        "reason": reason,
+        "action": "Reconcile",
+        "note": status["conditions"][0]["message"][:_LONGEST_NOTE],
+    }
+
+
+def _told(conditions: Any) -> tuple[str, str, str] | None:
+    if not conditions:
+        return None
+    first = conditions[0]
+    return first["type"], first["status"], first["reason"]

@@ -1,0 +1,122 @@
+"""One pass over one TrainJob: look at the caches, ask what should be, make it so.
+
+Every write may be repeated: names are deterministic, deletes and patches say which object or version they mean.
+So a pass that is cut off anywhere is finished by the next one.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from trainjob_operator.cache import Cache
+from trainjob_operator.client import Client
+from trainjob_operator.desired import Settings, desired
+from trainjob_operator.facts import job_facts
+from trainjob_operator.metrics import Metrics
+from trainjob_operator.names import LABEL
+from trainjob_operator.notices import notice
+from trainjob_operator.refusals import NameTakenError, refused
+from trainjob_operator.resources import JOBS, PODS, SECRETS, TRAINJOBS, Key, Object, key_of, resource_of
+from trainjob_operator.status_fields import changes, written
+from trainjob_operator.transport import ApiError, TransportError
+from trainjob_operator.wish import Desired
+from trainjobs.spec.status import TrainJobStatus
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """What a pass needs; passes over different keys run side by side."""
+
+    client: Client
+    trainjobs: Cache
+    jobs: Cache
+    settings: Settings
+    metrics: Metrics
+    identity: str
+    """Who says so in Events."""
+    now: Callable[[], datetime]
+
+    def reconcile(self, key: Key) -> float | None:
+        """One pass; returns the seconds until the next one that is needed anyway. Raises TransportError and
+        NameTakenError; the pass is then to be repeated."""
+        raw = self.trainjobs.get(key)
+        if raw is None:
+            return None  # what belongs to it is collected by Kubernetes
+        now = self.now()
+        wish = self._wish(raw, key, now)
+        try:
+            self._act(wish, raw, key)
+        except (ApiError, NameTakenError) as error:
+            self._explain(error, raw, key, now)
+            raise
+        news = bool(wish.create) or wish.patch_job is not None
+        if wish.status and not wish.delete_trainjob:
+            news |= self._show(wish.status, raw, key, now)
+        # Our own writes are in the caches already, so their events will wake nobody: look again.
+        return 0.0 if news else wish.requeue_after_s
+
+    def _wish(self, raw: Object, key: Key, now: datetime) -> Desired:
+        facts, token = job_facts(self.jobs.get(key)), secrets.token_urlsafe(32)
+        wish = desired(raw, facts, now, token, self.settings)
+        if wish.wants_pods:
+            pods = self.client.list(PODS, key.namespace, f"{LABEL}={key.name}").items
+            wish = desired(raw, facts, now, token, self.settings, pods)
+        return wish
+
+    def _act(self, wish: Desired, raw: Object, key: Key) -> None:
+        for item in wish.create:
+            self._make(item)
+        job = self.jobs.get(key)
+        if wish.patch_job is not None and job is not None:
+            version = {"resourceVersion": job["metadata"]["resourceVersion"]}
+            self.jobs.put(self.client.patch(JOBS, key, {**wish.patch_job, "metadata": version}))
+        if wish.delete_job and job is not None:
+            self.client.delete(JOBS, key, job["metadata"]["uid"])
+        if wish.delete_trainjob:
+            self.client.delete(TRAINJOBS, key, raw["metadata"]["uid"])
+
+    def _make(self, item: Object) -> None:
+        """Make an object, or bring up to date what is ours already."""
+        resource, key = resource_of(item), key_of(item)
+        known = self.client.get(resource, key)
+        if known is not None and not _same_owner(known, item):
+            raise NameTakenError(f"{resource.kind} {key} belongs to another object; it has to go first")
+        if known is None or resource not in (SECRETS, JOBS):
+            known = self.client.apply(item)
+        if resource is JOBS:
+            self.jobs.put(known)
+
+    def _explain(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
+        """Put into the status what its owner can mend."""
+        state = refused(error)
+        if state is None:
+            return
+        known = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
+        news = changes(raw, written(state, known, raw["metadata"]["generation"], now))
+        if news:
+            self._show(news, raw, key, now)
+
+    def _show(self, status: Object, raw: Object, key: Key, now: datetime) -> bool:
+        """Write the status; whether that changed it."""
+        shown = self.client.patch_status(TRAINJOBS, key, raw["metadata"]["resourceVersion"], status)
+        news = self.trainjobs.put(shown)
+        if "completionTime" in status:
+            self.metrics.ended(shown)
+        event = notice(raw, status, self.identity, now)
+        if event is not None:
+            try:
+                self.client.create(event)
+            except TransportError as error:
+                log.warning("%s: event %s not written: %s", key, event["reason"], error)
+        return news
+
+
+def _same_owner(known: Object, item: Object) -> bool:
+    wanted = {owner["uid"] for owner in item["metadata"].get("ownerReferences", ())}
+    return wanted <= {owner["uid"] for owner in known["metadata"].get("ownerReferences", ())}

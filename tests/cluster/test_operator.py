@@ -1,0 +1,325 @@
+"""The operator with a real API server, Job controller and garbage collector; pods run on fake nodes."""
+
+import json
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
+from testbed.fixtures import NewNamespace
+from testbed.kubectl import RESTRICTED, Kubectl, KubectlError
+
+from trainjob_operator.app import Operator, Options
+from trainjob_operator.desired import Settings
+from trainjob_operator.resources import Key
+from trainjob_operator.transport import HttpTransport, TransportError
+
+WAIT_S = 60.0
+STOPPED = {
+    "criterion": "plateau",
+    "reason": "val_loss has not improved",
+    "decisionTime": "2026-11-21T10:00:00Z",
+}
+
+
+class Seam:
+    """The transport with faults: counts requests, and loses some before or after the server has seen them."""
+
+    def __init__(self, transport: HttpTransport) -> None:
+        self.transport = transport
+        self.writes: Counter[str] = Counter()
+        self.fault = ""
+        """When each request is lost the first time: "before" the server sees it, or "after". Empty: never."""
+        self._lock = threading.Lock()
+        self._lost: set[tuple[str, str]] = set()
+
+    def request(self, method, path, query=None, body=None, content_type="application/json"):
+        with self._lock:
+            known = "leases" in path or (method, path) in self._lost
+            fault = "" if known else self.fault
+            if fault:
+                self._lost.add((method, path))
+            if method != "GET" and "leases" not in path:
+                self.writes[f"{method} {path.split('/')[-1 if method == 'POST' else -2]}"] += 1
+        if fault == "before":
+            raise TransportError("lost on its way there")
+        answer = self.transport.request(method, path, query or {}, body, content_type)
+        if fault == "after":
+            raise TransportError("lost on its way back")
+        return answer
+
+    def stream(self, path, query, silence_s):
+        return self.transport.stream(path, query, silence_s)
+
+
+@pytest.fixture
+def seam(transport: HttpTransport) -> Seam:
+    return Seam(transport)
+
+
+@pytest.fixture
+def operator(crds: Kubectl, seam: Seam, request: pytest.FixtureRequest) -> Iterator[Operator]:
+    crds.apply(
+        {
+            "apiVersion": "rbac.authorization.k8s.io/v1",
+            "kind": "ClusterRole",
+            "metadata": {"name": "trainjobs-runner"},
+            "rules": [
+                {"apiGroups": ["trainjobs.dev"], "resources": ["trainjobs"], "verbs": ["get", "watch"]}
+            ],
+        }
+    )
+    lease = Key("default", f"operator-{abs(hash(request.node.name)) % 10**8}")
+    options = Options("test", lease, Settings("testbed.local/host:1"), health_address=("127.0.0.1", 0))
+    operator = Operator(seam, options)
+    stop = threading.Event()
+    thread = threading.Thread(target=operator.run, args=[stop])
+    thread.start()
+    yield operator
+    stop.set()
+    thread.join(30)
+    assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def nodes(fake_nodes: FakeNodes) -> FakeNodes:
+    fake_nodes.add(2, gpus=8)
+    return fake_nodes
+
+
+@pytest.fixture
+def gpus(nodes: FakeNodes, new_namespace: NewNamespace) -> Kubectl:
+    """A namespace whose pods run on fake nodes, as long as the test wants, and have to be restricted."""
+    return new_namespace(labels=RESTRICTED, annotations=NAMESPACE_ANNOTATIONS)
+
+
+def trainjob(**spec):
+    trainer = {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": 2, **spec.pop("trainer", {})}
+    return {
+        "apiVersion": "trainjobs.dev/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "mnist"},
+        "spec": {"trainer": trainer, **spec},
+    }
+
+
+def eventually(holds: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.1)
+
+
+def state(team: Kubectl) -> str:
+    conditions = team.get("tjob/mnist").get("status", {}).get("conditions") or [{}]
+    return conditions[0].get("reason", "")
+
+
+def reaches(team: Kubectl, reason: str) -> None:
+    try:
+        eventually(lambda: state(team) == reason, reason)
+    except AssertionError as error:
+        raise AssertionError(
+            f"{error}; it is {json.dumps(team.get('tjob/mnist').get('status'), indent=1)}"
+        ) from None
+
+
+def pods(team: Kubectl) -> list[str]:
+    return [pod["metadata"]["name"] for pod in team.get("pods")["items"]]
+
+
+def says(team: Kubectl, **status) -> None:
+    """What the run would write."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+    status = {"startTime": now, "training": {"epoch": 7, "step": 70, "lastUpdateTime": now}, **status}
+    team(
+        "patch",
+        "tjob",
+        "mnist",
+        "--subresource=status",
+        "--type=merge",
+        f"--patch={json.dumps({'status': status})}",
+    )
+
+
+def trains(team: Kubectl) -> None:
+    eventually(lambda: len(pods(team)) == 2, "two pods")
+    team.wait("pod", "--all", "--for=condition=Ready")
+    says(team)
+    reaches(team, "Running")
+
+
+def test_a_run_from_apply_to_an_early_stop(gpus: Kubectl, operator: Operator, nodes: FakeNodes):
+    gpus.create(trainjob())
+    trains(gpus)
+    says(
+        gpus,
+        stopping={
+            "criterion": "plateau",
+            "reason": "val_loss has not improved",
+            "decisionTime": "2026-11-21T10:00:00Z",
+        },
+    )
+    nodes.finish(gpus, "--selector=batch.kubernetes.io/job-completion-index=0")
+    gpus.wait("tjob/mnist", "--for=condition=Complete")
+    conditions = {each["type"]: each for each in gpus.get("tjob/mnist")["status"]["conditions"]}
+    assert conditions["Complete"]["reason"] == "EarlyStopped"
+    assert conditions["Complete"]["message"] == "val_loss has not improved"
+    assert conditions["EarlyStopped"]["status"] == "True"
+    assert conditions["Running"]["status"] == "False"
+    with urllib.request.urlopen(f"http://127.0.0.1:{operator.health.port}/metrics") as answer:
+        metrics = answer.read().decode()
+    assert 'trainjobs_early_stop_events_total{model_type="unknown",strategy="plateau"} 1.0' in metrics
+    eventually(
+        lambda: {"Starting", "Running", "EarlyStopped"} <= {
+            event["reason"] for event in gpus.get("events.events.k8s.io")["items"]
+            if event["regarding"]["kind"] == "TrainJob"
+        },
+        "events",
+    )  # fmt: skip
+
+
+def test_a_user_error_fails_at_once_with_the_runs_last_words(
+    gpus: Kubectl, operator: Operator, nodes: FakeNodes
+):
+    gpus.create(trainjob())
+    trains(gpus)
+    words = json.dumps({"message": "train.py has no function train"})
+    nodes.finish(gpus, "--selector=batch.kubernetes.io/job-completion-index=0", exit_code=78, message=words)
+    gpus.wait("tjob/mnist", "--for=condition=Failed")
+    condition = gpus.get("tjob/mnist")["status"]["conditions"][0]
+    assert condition["reason"] == "UserError"
+    assert condition["message"].endswith("the run's last words: train.py has no function train")
+
+
+def test_suspend_releases_the_pods_and_resume_brings_them_back(gpus: Kubectl, operator: Operator):
+    gpus.create(trainjob())
+    trains(gpus)
+    gpus("patch", "tjob", "mnist", "--type=merge", '--patch={"spec": {"suspend": true}}')
+    reaches(gpus, "Suspended")
+    eventually(lambda: pods(gpus) == [], "no pods")
+    assert gpus.get("tjob/mnist")["status"]["activeSeconds"] > 0
+    gpus("patch", "tjob", "mnist", "--type=merge", '--patch={"spec": {"suspend": false}}')
+    trains(gpus)
+
+
+def test_what_does_not_fit_is_explained_and_given_up(
+    gpus: Kubectl, operator: Operator, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("trainjob_operator.upkeep.SLOW_START_S", 1)
+    limits = {"limits": {"nvidia.com/gpu": 99}}
+    gpus.create(trainjob(trainer={"resourcesPerNode": limits}, startupDeadlineSeconds=6))
+    reaches(gpus, "Unschedulable")
+    message = gpus.get("tjob/mnist")["status"]["conditions"][0]["message"]
+    assert "Insufficient nvidia.com/gpu" in message
+    gpus.wait("tjob/mnist", "--for=condition=Failed")
+    condition = gpus.get("tjob/mnist")["status"]["conditions"][0]
+    assert condition["reason"] == "StartupDeadlineExceeded"
+    eventually(lambda: pods(gpus) == [], "no pods")
+
+
+def test_a_pod_template_that_kubernetes_refuses_is_an_invalid_spec(gpus: Kubectl, operator: Operator):
+    gpus.create(trainjob(podTemplate={"spec": {"tolerations": [{"operator": "Nonsense"}]}}))
+    reaches(gpus, "InvalidSpec")
+    assert "tolerations" in gpus.get("tjob/mnist")["status"]["conditions"][0]["message"]
+    gpus("patch", "tjob", "mnist", "--type=json", '--patch=[{"op": "remove", "path": "/spec/podTemplate"}]')
+    trains(gpus)
+
+
+def test_a_change_before_the_start_takes_effect(gpus: Kubectl, operator: Operator):
+    gpus.create(trainjob())
+    eventually(lambda: len(pods(gpus)) == 2, "two pods")
+    gpus("patch", "tjob", "mnist", "--type=merge", '--patch={"spec": {"trainer": {"numNodes": 3}}}')
+    eventually(lambda: len(pods(gpus)) == 3, "three pods")
+
+
+def test_deleting_a_trainjob_deletes_all_that_was_its_own(gpus: Kubectl, operator: Operator):
+    gpus.create(trainjob())
+    trains(gpus)
+    gpus("delete", "tjob", "mnist", "--wait=false")
+    everything = "jobs,services,secrets,networkpolicies,pods"
+    eventually(lambda: not gpus.get(everything)["items"], "nothing left")
+
+
+def test_a_successor_of_the_same_name_starts_from_nothing(
+    gpus: Kubectl, operator: Operator, nodes: FakeNodes
+):
+    gpus.create(trainjob())
+    trains(gpus)
+    nodes.finish(gpus, "--selector=batch.kubernetes.io/job-completion-index=0")
+    reaches(gpus, "Finished")
+    first = gpus.get("tjob/mnist")["metadata"]["uid"]
+    gpus("delete", "tjob", "mnist", "--wait=false")
+    eventually(lambda: not gpus.get("tjob")["items"], "it is gone")
+    gpus.create(trainjob())
+    assert gpus.get("tjob/mnist")["metadata"]["uid"] != first
+    trains(gpus)
+
+
+def test_a_foreign_service_of_the_same_name_is_not_touched(gpus: Kubectl, operator: Operator):
+    gpus.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "mnist"},
+            "spec": {"selector": {"app": "web"}, "ports": [{"port": 80}]},
+        }
+    )
+    gpus.create(trainjob())
+    reaches(gpus, "NameTaken")
+    assert gpus.get("service/mnist")["spec"]["selector"] == {"app": "web"}
+
+
+def test_time_to_live_after_the_end(gpus: Kubectl, operator: Operator):
+    gpus.create(trainjob(stop={"reason": "never mind"}, ttlSecondsAfterFinished=1))
+    eventually(lambda: not gpus.get("tjob")["items"], "it is gone")
+
+
+def test_a_run_at_rest_costs_no_writes(gpus: Kubectl, operator: Operator, seam: Seam):
+    gpus.create(trainjob())
+    trains(gpus)
+    time.sleep(2)
+    seam.writes.clear()
+    for _ in range(5):
+        operator.queue.add(Key(gpus.namespace, "mnist"))
+        time.sleep(0.3)
+    assert seam.writes == {}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_whatever_write_is_lost_the_end_is_the_same(
+    gpus: Kubectl, operator: Operator, seam: Seam, nodes: FakeNodes, when: str
+):
+    """Every request is lost once; those lost on their way back have been carried out."""
+    seam.fault = when
+    gpus.create(trainjob())
+    trains(gpus)
+    nodes.finish(gpus, "--selector=batch.kubernetes.io/job-completion-index=0")
+    gpus.wait("tjob/mnist", "--for=condition=Complete")
+    assert state(gpus) == "Finished"
+    assert len(gpus.get("jobs")["items"]) == 1
+    assert {"POST", "PATCH"} <= {method for method, _ in seam._lost}
+
+
+def test_probes_answer(operator: Operator):
+    def answers(probe: str) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{operator.health.port}/{probe}") as answer:
+                return answer.status == 200
+        except urllib.error.HTTPError as error:
+            return error.status == 200
+
+    for probe in ("healthz", "readyz"):
+        eventually(lambda probe=probe: answers(probe), probe)
+    assert not answers("nothing")
+
+
+def test_pods_pass_the_restricted_profile_and_an_ordinary_pod_does_not(gpus: Kubectl, operator: Operator):
+    gpus.create(trainjob())
+    eventually(lambda: len(pods(gpus)) == 2, "two pods")
+    with pytest.raises(KubectlError, match="violates PodSecurity"):
+        gpus("run", "plain", "--image=x")
