@@ -69,8 +69,8 @@ def item() -> Callable[..., dict]:
 
 
 @pytest.fixture
-def refused() -> Callable[..., ApiError]:
-    """`refused(409)`: an answer that says no."""
+def api_error() -> Callable[..., ApiError]:
+    """`api_error(409)`: an answer that says no."""
 
     def make(status: int, reason: str = "Reason", retry_after_s: float | None = None) -> ApiError:
         return ApiError(status, reason, "no", retry_after_s)

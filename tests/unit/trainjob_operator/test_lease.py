@@ -35,8 +35,8 @@ def written(script):
     return [(method, body["spec"]["holderIdentity"]) for method, _, _, body in script.asked if body]
 
 
-def test_without_a_lease_it_is_made(elector, script, refused):
-    script.answers = [refused(404), {}]
+def test_without_a_lease_it_is_made(elector, script, api_error):
+    script.answers = [api_error(404), {}]
     elector.step()
     assert elector.leading.is_set()
     assert written(script) == [("POST", "me")]
@@ -68,8 +68,8 @@ def test_a_released_lease_is_taken_at_once(elector, script):
     assert elector.leading.is_set()
 
 
-def test_of_two_that_write_at_once_the_later_does_not_lead(elector, script, refused):
-    script.answers = [refused(404), refused(409)]
+def test_of_two_that_write_at_once_the_later_does_not_lead(elector, script, api_error):
+    script.answers = [api_error(404), api_error(409)]
     elector.step()
     assert not elector.leading.is_set()
 
@@ -80,8 +80,8 @@ def test_the_holder_renews_without_a_transition(elector, script):
     assert script.asked[-1][3]["spec"]["leaseTransitions"] == 3
 
 
-def test_a_holder_that_cannot_renew_stops_before_another_one_may_begin(elector, script, clock, refused):
-    script.answers = [lease("me"), {}, refused(500), refused(500)]
+def test_a_holder_that_cannot_renew_stops_before_another_one_may_begin(elector, script, clock, api_error):
+    script.answers = [lease("me"), {}, api_error(500), api_error(500)]
     elector.step()
     clock.now += RENEW_DEADLINE_S - 1
     elector.step()

@@ -109,12 +109,12 @@ def test_an_event_that_is_older_than_our_own_write_wakes_nobody(world, item, clo
 
 
 @pytest.mark.parametrize("status", [403, 429, 500, 503])
-def test_every_error_is_followed_by_a_growing_delay(world, refused, status):
-    assert world.steps(refused(status), refused(status), refused(status), page()) == [1, 2, 4, 0]
+def test_every_error_is_followed_by_a_growing_delay(world, api_error, status):
+    assert world.steps(api_error(status), api_error(status), api_error(status), page()) == [1, 2, 4, 0]
 
 
-def test_the_server_may_ask_for_more_time(world, refused):
-    assert world.steps(refused(429, retry_after_s=20)) == [20]
+def test_the_server_may_ask_for_more_time(world, api_error):
+    assert world.steps(api_error(429, retry_after_s=20)) == [20]
 
 
 def test_a_broken_watch_goes_on_where_it_broke(world, item):
@@ -125,14 +125,14 @@ def test_a_broken_watch_goes_on_where_it_broke(world, item):
 
 
 @pytest.mark.parametrize("how", ["answer", "event"])
-def test_a_watch_from_too_long_ago_becomes_a_list(world, refused, how):
+def test_a_watch_from_too_long_ago_becomes_a_list(world, api_error, how):
     expired = {"type": "ERROR", "object": {"code": 410, "reason": "Expired", "message": "too old"}}
-    world.steps(page(), refused(410, "Expired") if how == "answer" else [expired], page(version=50))
+    world.steps(page(), api_error(410, "Expired") if how == "answer" else [expired], page(version=50))
     assert world.kinds() == ["list", "watch", "list"]
 
 
-def test_a_watch_that_fails_again_and_again_becomes_a_list(world, refused):
-    world.steps(page(), refused(500), refused(500), refused(500), page())
+def test_a_watch_that_fails_again_and_again_becomes_a_list(world, api_error):
+    world.steps(page(), api_error(500), api_error(500), api_error(500), page())
     assert world.kinds() == ["list", "watch", "watch", "watch", "list"]
 
 
@@ -144,8 +144,8 @@ def test_a_watch_that_lasted_is_followed_by_the_next_at_once(world, clock):
     assert world.steps(page(), [], lasting(clock), []) == [0, 1, 0, 1]
 
 
-def test_a_relist_wakes_only_what_changed(world, item, refused):
-    world.steps(page(item("a", 1), item("b", 2)), refused(410))
+def test_a_relist_wakes_only_what_changed(world, item, api_error):
+    world.steps(page(item("a", 1), item("b", 2)), api_error(410))
     world.changed.clear()
     world.steps(page(item("a", 1), item("b", 12), version=20))
     assert world.changed == ["b"]

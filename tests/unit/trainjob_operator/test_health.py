@@ -1,0 +1,41 @@
+"""Probes over HTTP."""
+
+import http.client
+
+import pytest
+from prometheus_client import CollectorRegistry, Gauge
+
+from trainjob_operator.health import HealthServer
+
+
+@pytest.fixture
+def ask():
+    """`ask(path)` is (status, body); `ready` is what /readyz reports."""
+    registry = CollectorRegistry()
+    Gauge("answer", "To everything.", registry=registry).set(42)
+    ready = []
+    server = HealthServer(("127.0.0.1", 0), lambda: True, lambda: bool(ready), registry)
+    server.start()
+
+    def get(path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        found = answer.status, answer.read().decode()
+        connection.close()
+        return found
+
+    get.ready = ready
+    yield get
+    server.stop()
+
+
+def test_ready_is_apart_from_alive(ask):
+    assert (ask("/healthz")[0], ask("/readyz")[0]) == (200, 503)
+    ask.ready.append(True)
+    assert ask("/readyz") == (200, "ok\n")
+
+
+def test_metrics_are_there_and_nothing_else(ask):
+    assert "answer 42.0" in ask("/metrics")[1]
+    assert ask("/debug")[0] == 404

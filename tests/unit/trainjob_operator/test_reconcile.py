@@ -1,0 +1,158 @@
+"""One pass: what is read and written, in which order, and what stops half-way."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from trainjob_operator.cache import Cache
+from trainjob_operator.client import Client
+from trainjob_operator.desired import Settings
+from trainjob_operator.facts import projected
+from trainjob_operator.metrics import Metrics
+from trainjob_operator.reconcile import Reconciler
+from trainjob_operator.resources import Key
+from trainjob_operator.transport import ApiError, TransportError
+
+KEY = Key("team", "mnist")
+NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+class Store:
+    """An API server in a dictionary, for the order of writes; the real one is in the cluster tests."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, dict] = {}
+        self.log: list[str] = []
+        self.version = 100
+        self.refuse: dict[str, Exception] = {}
+
+    def request(self, method, path, query=None, body=None, content_type="application/json"):
+        what = f"{method} {path.split('/team/')[1]}"
+        if method != "GET":
+            self.log.append(what)
+        if what in self.refuse:
+            raise self.refuse[what]
+        self.version += 1
+        if method == "GET":
+            if path not in self.objects:
+                raise ApiError(404, "NotFound", "no")
+            return self.objects[path]
+        if path.endswith("/status"):
+            path = path.removesuffix("/status")
+            body = {
+                **self.objects[path],
+                "status": {**self.objects[path].get("status", {}), **body["status"]},
+            }
+        if method == "DELETE":
+            return self.objects.pop(path)
+        metadata = {"uid": f"uid-{path}", **body["metadata"], "resourceVersion": str(self.version)}
+        self.objects[path] = {**self.objects.get(path, {}), **body, "metadata": metadata}
+        return self.objects[path]
+
+    def stream(self, path, query, silence_s):
+        raise NotImplementedError
+
+
+@pytest.fixture
+def store():
+    return Store()
+
+
+@pytest.fixture
+def reconciler(store):
+    return Reconciler(
+        Client(store), Cache(), Cache(projected), Settings(), Metrics(), "operator-1", lambda: NOW
+    )
+
+
+@pytest.fixture
+def trainjob(reconciler, store):
+    """Puts a TrainJob where the watch would."""
+
+    def put(**spec):
+        item = {
+            "apiVersion": "trainjobs.dev/v1alpha1",
+            "kind": "TrainJob",
+            "metadata": {
+                "name": "mnist", "namespace": "team", "uid": "me", "generation": 1,
+                "resourceVersion": "1", "creationTimestamp": "2026-11-21T09:59:59Z",
+            },
+            "spec": {"trainer": {"entrypoint": "train:train", "maxEpochs": 1}, **spec},
+        }  # fmt: skip
+        store.objects["/apis/trainjobs.dev/v1alpha1/namespaces/team/trainjobs/mnist"] = item
+        reconciler.trainjobs.put(item)
+        return item
+
+    return put
+
+
+def test_an_unknown_key_is_no_work(reconciler, store):
+    assert reconciler.reconcile(KEY) is None
+    assert store.log == []
+
+
+def test_the_job_comes_after_what_its_pods_need_then_the_status_then_the_event(reconciler, store, trainjob):
+    trainjob()
+    assert reconciler.reconcile(KEY) == 0
+    assert store.log == [
+        "PATCH serviceaccounts/trainjobs-runner",
+        "PATCH rolebindings/trainjobs-runner",
+        "PATCH secrets/mnist-ray-token",
+        "PATCH services/mnist",
+        "PATCH networkpolicies/mnist",
+        "PATCH jobs/mnist",
+        "PATCH trainjobs/mnist/status",
+        "POST events",
+    ]
+
+
+def test_the_next_pass_writes_nothing(reconciler, store, trainjob):
+    trainjob()
+    reconciler.reconcile(KEY)
+    reconciler.reconcile(KEY)
+    store.log.clear()
+    assert reconciler.reconcile(KEY)
+    assert store.log == []
+
+
+@pytest.mark.parametrize("lost", ["PATCH services/mnist", "PATCH jobs/mnist", "PATCH trainjobs/mnist/status"])
+def test_a_pass_that_is_cut_off_is_finished_by_the_next_one(reconciler, store, trainjob, lost):
+    trainjob()
+    store.refuse[lost] = TransportError("lost")
+    with pytest.raises(TransportError):
+        reconciler.reconcile(KEY)
+    token = store.objects.get("/api/v1/namespaces/team/secrets/mnist-ray-token")
+    store.refuse.clear()
+    reconciler.reconcile(KEY)
+    reconciler.reconcile(KEY)
+    assert "/apis/batch/v1/namespaces/team/jobs/mnist" in store.objects
+    assert store.objects["/api/v1/namespaces/team/secrets/mnist-ray-token"] == token
+
+
+def test_an_event_that_is_lost_is_lost(reconciler, store, trainjob):
+    trainjob()
+    store.refuse["POST events"] = TransportError("lost")
+    assert reconciler.reconcile(KEY) == 0
+
+
+def test_a_job_that_is_refused_fails_the_trainjob_with_the_servers_words(reconciler, store, trainjob):
+    trainjob()
+    store.refuse["PATCH jobs/mnist"] = ApiError(422, "Invalid", "spec.template: nonsense")
+    for _ in range(2):
+        with pytest.raises(ApiError):
+            reconciler.reconcile(KEY)
+    (told, *_) = reconciler.trainjobs.get(KEY)["status"]["conditions"]
+    assert (told["type"], told["reason"], told["message"]) == (
+        "Failed",
+        "InvalidSpec",
+        "spec.template: nonsense",
+    )
+    assert store.log.count("PATCH trainjobs/mnist/status") == 1
+
+
+def test_a_trainjob_whose_time_has_come_is_deleted_and_not_written_to(reconciler, store, trainjob):
+    trainjob(stop={}, ttlSecondsAfterFinished=0)
+    reconciler.reconcile(KEY)
+    store.log.clear()
+    reconciler.reconcile(KEY)
+    assert store.log == ["DELETE trainjobs/mnist"]
