@@ -45,10 +45,11 @@ def queued(job: TrainJob) -> bool:
 
 
 def digest(job: TrainJob) -> str:
-    """Of what a Job cannot follow: a Job with another digest has to be made anew."""
+    """Of what a Job cannot follow: a Job with another digest has to be made anew. Defaults do not count, so a
+    field that a later version adds changes no digest."""
     fixed = {
         name: value
-        for name, value in job.spec.model_dump(mode="json", by_alias=True).items()
+        for name, value in job.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True).items()
         if name not in MUTABLE
     }
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,58 @@
+"""The Indexed Job: what Kubernetes is told about pods, ends and failures."""
+
+import pytest
+
+from trainjob_operator.job import USERS_MISTAKES, digest, gpus, indexed_job
+from trainjobs.spec import parse
+
+
+def trainjob(labels=None, trainer=None, **spec):
+    return parse(
+        {
+            "apiVersion": "trainjobs.dev/v1alpha1",
+            "kind": "TrainJob",
+            "metadata": {"name": "mnist", "namespace": "team", "uid": "me", "labels": labels or {}},
+            "spec": {"trainer": {"entrypoint": "train:train", "maxEpochs": 1, **(trainer or {})}, **spec},
+        }
+    )
+
+
+def test_one_pod_a_node_and_the_driver_decides():
+    spec = indexed_job(trainjob(trainer={"numNodes": 3}, backoffLimit=7), "default:1")["spec"]
+    assert (spec["completionMode"], spec["completions"], spec["parallelism"]) == ("Indexed", 3, 3)
+    assert spec["successPolicy"] == {"rules": [{"succeededIndexes": "0"}]}
+    assert (spec["backoffLimit"], spec["podReplacementPolicy"]) == (7, "Failed")
+
+
+def test_a_lost_node_and_an_interruption_count_as_no_failure_and_a_mistake_ends_the_job():
+    rules = indexed_job(trainjob(), "default:1")["spec"]["podFailurePolicy"]["rules"]
+    assert [rule["action"] for rule in rules] == ["Ignore", "Ignore", "FailJob"]
+    assert rules[0]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
+    assert rules[1]["onExitCodes"]["values"] == [75]
+    assert (USERS_MISTAKES[0], USERS_MISTAKES[-1], 75 in USERS_MISTAKES) == (64, 78, False)
+
+
+@pytest.mark.parametrize(
+    ("labels", "suspend", "expected"),
+    [({}, False, False), ({}, True, True), ({"kueue.x-k8s.io/queue-name": "q"}, False, True)],
+)
+def test_it_is_made_suspended_when_somebody_else_says_when_it_starts(labels, suspend, expected):
+    assert indexed_job(trainjob(labels, suspend=suspend), "default:1")["spec"]["suspend"] is expected
+
+
+def test_the_digest_changes_with_what_a_job_cannot_follow_and_with_nothing_else():
+    before = digest(trainjob())
+    assert (
+        digest(trainjob(suspend=True, stop={}, stopping={"monitor": "a"}, activeDeadlineSeconds=1)) == before
+    )
+    assert digest(trainjob(trainer={"numNodes": 2})) != before
+    assert digest(trainjob(backoffLimit=9)) != before
+
+
+@pytest.mark.parametrize(
+    ("limits", "nodes", "expected"),
+    [({}, 4, 0), ({"nvidia.com/gpu": 2, "cpu": 8}, 4, 8), ({"amd.com/gpu": "1"}, 1, 1)],
+)
+def test_gpus_of_all_makers_and_all_nodes_are_counted(limits, nodes, expected):
+    job = trainjob(trainer={"numNodes": nodes, "resourcesPerNode": {"limits": limits}})
+    assert gpus(job) == expected
