@@ -12,7 +12,7 @@ from rich.text import Text
 
 from trainjobs.cli import lines
 from trainjobs.cli.criteria import criteria_table
-from trainjobs.cli.screen import Screen, after
+from trainjobs.cli.screen import TRAINING, Screen, after
 from trainjobs.cli.sparkline import Sparkline
 from trainjobs.cli.view import View
 from trainjobs.cli.wording import count, duration, number
@@ -20,7 +20,8 @@ from trainjobs.runtime.events import Decided, Event, Failed, Halted, Reported, R
 
 REFRESHES_PER_SECOND = 4
 MOST_METRICS = 8
-_SHOW_CURSOR = b"\x1b[?25h\n"
+_TIDY = b"\x1b[0m\x1b[?25h\n"
+"""Colours off, cursor on."""
 
 
 class Display(View):
@@ -55,8 +56,8 @@ class Display(View):
         self._note = text
 
     def abandon(self) -> None:
-        """Give the cursor back before the process is gone."""
-        os.write(1, _SHOW_CURSOR)
+        """Give the colours and the cursor back before the process is gone."""
+        os.write(1, _TIDY)
 
     def _lasting(self, event: Event) -> list[Text]:  # noqa: PLR0911 - one return for each kind of event
         match event:
@@ -110,11 +111,11 @@ def _progress(screen: Screen) -> Table:
     table = Table.grid(padding=(0, 2))
     for _ in range(3):
         table.add_column(no_wrap=True)
-    left = screen.seconds_left
+    left = screen.seconds_left if screen.phase == TRAINING else None
     ahead = "" if left is None else f"at most {duration(left)} left"
     done = int(screen.epochs_done)
     table.add_row(
-        f"epoch {min(done + 1, screen.max_epochs)} of {screen.max_epochs}",
+        f"epoch {min(done + 1, screen.max_epochs):,} of {screen.max_epochs:,}",
         ProgressBar(total=screen.max_epochs, completed=screen.epochs_done, width=30),
         f"{duration(screen.seconds)}  {ahead}",
     )

@@ -28,7 +28,7 @@ def started(event: Started) -> str:
 
 def reported(event: Reported, max_epochs: int | None) -> str:
     seen = event.observation
-    epoch = f"epoch {seen.epoch}/{max_epochs}" if max_epochs else f"epoch {seen.epoch}"
+    epoch = f"epoch {seen.epoch:,}/{max_epochs:,}" if max_epochs else f"epoch {seen.epoch:,}"
     values = "  ".join(f"{name} {number(value)}" for name, value in seen.metrics.items())
     return f"{epoch}  step {seen.step:,}  {duration(seen.seconds)}  {values}{_best(event)}{_closest(event)}"
 

@@ -134,7 +134,7 @@ class Journey:
         """
         self.rest_if_halted()
         settled = self._settled or Settled({}, self._mine())
-        self._save({**self.tracked.states(), **settled.objects}, settled.mine)
+        self._save(self.tracked.states_with(settled.objects), settled.mine)
         self.leave_if_interrupted()
 
     def checkpoint(self) -> None:

@@ -64,7 +64,8 @@ def train(run: Run) -> None:
         mishap(run, run.step, evaluation=True)
         run.report()
 
-    run.report(final_norm=float(sum(p.square().sum() for p in model.parameters())))
+    with torch.no_grad():
+        run.report(final_norm=sum(p.square().sum() for p in model.parameters()))
 
 
 def mishap(run: Run, step: int, evaluation: bool = False) -> None:

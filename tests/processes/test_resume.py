@@ -28,8 +28,8 @@ def test_a_killed_worker_costs_no_more_than_the_steps_since_the_checkpoint(trial
 
 @pytest.mark.parametrize(
     ("step", "rank", "evaluation"),
-    [(1, 1, False), (17, 0, False), (26, 1, False), (26, 0, True), (52, 1, True)],
-    ids=["first step", "middle of an epoch", "end of an epoch", "evaluation", "last evaluation"],
+    [(1, 1, False), (17, 0, False), (25, 1, False), (26, 1, False), (26, 0, True), (52, 1, True)],
+    ids=["first step", "middle", "last step", "evaluation", "report", "last report"],
 )
 def test_an_interrupted_run_continues_at_the_next_step(trial, undisturbed, step, rank, evaluation):
     mishaps = [{"what": "interrupt", "step": step, "rank": rank, "evaluation": evaluation}]
