@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-from checks import CONTROL, NONE, Check
+from checks import NONE, Check
 from figures import Difference, Spread
 
 
@@ -32,7 +32,7 @@ class Block:
 
     step_ms: tuple[float, ...]
     check_ns: tuple[int, ...]
-    """The main thread's time inside the check alone; includes one reading of the clock."""
+    """The main thread's time in the check alone, one reading of the clock included."""
 
 
 Blocks = Mapping[str, Sequence[Block]]
@@ -66,7 +66,9 @@ class HostMarks:
 
     def spans_ms(self) -> tuple[float, ...]:
         """Between one mark and the next."""
-        return tuple((after - before) / 1e6 for before, after in zip(self._times, self._times[1:], strict=False))
+        return tuple(
+            (after - before) / 1e6 for before, after in zip(self._times, self._times[1:], strict=False)
+        )
 
 
 class StreamMarks:
@@ -113,6 +115,16 @@ def _block(step: Callable[[], None], check: Check, count: int) -> Block:
     return Block(marks.spans_ms(), tuple(check_ns))
 
 
+def back_to_back_ns(check: Check, calls: int = 20_000) -> list[int]:
+    """The check alone, with its code and data in the processor's caches, which a training step pushes out."""
+    spans = []
+    for _ in range(calls):
+        began = time.perf_counter_ns()
+        check()
+        spans.append(time.perf_counter_ns() - began)
+    return spans
+
+
 def gathered(mine: Any) -> list[Any]:
     """Every rank's object, in rank order. Collective."""
     everyone: list[Any] = [None] * dist.get_world_size()
@@ -143,6 +155,3 @@ def _pooled(ranks: Sequence[Blocks], name: str) -> list[float]:
 def _round_medians(ranks: Sequence[Blocks], name: str) -> list[float]:
     rounds = zip(*(blocks[name] for blocks in ranks), strict=True)
     return [statistics.median([ms for block in blocks for ms in block.step_ms]) for blocks in rounds]
-
-
-__all__ = ["CONTROL", "Block", "Blocks", "Plan", "Row", "gathered", "interleaved", "rows"]

@@ -8,13 +8,17 @@ One run measures, on the same small DDP model in the same processes, a training 
 - with a blocking broadcast of a flag and `.item()`,
 - with Accelerate's `check_trigger`,
 - with Lightning's `reduce_boolean_decision`, what its `EarlyStopping` calls,
-and inside two workers of Ray Train, beside a baseline of their own, with `ray.train.collective.broadcast_from_rank_zero`.
+and inside two workers of Ray Train, beside a baseline of their own,
+- with `ray.train.collective.broadcast_from_rank_zero`.
 
 Steps of about 1 ms and 10 ms (the batch size is calibrated without a check), 2 and 4 ranks. Variants take turns in
 blocks of steps, in an order drawn anew for each round. A step lasts from one mark to the next: the clock's on a CPU,
 CUDA events in the stream on a GPU; samples of all ranks are pooled. Two variants are called distinguishable when the
 bootstrap interval of the median over rounds of (median of its block - median of the block without a check) leaves out
 zero; the sign test over rounds is printed beside it.
+
+The time in the check alone is taken twice: after a step, when the step has pushed the interpreter's code and data
+out of the processor's caches (an empty function costs something there too), and for poll also back to back.
 
 Then votes: a random rank raises its hand at a random moment; measured until the last rank has halted.
 
@@ -35,20 +39,22 @@ import tempfile
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from checks import BROADCAST, NONE, POLL, broadcast_text, checks, coordinated
-from interleaving import Plan, Row, gathered, interleaved, rows
+from checks import BROADCAST, NONE, POLL, Check, broadcast_text, checks, coordinated
+from figures import Spread
+from interleaving import Plan, Row, back_to_back_ns, gathered, interleaved, rows
 from machine import machine, told
 from ray_workers import measured_in_ray
 from syncs import waits_per_step
 from torch import multiprocessing
 from votes import Latency, latency
-from workload import calibrated, workload
+from workload import Workload, calibrated, workload
 
 TARGETS_MS = (1.0, 10.0)
 BAR_MEDIAN_NS, BAR_P99_NS = 1_000, 10_000
@@ -76,8 +82,10 @@ class Scene:
     target_ms: float
     batch: int
     rows: Sequence[Row]
+    poll_ns: Spread | None
+    """`poll` back to back, without training between."""
     latency: Latency | None
-    """None in Ray's workers, where it is not measured."""
+    """Measured, like the one above, in the spawned processes only."""
     waits: Mapping[str, float]
     """Host waits for the accelerator in one step, by variant; empty on a CPU."""
 
@@ -87,6 +95,7 @@ class Scene:
             "target_ms": self.target_ms,
             "batch": self.batch,
             "variants": [row.to_dict() for row in self.rows],
+            "poll_back_to_back_ns": asdict(self.poll_ns) if self.poll_ns else None,
             "vote_to_last_halt": self.latency.to_dict() if self.latency else None,
             "host_waits_per_step": dict(self.waits),
         }
@@ -94,7 +103,9 @@ class Scene:
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="a smoke run on 2 ranks: too few samples to quote")
+    parser.add_argument(
+        "--quick", action="store_true", help="a smoke run on 2 ranks: too few samples to quote"
+    )
     size = QUICK if parser.parse_args(arguments).quick else FULL
     began, facts = time.monotonic(), machine("ray", "accelerate", "lightning")
     print(told(facts), flush=True)
@@ -140,18 +151,20 @@ def _rank(rank: int, world_size: int, port: int, size: Size, folder: Path) -> No
         for target_ms in TARGETS_MS:
             fitted = calibrated(work, target_ms)
             found = rows(gathered(interleaved(fitted.step, variants, size.plan)))
-            step_s = found[0].step_ms.median / 1000
-            waits = {
-                name: waits_per_step(fitted.step, variants[name])
-                for name in (NONE, POLL, BROADCAST)
-                if device.type == "cuda"
-            }
-            votes = latency(fitted, step_s, size.trials)
-            scenes.append(Scene(world_size, target_ms, len(fitted.inputs), found, votes, waits))
+            polls = Spread.of(list(chain(*gathered(back_to_back_ns(coordinator.poll)))))
+            votes = latency(fitted, found[0].step_ms.median / 1000, size.trials)
+            waits = _waits(fitted, variants)
+            scenes.append(Scene(world_size, target_ms, len(fitted.inputs), found, polls, votes, waits))
         coordinator.halt(coordinator.step)
     if rank == 0:
         (folder / RESULT).write_bytes(pickle.dumps(scenes))
     dist.destroy_process_group()
+
+
+def _waits(work: Workload, variants: Mapping[str, Check]) -> Mapping[str, float]:
+    if not torch.cuda.is_available():
+        return {}
+    return {name: waits_per_step(work.step, variants[name]) for name in (NONE, POLL, BROADCAST)}
 
 
 def _join(rank: int, world_size: int, port: int) -> torch.device:
@@ -186,7 +199,7 @@ def _in_ray(scenes: Sequence[Scene], size: Size) -> Sequence[Scene]:
     ranks = min(scene.world_size for scene in scenes)
     batches = {scene.target_ms: scene.batch for scene in scenes if scene.world_size == ranks}
     found = measured_in_ray(batches, size.plan, ranks)
-    return [Scene(ranks, target, batches[target], found[target], None, {}) for target in batches]
+    return [Scene(ranks, target, batches[target], found[target], None, None, {}) for target in batches]
 
 
 # --- for people -----------------------------------------------------------------------------------------------------
@@ -201,12 +214,14 @@ def _shown(scenes: Sequence[Scene], place: str = "") -> Sequence[Scene]:
 def _lines(scene: Scene, place: str) -> list[str]:
     ranks, cores = scene.world_size, len(os.sched_getaffinity(0))
     shared = f" (ranks share {cores} cores)" if ranks > cores and not torch.cuda.is_available() else ""
-    title = f"\n{ranks} ranks{shared}, step of about {scene.target_ms:g} ms, batch {scene.batch} {place}".rstrip()
+    title = (
+        f"\n{ranks} ranks{shared}, step of about {scene.target_ms:g} ms, batch {scene.batch} {place}".rstrip()
+    )
     head = (
         f"{'':34}{'step ms':>10}{'p99':>10}{'ratio':>8}{'check us':>11}{'p99':>10}"
         f"{'step with - without, us':>26}{'95 %':>20}{'sign p':>9}"
     )
-    lines = [title, head, *(_line(row) for row in scene.rows), _poll_line(scene.rows)]
+    lines = [title, head, *(_line(row) for row in scene.rows), *_poll_lines(scene)]
     lines += [f"host waits a step: {scene.waits}"] if scene.waits else []
     return [*lines, _latency_line(scene.latency)] if scene.latency else lines
 
@@ -220,14 +235,23 @@ def _line(row: Row) -> str:
     )
 
 
-def _poll_line(rows: Sequence[Row]) -> str:
-    poll = next(row for row in rows if row.name == POLL)
-    median, p99 = poll.check_ns.median, poll.check_ns.p99
-    met = "met" if median <= BAR_MEDIAN_NS and p99 <= BAR_P99_NS else "MISSED"
-    differs = "distinguishable" if poll.difference_us.distinguishable else "not distinguishable"
+def _poll_lines(scene: Scene) -> list[str]:
+    found = {row.name: row for row in scene.rows}
+    poll, empty = found[POLL].check_ns, found[NONE].check_ns
+    lines = [
+        f"poll alone, after a step: {_of(poll)}; an empty function there: {_of(empty)}, "
+        f"so poll adds {poll.median - empty.median:.0f} ns"
+    ]
+    if scene.poll_ns:
+        lines += [f"poll alone, back to back: {_of(scene.poll_ns)}"]
+    differs = "distinguishable" if found[POLL].difference_us.distinguishable else "not distinguishable"
+    return [*lines, f"the step with poll is {differs} from the step without"]
+
+
+def _of(spread: Spread) -> str:
+    met = "met" if spread.median <= BAR_MEDIAN_NS and spread.p99 <= BAR_P99_NS else "missed"
     return (
-        f"poll alone: median {median:.0f} ns, p99 {p99:.0f} ns (bars {BAR_MEDIAN_NS} and {BAR_P99_NS}: {met}); "
-        f"the step with it is {differs} from the step without"
+        f"median {spread.median:.0f} ns, p99 {spread.p99:.0f} ns (bars {BAR_MEDIAN_NS}, {BAR_P99_NS}: {met})"
     )
 
 

@@ -65,7 +65,10 @@ def latency(work: Workload, step_s: float, trials: int, seed: int = 2) -> Latenc
 
 
 def _trial(work: Workload, step_s: float, draw: random.Random) -> Seen:
-    voter, delay_s = draw.randrange(dist.get_world_size()), step_s * draw.uniform(EARLIEST_STEPS, LATEST_STEPS)
+    voter, delay_s = (
+        draw.randrange(dist.get_world_size()),
+        step_s * draw.uniform(EARLIEST_STEPS, LATEST_STEPS),
+    )
     votes: list[tuple[float, int]] = []
     with coordinated(broadcast_text) as coordinator:
         timer = threading.Timer(delay_s, _vote, args=(coordinator, votes))

@@ -44,7 +44,7 @@ class Workload:
 def workload(device: torch.device, batch: int = 1) -> Workload:
     """In the default process group. Collective."""
     width = CUDA_WIDTH if device.type == "cuda" else CPU_WIDTH
-    layers = [nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)]
+    layers = [nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 10)]
     model = DistributedDataParallel(
         nn.Sequential(*layers).to(device), device_ids=[device] if device.type == "cuda" else None
     )

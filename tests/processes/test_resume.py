@@ -4,6 +4,7 @@ import pytest
 
 from trainjobs.runtime import events
 from trainjobs.runtime.exits import Exit
+from trainjobs.spec import Stop, Stopping
 
 LOSS = {"monitor": "val_loss"}
 
@@ -43,3 +44,46 @@ def test_an_interrupted_run_continues_at_the_next_step(trial, undisturbed, step,
     assert trial.train(stopping=LOSS, config=config).exit_code == Exit.DONE
     assert trial.of(events.Started)[-1].resumed_from_step == halted.steps[0]
     assert trial.outcome() == undisturbed
+
+
+@pytest.mark.parametrize("loader", ["prepared", "uneven", "shuffled", "stream"])
+def test_an_interruption_amid_accumulated_gradients_waits_for_the_whole_step(new_trial, tmp_path, loader):
+    config = {"accumulate": 3, "loader": loader}
+    whole, broken = (new_trial(make(tmp_path / name)) for name in ("whole", "broken"))
+    whole.train(stopping=LOSS, config=config, max_epochs=2)
+    mishaps = [{"what": "interrupt", "step": 2, "rank": 1}]
+    assert broken.train(stopping=LOSS, config=config | {"mishaps": mishaps}, max_epochs=2).exit_code == 75
+    broken.train(stopping=LOSS, config=config | {"mishaps": mishaps}, max_epochs=2)
+    assert broken.outcome() == whole.outcome()
+
+
+def test_a_live_change_of_criteria_judges_the_whole_history_again(trial, undisturbed):
+    first = LOSS | {"criteria": [{"plateau": {"patience": 2, "minDelta": 10}}]}
+    second = Stopping.model_validate(LOSS | {"criteria": [{"budget": {"steps": 1_000_000}}]})
+
+    def react(event):
+        if isinstance(event, events.Reported) and event.observation.epoch == 1:
+            trial.control.change(second)
+
+    mishaps = [{"what": "await change", "step": 20, "rank": 0}]
+    result = trial.train(react, stopping=first, config={"mishaps": mishaps})
+    assert result.document["state"] == "Finished"
+    assert trial.outcome() == undisturbed
+    assert trial.place.job().spec.stopping == second
+
+
+def test_an_edit_of_the_manifest_in_the_run_directory_takes_effect(trial):
+    def react(event):
+        if isinstance(event, events.Reported) and event.observation.epoch == 1:
+            job = trial.place.job()
+            stop = Stop(reason="seen enough")
+            trial.place.write_job(job.model_copy(update={"spec": job.spec.model_copy(update={"stop": stop})}))
+
+    result = trial.train(react, stopping=LOSS, entrypoint="digits:three_lines", max_epochs=1_000_000)
+    assert result.document["state"] == "StopRequested"
+    assert result.document["stopping"]["reason"] == "seen enough"
+
+
+def make(directory):
+    directory.mkdir()
+    return directory

@@ -4,8 +4,6 @@ Supervision is what Ray's is: when one process fails, the others are killed, and
 """
 
 import multiprocessing
-import os
-import signal
 import threading
 from datetime import timedelta
 from multiprocessing.connection import wait
@@ -16,7 +14,14 @@ import torch.distributed as dist
 from trainjobs.runtime.journey import Place
 from trainjobs.runtime.worker import work
 
-PRELOADED = ["torch", "sklearn.datasets", "trainjobs.runtime.worker", "forked"]
+PRELOADED = [
+    "torch",
+    "torch._dynamo",
+    "torch.nn.parallel",
+    "sklearn.datasets",
+    "trainjobs.runtime.worker",
+    "forked",
+]
 
 
 class ForkedWorkers:
@@ -63,7 +68,7 @@ class ForkedGroup:
                 if process.exitcode != 0 and self.error is None:
                     self.error = RuntimeError(f"a worker ended with {process.exitcode}")
                     for other in running.values():
-                        os.kill(other.pid, signal.SIGKILL)
+                        other.kill()
 
 
 def train_rank(setup, rank, world_size, port):

@@ -47,7 +47,9 @@ class Trial:
         return {name: value.tolist() for name, value in model.items()}, history
 
 
-def manifest(marks, *, workers=2, config=None, stopping=None, entrypoint="digits:train", max_epochs=4, **spec):
+def manifest(
+    marks, *, workers=2, config=None, stopping=None, entrypoint="digits:train", max_epochs=4, **spec
+):
     """A TrainJob of the recipe `digits`, or of another one."""
     trainer = {
         "entrypoint": entrypoint,

@@ -11,10 +11,10 @@ report, for example). Between those meetings nothing travels, unless somebody vo
    higher H, which releases those that wait at the old one. No main thread is needed for this, so the wait is short.
 
 A main thread that arrives at a meeting says so to rank 0. When all have arrived, rank 0's main thread rules on what
-they brought and rank 0 publishes the result. A decision that is on its way (proposed, or committed for a tick that nobody
-or only some have reached) takes effect there: the published decision halts everybody at the meeting. A rank that has
-halted at H comes to the same meeting (in the call `halt`), so ranks whose ticks are uneven meet too, and none waits for
-ever. Rank 0 takes one decision in its life, so no two ranks can learn different ones.
+they brought and rank 0 publishes the result. A decision that is on its way (proposed, or committed for a tick that
+nobody or only some have reached) takes effect there: the published decision halts everybody at the meeting. A rank that
+has halted at H comes to the same meeting (in the call `halt`), so ranks whose ticks are uneven meet too, and none waits
+for ever. Rank 0 takes one decision in its life, so no two ranks can learn different ones.
 
 Answers to a proposal of an older segment or a lower H are ignored. From rank 0 to a rank nothing is ever stale, because
 messages between two ranks keep their order and a rank's segment ends only by rank 0's word.

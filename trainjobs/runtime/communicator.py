@@ -1,8 +1,8 @@
 """Mailboxes over a `TCPStore` of their own, so that coordination shares nothing with the training's collectives.
 
 Rank 0 hosts the store. A rank's mailbox is a queue there. One connection sends; a thread blocks in `queue_pop` through
-another, without the GIL and without a time-out (a timed pop prints C++ warnings), and moves what comes into a queue of the
-process, where receiving with a time-out costs nothing. A message to the own rank takes that queue directly.
+another, without the GIL and without a time-out (a timed pop prints C++ warnings), and moves what comes into a queue of
+the process, where receiving with a time-out costs nothing. A message to the own rank takes that queue directly.
 """
 
 from __future__ import annotations

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
 
 from trainjobs.runtime import events
 from trainjobs.runtime.channel import DriverEnd, Message
 from trainjobs.runtime.control import ChangeRequest, Control, InterruptRequest, Request
 from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import Exit
+from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.runtime.record import Record, Result
 from trainjobs.runtime.retry import DIED, GiveUp, after_failure
+from trainjobs.runtime.watch import ManifestWatch, asked_from_the_start
 from trainjobs.runtime.workers import Setup, Workers
-
-if TYPE_CHECKING:
-    from trainjobs.spec import TrainJob
+from trainjobs.spec import SpecError, TrainJob
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
@@ -49,60 +48,86 @@ def train(
     """
     from trainjobs.runtime.ray_workers import RayWorkers
 
-    trainer = job.spec.trainer
     record = Record(job, place, sink)
-    record.take(events.Starting(trainer.num_workers, trainer.num_nodes))
-    with workers or RayWorkers(trainer.num_workers) as started:
-        for attempt in count(1):
-            failures = _attempt(job, place, record, control, code, attempt, started)
-            if not failures:
-                break
-            verdict = after_failure(failures, attempt, job.spec.backoff_limit)
-            if isinstance(verdict, GiveUp):
-                record.take(verdict.cause)
-                break
-            record.take(events.Restarting(attempt + 1, verdict.reason, record.checkpoint_step))
+    record.take(events.Starting(job.spec.trainer.num_workers, nodes=1))
+    with workers or RayWorkers(job.spec.trainer.num_workers) as started:
+        Driver(place, record, control, code, started).run()
     return record.close()
 
 
-def _attempt(
-    job: TrainJob,
-    place: RunDirectory,
-    record: Record,
-    control: Control,
-    code: Path,
-    attempt: int,
-    workers: Workers,
-) -> list[events.Failed]:
-    """One life of the worker group, and what failed if it did not end well."""
-    heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
-    channel = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
-    setup = Setup(
-        spec=job.spec,
-        code=code,
-        storage_uri=storage_uri(job, place),
-        address=channel.address,
-        attempt=attempt,
-        launched=time.time(),
-    )
-    group = workers.start(setup, place.path / "ray")
-    failures: list[events.Failed] = []
-    try:
-        while not group.ended or not heard.empty():
-            if (request := control.take()) is not None:
-                channel.request(_message(request))
-            try:
-                rank, message = heard.get(timeout=LISTEN_INTERVAL_S)
-            except Empty:
+class Driver:
+    """One run: its attempts, and the requests made of it meanwhile."""
+
+    def __init__(
+        self, place: RunDirectory, record: Record, control: Control, code: Path, workers: Workers
+    ) -> None:
+        self._place = place
+        self._record = record
+        self._control = control
+        self._code = code
+        self._workers = workers
+        self._watch = ManifestWatch(place)
+        self._ending = asked_from_the_start(record.job)
+
+    def run(self) -> None:
+        """Attempt until one ends well or the retry rule gives up."""
+        for attempt in count(1):
+            failures = self._attempt(attempt)
+            if not failures:
+                return
+            verdict = after_failure(failures, attempt, self._record.job.spec.backoff_limit)
+            if isinstance(verdict, GiveUp):
+                self._record.take(verdict.cause)
+                return
+            self._record.take(events.Restarting(attempt + 1, verdict.reason, self._record.checkpoint_step))
+
+    def _attempt(self, attempt: int) -> list[events.Failed]:
+        """One life of the worker group, and what failed if it did not end well."""
+        heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
+        channel = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
+        group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
+        if self._ending is not None:
+            channel.request(_message(self._ending))
+        failures: list[events.Failed] = []
+        try:
+            while not group.ended or not heard.empty():
+                self._pass_on_requests(channel)
+                with suppress(Empty):
+                    event = _event(*heard.get(timeout=LISTEN_INTERVAL_S))
+                    failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
+        finally:
+            channel.close()
+        return [*failures, _of_ray(group.error)] if group.error is not None else []
+
+    def _setup(self, attempt: int, channel: DriverEnd) -> Setup:
+        job = self._record.job
+        return Setup(
+            spec=job.spec,
+            code=self._code,
+            storage_uri=storage_uri(job, self._place),
+            address=channel.address,
+            attempt=attempt,
+            launched=time.time(),
+        )
+
+    def _pass_on_requests(self, channel: DriverEnd) -> None:
+        """Whatever was asked of the run since, by signal or by an edit of its manifest."""
+        for request in (self._control.take(), self._edited()):
+            if request is None:
                 continue
-            event = events.from_dict(message) if message is not None else _died(rank)
-            if isinstance(event, events.Failed):
-                failures.append(event)
+            channel.request(_message(request))
+            if isinstance(request, ChangeRequest):
+                self._record.change(request.stopping)
+                self._watch.wrote()
             else:
-                record.take(event)
-    finally:
-        channel.close()
-    return [*failures, _of_ray(group.error)] if group.error is not None else []
+                self._ending = request
+
+    def _edited(self) -> Request | None:
+        try:
+            return self._watch.look(self._record.job, time.monotonic())
+        except (SpecError, UserError) as error:
+            self._record.take(events.Warned(f"{error}; the run goes on as it was"))
+            return None
 
 
 def storage_uri(job: TrainJob, place: RunDirectory) -> str:
@@ -123,9 +148,12 @@ def _message(request: Request) -> Message:
     return {"request": verb, "reason": request.reason}
 
 
-def _died(rank: int) -> events.Failed:
-    message = f"the process of rank {rank} died: killed, out of memory, or crashed"
-    return events.Failed(rank, DIED, message, "", Exit.FAILURE)
+def _event(rank: int, message: Message | None) -> events.Event:
+    """What a rank said; None is the silence of a process that died."""
+    if message is not None:
+        return events.from_dict(message)
+    text = f"the process of rank {rank} died: killed, out of memory, or crashed"
+    return events.Failed(rank, DIED, text, "", Exit.FAILURE)
 
 
 def _of_ray(error: BaseException) -> events.Failed:

@@ -242,7 +242,8 @@ class Run:
     def _training_batches(self, loader: Iterable[Any]) -> Iterator[tuple[int, Any]]:
         """(batches done with this one, batch), as many on each rank as every rank has."""
         coordinator, skip = self._journey.coordinator, self._journey.position.batch
-        batches = batches_from(loader, self.epoch, skip, self.rank)
+        with self._journey.as_at_the_start_of_the_epoch():
+            batches = batches_from(loader, self.epoch, skip, self.rank)
         length = batch_count(loader)
         if length is None:
             yield from self._while_everyone_has_one(batches, skip)

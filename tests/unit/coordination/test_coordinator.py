@@ -1,5 +1,6 @@
 """The coordinator with threads for ranks and an in-memory network."""
 
+import itertools
 import math
 import queue
 import signal
@@ -438,8 +439,7 @@ def test_ranks_miss_rank_0_too():
                 dead.wait()
                 return None
             with pytest.raises(RankLost) as caught:
-                while True:
-                    coordinator.poll()
+                all(not coordinator.poll() for _ in itertools.count())
             return caught.value.rank
 
     with ThreadPoolExecutor(2) as pool:
