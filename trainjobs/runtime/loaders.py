@@ -108,11 +108,12 @@ def batches_from(loader: Any, epoch: int, skip: int, rank: int) -> Iterator[Any]
     if isinstance(batches, ShardBatches):
         batches.start_at(epoch, skip)
         loader.generator.manual_seed(_mixed(epoch, rank + 1))
-        return iter(loader)
+        fresh: Iterator[Any] = iter(loader)
+        return fresh
     set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
     if set_epoch is not None:
         set_epoch(epoch)
-    iterator = iter(loader)
+    iterator: Iterator[Any] = iter(loader)
     for _ in range(skip):
         next(iterator, None)
     return iterator
