@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,13 +16,12 @@ from figures import Difference, Spread
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is measured: every round has one block of steps of each variant, in an order drawn anew."""
+    """How much is measured: every round has one block of steps of each variant."""
 
     rounds: int
     steps: int
-    warm_up: int = 2
+    warm_up: int = 4
     """Steps at the start of a block that are not counted."""
-    seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +89,23 @@ class StreamMarks:
 
 def interleaved(step: Callable[[], None], checks: Mapping[str, Check], plan: Plan) -> Blocks:
     """Measure every check after every step, in turns. Collective."""
-    draw = random.Random(plan.seed)
     blocks: dict[str, list[Block]] = {name: [] for name in checks}
-    for _ in range(plan.rounds):
-        for name in draw.sample(list(checks), len(checks)):
+    for number in range(plan.rounds):
+        for name in balanced(list(checks), number):
             _block(step, checks[name], plan.warm_up)
             blocks[name].append(_block(step, checks[name], plan.steps))
     return blocks
+
+
+def balanced(names: Sequence[str], number: int) -> list[str]:
+    """The order of round `number`: over as many rounds as there are names, each one follows every other once.
+
+    For an even number of names: a Williams square (E. J. Williams, "Experimental Designs Balanced for the Estimation
+    of Residual Effects of Treatments", 1949).
+    """
+    count = len(names)
+    zigzag = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]
+    return [names[(offset + number) % count] for offset in zigzag]
 
 
 def _block(step: Callable[[], None], check: Check, count: int) -> Block:

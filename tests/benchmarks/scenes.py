@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from checks import NONE, POLL
-from figures import Spread
+from figures import Difference, Spread
 from interleaving import Row
 from votes import Latency
 
@@ -73,13 +73,17 @@ def _poll_lines(scene: Scene) -> list[str]:
     found = {row.name: row for row in scene.rows}
     poll, empty = found[POLL].check_ns, found[NONE].check_ns
     lines = [
-        f"poll alone, after a step: {_of(poll)}; an empty function there: {_of(empty)}, "
-        f"so poll adds {poll.median - empty.median:.0f} ns"
+        f"poll alone, after a step: {_of(poll)}, {poll.median - empty.median:.0f} ns more than an empty function"
     ]
     if scene.poll_ns:
         lines += [f"poll alone, back to back: {_of(scene.poll_ns)}"]
-    differs = "distinguishable" if found[POLL].difference_us.distinguishable else "not distinguishable"
-    return [*lines, f"the step with poll is {differs} from the step without"]
+    return [*lines, f"a step with poll: {_verdict(found[POLL].difference_us)} one without"]
+
+
+def _verdict(difference: Difference) -> str:
+    if not difference.distinguishable:
+        return "not distinguishable from"
+    return f"distinguishable, {abs(difference.median):.1f} us {'slower' if difference.median > 0 else 'faster'} than"
 
 
 def _of(spread: Spread) -> str:

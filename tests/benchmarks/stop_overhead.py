@@ -12,10 +12,10 @@ and inside two workers of Ray Train, beside a baseline of their own,
 - with `ray.train.collective.broadcast_from_rank_zero`.
 
 Steps of about 1 ms and 10 ms (the batch size is calibrated without a check), 2 and 4 ranks. Variants take turns in
-blocks of steps, in an order drawn anew for each round. A step lasts from one mark to the next: the clock's on a CPU,
-CUDA events in the stream on a GPU; samples of all ranks are pooled. Two variants are called distinguishable when the
-bootstrap interval of the median over rounds of (median of its block - median of the block without a check) leaves out
-zero; the sign test over rounds is printed beside it.
+blocks of steps, in an order that lets each follow every other equally often. A step lasts from one mark to the next:
+the clock's on a CPU, CUDA events in the stream on a GPU; samples of all ranks are pooled. Two variants are called
+distinguishable when the bootstrap interval of the median over rounds of (median of its block - median of the block
+without a check) leaves out zero; the sign test over rounds is printed beside it.
 
 The time in the check alone is taken twice: after a step, when the step has pushed the interpreter's code and data
 out of the processor's caches (an empty function costs something there too), and for poll also back to back.
@@ -69,7 +69,7 @@ class Size:
     trials: int
 
 
-FULL = Size((2, 4), Plan(rounds=40, steps=20), trials=25)
+FULL = Size((2, 4), Plan(rounds=48, steps=20), trials=25)
 QUICK = Size((2,), Plan(rounds=6, steps=10), trials=5)
 
 

@@ -25,6 +25,12 @@ TIMEOUT_S = 2.0
 LOSSES = [("SIGKILL", 3), ("SIGSTOP", 2), ("SIGKILL", 0)]
 """One after the other, in one job; rank 0 last."""
 STEPS_BEFORE_THE_END = 30
+ENVIRONMENT = {
+    "GLOO_SOCKET_IFNAME": "lo",
+    "OMP_NUM_THREADS": "1",
+    # torch asks the name server for the name of every peer, and waits 5 s when the answer is lost.
+    "RES_OPTIONS": "timeout:1 attempts:5",
+}
 
 
 @dataclass(frozen=True)
@@ -220,7 +226,7 @@ def started(tmp_path):
     """Start the ranks of one job; none outlives the test."""
     processes = []
 
-    def start(what: str, world_size: int, **environment: str) -> list[subprocess.Popen]:
+    def start(what: str, world_size: int) -> list[subprocess.Popen]:
         for rank in range(world_size):
             processes.append(
                 subprocess.Popen(
@@ -235,7 +241,7 @@ def started(tmp_path):
                     stdout=subprocess.PIPE,
                     stderr=subprocess.PIPE,
                     text=True,
-                    env={**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1", **environment},
+                    env=os.environ | ENVIRONMENT,
                 )
             )
         return processes

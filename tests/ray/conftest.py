@@ -1,17 +1,15 @@
-"""One Ray for all tests here."""
+"""The demo, run once for all tests here."""
 
 import pytest
-from trials import Trial
+from processes import follow, start
 
-from trainjobs.runtime.ray_workers import RayWorkers
+from trainjobs.runtime.exits import Exit
 
 
 @pytest.fixture(scope="session")
-def ray_workers():
-    with RayWorkers(4) as workers:
-        yield workers
-
-
-@pytest.fixture
-def trial(ray_workers, tmp_path):
-    return Trial(tmp_path, RayWorkers(4))
+def undisturbed(tmp_path_factory):
+    """The run directory of the demo, and the events it told."""
+    run_dir = tmp_path_factory.mktemp("undisturbed") / "mnist"
+    told, code, errors = follow(start(run_dir))
+    assert (code, errors) == (Exit.DONE, "")
+    return run_dir, told
