@@ -157,6 +157,12 @@ def test_another_number_of_workers_does_not_resume(trial):
     assert "was written by 2 workers and this run has 3" in result.document["failure"]["message"]
 
 
+def test_what_a_training_function_prints_is_told_with_its_rank(trial):
+    trial.train(max_epochs=2)
+    told = {(event.rank, event.text) for event in trial.of(events.Printed)}
+    assert told == {(rank, f"epoch {epoch}") for rank in (0, 1) for epoch in (1, 2)}
+
+
 def test_a_run_that_reports_nothing_is_warned(trial):
     trial.train(entrypoint="digits:no_report", max_epochs=1)
     assert "epoch 1 ended without run.report()" in trial.of(events.Warned)[0].message

@@ -16,7 +16,7 @@ from trainjobs.cli.screen import TRAINING, Screen, after
 from trainjobs.cli.sparkline import Sparkline
 from trainjobs.cli.view import View
 from trainjobs.cli.wording import count, duration, number
-from trainjobs.runtime.events import Decided, Event, Failed, Halted, Reported, Restarting, Warned
+from trainjobs.runtime.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
 
 REFRESHES_PER_SECOND = 4
 MOST_METRICS = 8
@@ -75,6 +75,8 @@ class Display(View):
                 return [
                     Text(f"attempt {event.attempt} from step {event.from_step:,}: {event.reason}", "yellow")
                 ]
+            case Printed():
+                return [Text(lines.printed(event))]
             case Warned():
                 return [Text(f"warning: {event.message}", style="yellow")]
             case _:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -18,6 +21,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
+    "RES_OPTIONS": "timeout:1 attempts:5",  # TCPStore looks its peers' names up; an unanswered query takes 5 s else
 }
 """Environment variables that Ray reads when it is imported; what the user has set stays."""
 
@@ -40,12 +44,13 @@ class RayWorkers:
 
         if not ray.is_initialized():
             self._mine = True
-            ray.init(
-                num_cpus=max(self._count, os.cpu_count() or 1),
-                include_dashboard=False,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
+            with _own_signal_handlers():
+                ray.init(
+                    num_cpus=max(self._count, os.cpu_count() or 1),
+                    include_dashboard=False,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                )
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -91,6 +96,15 @@ class RayGroup:
             ).fit()
         except BaseException as error:
             self.error = error
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """`ray.init` makes SIGTERM an immediate exit; here it is a request to halt."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def work_in_ray(config: dict[str, Setup]) -> None:

@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, redirect_stdout
 
 import torch
 
@@ -21,6 +21,7 @@ from trainjobs.coordination.communicator import Communicator
 from trainjobs.runtime import entrypoint, events
 from trainjobs.runtime.channel import Message, RankEnd
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
+from trainjobs.runtime.echo import Echo
 from trainjobs.runtime.existing import StoppingCoordinator
 from trainjobs.runtime.exits import ConfigError, Exit
 from trainjobs.runtime.failures import failure_of
@@ -127,7 +128,9 @@ def _train(setup: Setup, journey: Journey, tell: Tell) -> None:
     if journey.place.rank == 0:
         tell(_started(setup, journey))
         threading.Thread(target=_tell_progress, args=(journey, tell), name="progress", daemon=True).start()
-    function(Run(setup.spec.trainer.config, journey))
+    rank = journey.place.rank
+    with closing(Echo(lambda text: tell(events.Printed(rank, text)))) as echo, redirect_stdout(echo):
+        function(Run(setup.spec.trainer.config, journey))
     journey.finish()
 
 

@@ -46,6 +46,7 @@ def train(run: Run) -> None:
     batches = loader(run, training)
 
     for epoch in run.epochs():
+        print(f"epoch {epoch}")
         model.train()
         for x, y in run.steps(batches, accumulate=run.config.get("accumulate", 1)):
             with run.gradient_sync(model), run.autocast():
