@@ -12,15 +12,16 @@ from rich.text import Text
 
 from trainjobs.cli import lines
 from trainjobs.cli.criteria import criteria_table
-from trainjobs.cli.screen import Screen, after
+from trainjobs.cli.screen import TRAINING, Screen, after
 from trainjobs.cli.sparkline import Sparkline
 from trainjobs.cli.view import View
 from trainjobs.cli.wording import count, duration, number
-from trainjobs.runtime.events import Decided, Event, Failed, Halted, Reported, Restarting, Warned
+from trainjobs.runtime.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
 
 REFRESHES_PER_SECOND = 4
 MOST_METRICS = 8
-_SHOW_CURSOR = b"\x1b[?25h\n"
+_TIDY = b"\x1b[0m\x1b[?25h\n"
+"""Colours off, cursor on."""
 
 
 class Display(View):
@@ -55,8 +56,8 @@ class Display(View):
         self._note = text
 
     def abandon(self) -> None:
-        """Give the cursor back before the process is gone."""
-        os.write(1, _SHOW_CURSOR)
+        """Give the colours and the cursor back before the process is gone."""
+        os.write(1, _TIDY)
 
     def _lasting(self, event: Event) -> list[Text]:  # noqa: PLR0911 - one return for each kind of event
         match event:
@@ -74,6 +75,8 @@ class Display(View):
                 return [
                     Text(f"attempt {event.attempt} from step {event.from_step:,}: {event.reason}", "yellow")
                 ]
+            case Printed():
+                return [Text(lines.printed(event))]
             case Warned():
                 return [Text(f"warning: {event.message}", style="yellow")]
             case _:
@@ -110,11 +113,11 @@ def _progress(screen: Screen) -> Table:
     table = Table.grid(padding=(0, 2))
     for _ in range(3):
         table.add_column(no_wrap=True)
-    left = screen.seconds_left
+    left = screen.seconds_left if screen.phase == TRAINING else None
     ahead = "" if left is None else f"at most {duration(left)} left"
     done = int(screen.epochs_done)
     table.add_row(
-        f"epoch {min(done + 1, screen.max_epochs)} of {screen.max_epochs}",
+        f"epoch {min(done + 1, screen.max_epochs):,} of {screen.max_epochs:,}",
         ProgressBar(total=screen.max_epochs, completed=screen.epochs_done, width=30),
         f"{duration(screen.seconds)}  {ahead}",
     )

@@ -5,7 +5,17 @@ from typing import Any
 
 from trainjobs.cli.criteria import closest
 from trainjobs.cli.wording import count, duration, number, steps_of_ranks
-from trainjobs.runtime.events import Checkpointed, Event, Failed, Final, Halted, Reported, Started, Starting
+from trainjobs.runtime.events import (
+    Checkpointed,
+    Event,
+    Failed,
+    Final,
+    Halted,
+    Printed,
+    Reported,
+    Started,
+    Starting,
+)
 
 _ENDS = {
     "EarlyStopped": "stopping early",
@@ -28,7 +38,7 @@ def started(event: Started) -> str:
 
 def reported(event: Reported, max_epochs: int | None) -> str:
     seen = event.observation
-    epoch = f"epoch {seen.epoch}/{max_epochs}" if max_epochs else f"epoch {seen.epoch}"
+    epoch = f"epoch {seen.epoch:,}/{max_epochs:,}" if max_epochs else f"epoch {seen.epoch:,}"
     values = "  ".join(f"{name} {number(value)}" for name, value in seen.metrics.items())
     return f"{epoch}  step {seen.step:,}  {duration(seen.seconds)}  {values}{_best(event)}{_closest(event)}"
 
@@ -49,6 +59,10 @@ def checkpointed(event: Checkpointed) -> str:
 
 def final(event: Final) -> str:
     return "test  " + "  ".join(f"{name} {number(value)}" for name, value in event.metrics.items())
+
+
+def printed(event: Printed) -> str:
+    return f"[rank {event.rank}] {event.text}"
 
 
 def failed(event: Failed) -> str:

@@ -11,6 +11,7 @@ from trainjobs.runtime.events import (
     Failed,
     Final,
     Halted,
+    Printed,
     Progress,
     Reported,
     Restarting,
@@ -60,6 +61,8 @@ class Plain(View):
                 return [lines.failed(event)]
             case Restarting():
                 return [f"attempt {event.attempt} starts from step {event.from_step:,}: {event.reason}"]
+            case Printed():
+                return [lines.printed(event)]
             case Warned():
                 return [f"warning: {event.message}"]
 

@@ -19,7 +19,7 @@ from trainjobs.runtime.events import jsonable, row
 from trainjobs.runtime.exits import DataError
 from trainjobs.spec import Problem, SpecError, Stopping, load, load_stopping, parse_stopping
 from trainjobs.spec.yaml_text import documents
-from trainjobs.stopping import Alone, Best, Observation, Panel, Replay, Stop
+from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, Stop
 from trainjobs.stopping import replay as judge_again
 
 
@@ -32,10 +32,13 @@ class Recorded:
 
 
 def replay(curve: Path, criteria: Path, output: Output) -> None:
-    """Judge the curve again and tell. Raises UserError, SpecError or MissingMetric."""
+    """Judge the curve again and tell. Raises UserError or SpecError."""
     stopping, max_epochs = read_criteria(criteria)
     recorded = read_recorded(curve)
-    again = judge_again(Panel.of(stopping), recorded.history, max_epochs or recorded.max_epochs)
+    try:
+        again = judge_again(Panel.of(stopping), recorded.history, max_epochs or recorded.max_epochs)
+    except MissingMetric as error:
+        raise DataError(str(error)) from error
     if output is Output.JSON:
         write_json(jsonable(asdict(again)))
         return
@@ -131,7 +134,7 @@ def _fact_lines(again: Replay, curve: str, reports: int) -> Iterator[tuple[str, 
     if stop.saved_of_max is not None:
         most = stop.epoch + stop.saved_of_max.epochs
         spent = _spent(stop.saved_of_max.seconds, "about ")
-        baseline = f"(an estimate against your own maxEpochs {most})"
+        baseline = f"(an estimate against your own maxEpochs {most:,})"
         yield "", f"{count(stop.saved_of_max.epochs, 'epoch')}{spent} {baseline}"
 
 

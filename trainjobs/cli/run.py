@@ -31,13 +31,13 @@ def run(
     place = RunDirectory(run_dir or Path("runs") / job.metadata.name)
     if place.exists() and place.finished() and not fresh:
         say(f"{place.path}: already finished, not trained again; --fresh begins anew")
-        return told(place, file, output, Exit.DONE)
+        return told(place, file, overrides, output, Exit.DONE)
     if fresh:
         move_aside(place)
     with place.hold():
         prepare(place, job, resume=resume)
         code = train(job, place, file.resolve().parent, output)
-    return told(place, file, output, code)
+    return told(place, file, overrides, output, code)
 
 
 def move_aside(place: RunDirectory) -> None:
@@ -91,7 +91,7 @@ def chosen_view(name: str, output: Output) -> View:
     return Display(screen, name)
 
 
-def told(place: RunDirectory, file: Path, output: Output, code: int) -> int:
+def told(place: RunDirectory, file: Path, overrides: Sequence[str], output: Output, code: int) -> int:
     """Sum the run up; return `code`."""
     from trainjobs.cli.summary import document, next_commands, next_line, summary
 
@@ -99,5 +99,5 @@ def told(place: RunDirectory, file: Path, output: Output, code: int) -> int:
     if output is Output.JSON:
         write_json({"event": "Result", "exit_code": code, **document(story)})
         return code
-    show(["", *summary(story), "", next_line(next_commands(story, str(file)))])
+    show(["", *summary(story), "", next_line(next_commands(story, str(file), overrides))])
     return code

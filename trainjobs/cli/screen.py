@@ -17,6 +17,9 @@ from trainjobs.runtime.events import (
 )
 from trainjobs.stopping import Observation
 
+TRAINING = "training"
+HALTED = "halted, writing the checkpoint"
+
 
 @dataclass(frozen=True, slots=True)
 class Screen:
@@ -81,9 +84,10 @@ def after(screen: Screen, event: Event) -> Screen:  # noqa: PLR0911 - one return
         case Decided():
             return replace(screen, phase="stopping at one step on all ranks")
         case Halted():
-            return replace(screen, phase="halted, writing the checkpoint")
+            return replace(screen, phase=HALTED)
         case Checkpointed():
-            return replace(screen, checkpoint=event)
+            phase = "halted, checkpoint written" if screen.phase == HALTED else screen.phase
+            return replace(screen, checkpoint=event, phase=phase)
         case Restarting():
             return replace(screen, phase="restarting", attempt=event.attempt, progress=None)
         case _:
@@ -106,7 +110,7 @@ def _reported(screen: Screen, event: Reported) -> Screen:
 def _started(screen: Screen, event: Started) -> Screen:
     return replace(
         screen,
-        phase="training",
+        phase=TRAINING,
         attempt=event.attempt,
         world_size=event.world_size,
         device=event.device,

@@ -39,6 +39,7 @@ class Interruption:
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
             self._view.abandon()
+            os.write(2, b"left at once; --resume goes on from the last checkpoint\n")
             self._leave(Exit.KILLED)
             return
         self._asked = True

@@ -1,6 +1,8 @@
 """How a run is summed up: after `run` and in `explain`, for people and as JSON."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
@@ -60,7 +62,7 @@ def saved_words(saved: Saved, workers: int, max_epochs: int) -> str:
     spent = f", about {duration(saved.seconds)}" if saved.seconds else ""
     each = f" on each of {workers} workers" if spent and workers > 1 else ""
     return (
-        f"{count(saved.epochs, 'epoch')}{spent}{each} (an estimate against your own maxEpochs {max_epochs})"
+        f"{count(saved.epochs, 'epoch')}{spent}{each} (an estimate against your own maxEpochs {max_epochs:,})"
     )
 
 
@@ -78,19 +80,29 @@ def summary(story: Story) -> list[RenderableType]:
     return parts
 
 
-def next_commands(story: Story, manifest: str | None = None) -> list[str]:
-    """What one would type next; `manifest` is the user's own file where it is known."""
-    file = manifest or "FILE"
-    replay = f"trainjobs replay {story.path} --criteria {file}"
+def next_commands(story: Story, file: str = "FILE", overrides: Sequence[str] = ()) -> list[str]:
+    """What one would type next; `file` and `overrides` are what the run was begun with, where that is known."""
+    begin = _begin(story, file, overrides)
+    explain = f"trainjobs explain {shlex.quote(str(story.path))}"
+    replay = f"trainjobs replay {shlex.quote(str(story.path))} --criteria {shlex.quote(file)}"
     match story.state:
         case State.RUNNING:
-            return [f"trainjobs explain {story.path}"]
+            return [explain]
         case State.INTERRUPTED | State.UNFINISHED:
-            return [f"trainjobs run {file} --resume", f"trainjobs explain {story.path}"]
+            return [f"{begin} --resume", explain]
         case State.FAILED:
-            return [f"trainjobs run {file} --resume"] if story.history else [f"trainjobs run {file} --fresh"]
+            return [f"{begin} --resume" if story.history else f"{begin} --fresh"]
         case _:
-            return [f"trainjobs explain {story.path}", replay]
+            return [explain, replay]
+
+
+def _begin(story: Story, file: str, overrides: Sequence[str]) -> str:
+    words = ["trainjobs", "run", file]
+    for override in overrides:
+        words += ["--set", override]
+    if story.path != Path("runs") / story.name:
+        words += ["--run-dir", str(story.path)]
+    return shlex.join(words)
 
 
 def next_line(commands: list[str]) -> Text:
@@ -185,5 +197,5 @@ def _where(story: Story) -> str:
     step = max(halted.steps.values()) if halted and halted.steps else story.last and story.last.step
     if story.last is None:
         return "before the first report" if not step else f"at step {step:,}, before the first report"
-    epoch = f"after epoch {story.last.epoch} of {story.max_epochs}"
+    epoch = f"after epoch {story.last.epoch} of {story.max_epochs:,}"
     return epoch if step is None else f"{epoch}, at step {step:,}"

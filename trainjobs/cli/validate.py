@@ -7,7 +7,6 @@ from typing import Any
 
 from trainjobs.cli.terminal import Output, exit_code, reading, write_json, write_line
 from trainjobs.cli.wording import count
-from trainjobs.runtime.events import jsonable
 from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.spec import Advice, Problem, SpecError, TrainJob, advise, load
 
@@ -63,6 +62,8 @@ def _lines(checked: Checked) -> list[str]:
 
 
 def _document(checked: Checked) -> dict[str, Any]:
+    from trainjobs.runtime.events import jsonable
+
     return {
         "file": str(checked.file),
         "exit_code": int(checked.exit_code),

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 
-from trainjobs.stopping.wording import number
-
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
 
 
-__all__ = ["count", "duration", "measures", "number", "steps_of_ranks"]
+def number(value: float) -> str:
+    """A metric's value to 6 significant digits, as the criteria's sentences write it."""
+    return f"{value:.6g}"
 
 
 def count(amount: int, noun: str) -> str:

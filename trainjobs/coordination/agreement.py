@@ -10,11 +10,11 @@ report, for example). Between those meetings nothing travels, unless somebody vo
 3. All have accepted: rank 0 commits, and each main thread halts when it comes to H. One has refused: rank 0 proposes a
    higher H, which releases those that wait at the old one. No main thread is needed for this, so the wait is short.
 
-A main thread that arrives at a meeting says so to rank 0. When all have arrived, rank 0's main thread rules on what they
-brought and rank 0 publishes the result. A decision that is on its way (proposed, or committed for a tick that nobody or
-only some have reached) takes effect there: the published decision halts everybody at the meeting. A rank that has halted
-at H comes to the same meeting (in the call `halt`), so ranks whose ticks are uneven meet too, and none waits for ever.
-Rank 0 takes one decision in its life, so no two ranks can learn different ones.
+A main thread that arrives at a meeting says so to rank 0. When all have arrived, rank 0's main thread rules on what
+they brought and rank 0 publishes the result. A decision that is on its way (proposed, or committed for a tick that
+nobody or only some have reached) takes effect there: the published decision halts everybody at the meeting. A rank that
+has halted at H comes to the same meeting (in the call `halt`), so ranks whose ticks are uneven meet too, and none waits
+for ever. Rank 0 takes one decision in its life, so no two ranks can learn different ones.
 
 Answers to a proposal of an older segment or a lower H are ignored. From rank 0 to a rank nothing is ever stale, because
 messages between two ranks keep their order and a rank's segment ends only by rank 0's word.
@@ -86,7 +86,7 @@ class Participant:
         if self.gone:
             return self
         ceiling = NEVER if published.decision is None else 0
-        return Participant(self.segment + 1, ceiling, published.decision)
+        return replace(self, segment=self.segment + 1, ceiling=ceiling, decision=published.decision)
 
     def lose(self, gone: Gone) -> Participant:
         """Its main thread shall learn of the loss at its next poll or where it waits."""
@@ -94,10 +94,6 @@ class Participant:
 
     def halts(self, tick: int) -> bool:
         return tick >= self.ceiling and self.decision is not None
-
-    def waits(self, tick: int) -> bool:
-        """The main thread is at a ceiling that is neither committed nor lifted yet."""
-        return tick >= self.ceiling and self.decision is None and self.gone is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +107,8 @@ class Proposer:
     """The tick proposed last in this segment; 0: none."""
     accepted: frozenset[int] = frozenset()
     margin: int = MARGIN
+    refusals: int = 0
+    """Of proposals in this segment; each doubles the margin."""
     arrivals: tuple[tuple[int, Arrive], ...] = ()
     """Ranks whose main threads wait at the end of the segment, in rank order."""
     gone: Gone | None = None
@@ -134,7 +132,7 @@ class Proposer:
         """`rank` is past the proposal: propose a higher tick, with a wider margin."""
         if self.ignores(refuse):
             return self, []
-        return replace(self, margin=2 * self.margin)._propose(refuse.tick)
+        return replace(self, refusals=self.refusals + 1)._propose(refuse.tick)
 
     def on_arrive(self, rank: int, arrive: Arrive) -> tuple[Proposer, list[Outgoing]]:
         arrivals = tuple(sorted((*self.arrivals, (rank, arrive)), key=lambda arrival: arrival[0]))
@@ -149,7 +147,7 @@ class Proposer:
             return self, []
         decision = self.decision or rule.decision
         published = self._to_all(Publish(self.segment, decision, rule.body))
-        return Proposer(self.world_size, self.segment + 1, decision), published
+        return self._next(decision), published
 
     def lose(self, gone: Gone) -> tuple[Proposer, list[Outgoing]]:
         """A rank is lost: tell all, itself too, for it may only have been asleep."""
@@ -161,9 +159,22 @@ class Proposer:
         """It answers something older than the last proposal."""
         return self.gone is not None or (answer.segment, answer.ceiling) != (self.segment, self.ceiling)
 
+    def _next(self, decision: Decision | None) -> Proposer:
+        """At the start of a segment."""
+        blank: frozenset[int] = frozenset()
+        return replace(
+            self,
+            segment=self.segment + 1,
+            decision=decision,
+            ceiling=0,
+            accepted=blank,
+            refusals=0,
+            arrivals=(),
+        )
+
     def _propose(self, tick: int) -> tuple[Proposer, list[Outgoing]]:
         """`tick` is the largest one known: who refuses is past every earlier proposal."""
-        ceiling = tick + self.margin
+        ceiling = tick + self.margin * 2**self.refusals
         state = replace(self, ceiling=ceiling, accepted=frozenset())
         return state, self._to_all(Propose(self.segment, ceiling))
 

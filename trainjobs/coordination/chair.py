@@ -71,9 +71,9 @@ class Chair:
     def on_time(self, now: float) -> None:
         """Vote when the budget of seconds is used up; give up a rank that is silent."""
         if self.deadline is not None and now >= self.deadline.at:
-            reason = f"training has used its budget of {self.deadline.seconds:g} s"
-            self.deadline = None
-            self._count(Vote(0, Outcome.EARLY_STOPPED, reason, "budget"))
+            spent, self.deadline = self.deadline, None
+            reason = f"{spent.seconds:g} of {spent.seconds:g} seconds are used"
+            self._count(Vote(0, Outcome.EARLY_STOPPED, reason, spent.criterion))
         silent = self._watch.overdue(now)
         if silent is not None:
             self._lose(Gone(silent, self._watch.last_step(silent), left=False))

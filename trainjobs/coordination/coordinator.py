@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 GRACE_S = 5.0
 """How long rank 0 waits at the end for the others to hang up before its transport goes away."""
 
+ABANDONED_GRACE_S = 0.5
+"""The same when rank 0 leaves with an error."""
+
 TIMEOUT_S = 60.0
 """Silence after which a rank is given up: longer than any pause of a healthy process, short beside an epoch."""
 
@@ -74,8 +77,8 @@ class Coordinator:
         self._set_deadline()
 
     poll: Callable[[], bool]
-    """After every batch, of training or evaluation: True = halt here (and ever after). No lock, no system call, unless a
-    halt is being agreed on. Raises RankLost."""
+    """After every batch, of training or evaluation: True = halt here (and ever after). No lock and no system call,
+    unless a halt is being agreed on. Raises RankLost."""
 
     @property
     def step(self) -> int:
@@ -90,7 +93,7 @@ class Coordinator:
     @property
     def halted(self) -> bool:
         """This rank has come to its halt: call `halt` next."""
-        return self._gate.participant.halts(self._gate.tick)
+        return self._gate.halted
 
     @property
     def history(self) -> tuple[Observation, ...]:
@@ -154,7 +157,7 @@ class Coordinator:
         return 0 if published.decision else min(published.body["payloads"])
 
     def has_batch(self, flag: bool) -> bool:
-        """Collective: does every rank have one more batch? For loaders without a length. False if the run halts here."""
+        """Collective, for loaders without a length: has every rank one more batch? False if the run halts here."""
         published = self._meet("has_batch", flag)
         return published.decision is None and all(published.body["payloads"])
 
@@ -179,9 +182,9 @@ class Coordinator:
     def close(self, abandoned: bool = False) -> None:
         """Leave. Before the run is over (no `halt`), the others learn of it at once, as RankLost.
 
-        `abandoned`: an error is on its way out, so do not wait for the others.
+        `abandoned`: an error is on its way out, so do not wait long for the others.
         """
-        self._delegate.close(0.0 if abandoned else GRACE_S)
+        self._delegate.close(ABANDONED_GRACE_S if abandoned else GRACE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -192,7 +195,7 @@ class Coordinator:
         self.close(abandoned=error is not None)
 
     def _at_limit(self) -> bool:
-        return self._meet("limit", None).decision is not None
+        return self._meet("limit", self.step).decision is not None
 
     def _meet(self, call: str, payload: Any) -> Publish:
         gate, segment = self._gate, self._gate.participant.segment
@@ -216,8 +219,9 @@ class Coordinator:
     def _set_deadline(self) -> None:
         """Rank 0: the budget of seconds ends between reports too."""
         if self._judge is not None:
-            (seconds, at), budget_s = self._started, self._judge.limits.seconds or math.inf
-            self._delegate.post(Deadline(budget_s, at + budget_s - seconds))
+            (seconds, at), limits = self._started, self._judge.limits
+            budget_s = math.inf if limits.seconds is None else limits.seconds
+            self._delegate.post(Deadline(budget_s, at + budget_s - seconds, limits.seconds_criterion))
 
 
 def _halt(published: Publish) -> Halt:

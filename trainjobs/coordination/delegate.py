@@ -85,7 +85,7 @@ class Delegate:
                 self._serve()
         except ConnectionLost:
             self._gone(Gone(0, self._watch.last_step(0), left=False))
-        except Exception as error:  # noqa: BLE001 - the main thread raises it
+        except Exception as error:
             self._gate.fail(Gone(self._rank, self._gate.step, left=False), error)
 
     def _serve(self) -> None:

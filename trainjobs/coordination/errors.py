@@ -41,7 +41,9 @@ class RankLost(CoordinationError):
 
     def __str__(self) -> str:
         if self.left:
-            return f"rank {self.rank} left at step {self.last_step}, before the run was over: see its own error"
+            return (
+                f"rank {self.rank} left at step {self.last_step}, before the run was over: see its own error"
+            )
         return (
             f"rank {self.rank} has not been heard of for {self.timeout_s:g} s (last at step {self.last_step}): "
             "its process is gone, stopped, or cut off from rank 0"
@@ -69,7 +71,9 @@ class ExchangeMismatch(CoordinationError):
 
     def __str__(self) -> str:
         where = ", ".join(f"rank {rank} in {call}()" for rank, call in enumerate(self.calls))
-        return f"ranks meet in different calls: {where}; every rank must make the same calls in the same order"
+        return (
+            f"ranks meet in different calls: {where}; every rank must make the same calls in the same order"
+        )
 
 
 class ReportMismatch(CoordinationError):

@@ -16,7 +16,9 @@ class FakeNetwork:
         self.delay_s = delay_s
         self.cut_off: set[int] = set()
         self.inboxes: list[queue.SimpleQueue[Letter]] = [queue.SimpleQueue() for _ in range(world_size)]
-        self.communicators = [FakeCommunicator(self, rank, random.Random(seed + rank)) for rank in range(world_size)]
+        self.communicators = [
+            FakeCommunicator(self, rank, random.Random(seed + rank)) for rank in range(world_size)
+        ]
 
     def cut(self, rank: int) -> None:
         """From now on nothing reaches `rank`, and nothing from it reaches anybody."""

@@ -1,7 +1,7 @@
 """What the main thread and the background thread of one rank share: the tick and its ceiling.
 
-The fast path of `poll()` takes no lock. The main thread writes the tick and then reads the ceiling, the background thread
-writes the ceiling and then reads the tick; CPython runs them in one order that both agree on, so at least one of
+The fast path of `poll()` takes no lock. The main thread writes the tick and then reads the ceiling, the background
+thread writes the ceiling and then reads the tick; CPython runs them in one order that both agree on, so at least one of
 them sees what the other wrote (`agreement` says what follows). All else happens under one condition variable.
 """
 
@@ -31,6 +31,8 @@ class Gate:
         self.published: Publish | None = None
         self.error: Exception | None = None
         """Why the main thread cannot go on; raised wherever it waits and at its next poll."""
+        self.halted = False
+        """The main thread has come to its halt; a loss after that does not undo it."""
         self._at_limit = at_limit
         self._tick = 0
         self._ceiling = NEVER
@@ -79,14 +81,12 @@ class Gate:
         return self.published if self.published and self.published.segment == segment else None
 
     def wait(self, news: Callable[[], News | None]) -> News:
-        """Main thread: block until `news` yields something. Raises the error that ends the run."""
+        """Block until `news` yields something; if it never will, raises why. News that are there outdo a later loss."""
         with self.changed:
-            while True:
+            while (found := news()) is None:
                 self._check()
-                found = news()
-                if found is not None:
-                    return found
                 self.changed.wait()
+            return found
 
     # What the background thread does.
 
@@ -112,6 +112,7 @@ class Gate:
         with self.changed:
             self._base_step, self._base_tick, self._tick = self.step, 0, 0
             self.gathered, self.published = None, published
+            self.halted = published.decision is not None
             self._become(self.participant.publish(published))
 
     def fail(self, gone: Gone, error: Exception) -> None:
@@ -136,9 +137,11 @@ class Gate:
 
     def _at_ceiling(self) -> bool:
         with self.changed:
-            while self._tick >= self.participant.ceiling:
+            while not self.halted and self._tick >= self.participant.ceiling:
                 self._check()
-                if self.participant.halts(self._tick):
-                    return True
-                self.changed.wait()
+                self.halted = self.participant.halts(self._tick)
+                if not self.halted:
+                    self.changed.wait()
+            if self.halted:
+                return True
         return self._tick >= self._limit_tick and self._at_limit()

@@ -53,27 +53,31 @@ class Judge:
         with self._lock:
             try:
                 decision, body = self._conclude(gathered.arrivals, calls, step)
-            except Exception as error:  # noqa: BLE001 - every rank raises it
+            except Exception as error:
                 self.error = error
                 decision, body = None, {"error": errors.to_dict(error)}
-            return Rule(gathered.segment, decision, {"limit": self._panel.limits.steps, "calls": calls, **body})
+            return Rule(
+                gathered.segment, decision, {"limit": self._panel.limits.steps, "calls": calls, **body}
+            )
 
     def _conclude(
         self, arrivals: Sequence[Arrive], calls: Sequence[str], step: int
     ) -> tuple[Decision | None, Body]:
         if "limit" in calls:
-            return self._at_limit(step), {}
+            return self._at_limit(max(arrive.payload for arrive in arrivals if arrive.call == "limit")), {}
         if calls == ["report"] * len(calls):
             return self._on_report([arrive.payload for arrive in arrivals], step)
         return None, {"payloads": [arrive.payload for arrive in arrivals]}
 
     def _at_limit(self, step: int) -> Decision | None:
-        """The limit may have been raised since it was told to the ranks."""
-        limit = self._panel.limits.steps
-        if limit is None or step < limit:
+        """A rank has come to the limit of steps, which may have been raised since the ranks were told of it."""
+        limits = self._panel.limits
+        if limits.steps is None or step < limits.steps:
             return None
-        reason = f"training has done the {limit} steps of its budget"
-        return Decision.of_vote(Vote(0, Outcome.EARLY_STOPPED, reason, "budget"), step, self._wall())
+        reason = f"{step} of {limits.steps} steps are used"
+        return Decision.of_vote(
+            Vote(0, Outcome.EARLY_STOPPED, reason, limits.steps_criterion), step, self._wall()
+        )
 
     def _on_report(self, reports: Sequence[Mapping[str, Any]], step: int) -> tuple[Decision | None, Body]:
         observation = Observation(
@@ -87,6 +91,8 @@ class Judge:
         self._state = state
         self._history.append(observation)
         now = self._wall()
-        decision = None if ruling.stop is None else Decision.of_vote(Vote.of_finding(0, ruling.stop), step, now)
+        decision = (
+            None if ruling.stop is None else Decision.of_vote(Vote.of_finding(0, ruling.stop), step, now)
+        )
         onward = Decision.to_continue(ruling.waiting, step, now)
         return decision, {"observation": observation.to_dict(), "onward": onward.to_dict()}

@@ -1,7 +1,7 @@
 """What ranks say to each other, and how it looks on the wire: one JSON object a message.
 
-JSON and not pickle, because whoever can reach rank 0's port could otherwise run code in every rank. Not-a-number and the
-infinities travel as Python's `json` writes them.
+JSON and not pickle, because whoever can reach rank 0's port could otherwise run code in every rank. Not-a-number and
+the infinities travel as Python's `json` writes them.
 """
 
 from __future__ import annotations
@@ -119,6 +119,8 @@ class Deadline:
 
     seconds: float
     at: float
+    criterion: str | None
+    """The one that sets the budget."""
 
 
 ToProposer = Cast | Accept | Refuse | Arrive | Rule
@@ -127,7 +129,21 @@ Message = ToProposer | ToParticipant | Pulse | Leave | Deadline
 
 _KINDS: dict[str, type[Message]] = {
     kind.__name__: kind
-    for kind in (Propose, Accept, Refuse, Commit, Arrive, Gathered, Rule, Publish, Cast, Pulse, Leave, Gone, Deadline)
+    for kind in (
+        Propose,
+        Accept,
+        Refuse,
+        Commit,
+        Arrive,
+        Gathered,
+        Rule,
+        Publish,
+        Cast,
+        Pulse,
+        Leave,
+        Gone,
+        Deadline,
+    )
 }
 
 

@@ -1,38 +1,45 @@
 """Mailboxes over a `TCPStore` of their own, so that coordination shares nothing with the training's collectives.
 
-Rank 0 hosts the store. A rank's mailbox is a queue there; a thread blocks in its `queue_pop` through one connection and
-moves messages into the process, while another connection sends. Both wait in C++ without the GIL.
+Rank 0 hosts the store. A rank's mailbox is a queue there. One connection sends; a thread blocks in `queue_pop` through
+another, without the GIL and without a time-out (a timed pop prints C++ warnings), and moves what comes into a queue of
+the process, where receiving with a time-out costs nothing. A message to the own rank takes that queue directly.
 """
 
 from __future__ import annotations
 
 import os
+import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Self
 
-from torch.distributed import DistError, TCPStore
+from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]  # torch's own stubs hide them
 
 from trainjobs.coordination import ConnectionLost
 
 _FOREVER = timedelta(days=365)
+_JOIN_S = 1.0
+_LOOK_S = 0.005
+_CLOSE = b"close"
 
 
 class TorchCommunicator:
     """A rank's mailbox in rank 0's store. Make it with `connect`."""
 
     def __init__(
-        self, rank: int, world_size: int, host: str, port: int, server: TCPStore | None, timeout_s: float
+        self, rank: int, world_size: int, sender: TCPStore, receiver: TCPStore, server: TCPStore | None
     ) -> None:
         self.rank = rank
         self.world_size = world_size
+        self._sender = sender
+        self._receiver = receiver
         self._server = server
-        self._sender = _client(host, port, timedelta(seconds=timeout_s))
-        self._receiver = _client(host, port, _FOREVER)
+        self._lost = False
         self._inbox: SimpleQueue[tuple[int, bytes] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._pump, name="mailbox", daemon=True)
+        self._thread = threading.Thread(target=self._pump, name=f"mailbox-{rank}", daemon=True)
         self._thread.start()
 
     @classmethod
@@ -44,20 +51,23 @@ class TorchCommunicator:
         host: str | None = None,
         timeout_s: float = 60.0,
     ) -> Self:
-        """Open every rank's mailbox. Collective.
+        """Open every rank's mailbox. Collective: returns when all ranks are connected.
 
         Args:
             broadcast: gives rank 0's text to every rank; called once.
-            host: where rank 0 listens. Default: MASTER_ADDR, else loopback.
-            timeout_s: seconds within which a message must reach the store.
+            host: the address of rank 0 at which it listens, and at no other. Default: MASTER_ADDR, else loopback.
+            timeout_s: seconds that the ranks wait for each other.
+
+        Raises ConnectionLost, naming the ranks that have not come.
         """
         server, address = None, None
         if rank == 0:
-            host = host or os.environ.get("MASTER_ADDR", "127.0.0.1")
-            server = TCPStore(host, 0, is_master=True, wait_for_workers=False)
-            address = f"{host}:{server.port}"
+            server, address = _serve(host or os.environ.get("MASTER_ADDR", "127.0.0.1"))
         host, _, port = broadcast(address).rpartition(":")
-        return cls(rank, world_size, host, int(port), server, timeout_s)
+        sender, receiver = (_client(host, int(port), timeout_s) for _ in range(2))
+        receiver.set_timeout(_FOREVER)
+        _wait_for_all(sender, rank, world_size, timeout_s)
+        return cls(rank, world_size, sender, receiver, server)
 
     def send(self, to_rank: int, message: bytes) -> None:
         """See `Communicator.send`."""
@@ -80,24 +90,61 @@ class TorchCommunicator:
         return arrived
 
     def close(self, grace_s: float) -> None:
-        """See `Communicator.close`."""
-        try:
-            self._sender.queue_push(f"to/{self.rank}", b"close")
-        except DistError:
+        """See `Communicator.close`. May be called twice."""
+        if self._lost:
             return
-        self._thread.join(grace_s)
+        try:
+            self._wait_for_the_others(grace_s)
+            self._sender.queue_push(f"to/{self.rank}", _CLOSE)
+            self._thread.join(_JOIN_S)
+            self._sender.set(f"closed/{self.rank}", "")
+        except DistError:
+            self._lost = True
+
+    def _wait_for_the_others(self, grace_s: float) -> None:
+        """Rank 0: its store must outlive their last pop, or C++ prints a stack trace in each of them."""
+        end = time.monotonic() + grace_s
+        others = [f"closed/{rank}" for rank in range(1, self.world_size)]
+        while self.rank == 0 and others and not self._sender.check(others) and time.monotonic() < end:
+            time.sleep(_LOOK_S)
 
     def _pump(self) -> None:
         while True:
             try:
-                sender, _, message = self._receiver.queue_pop(f"to/{self.rank}").partition(b":")
+                letter = self._receiver.queue_pop(f"to/{self.rank}")
             except DistError:
+                self._lost = True
                 self._inbox.put(None)
                 return
-            if sender == b"close":
+            if letter == _CLOSE:
                 return
+            sender, _, message = letter.partition(b":")
             self._inbox.put((int(sender), message))
 
 
-def _client(host: str, port: int, timeout: timedelta) -> TCPStore:
-    return TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=timeout)
+def _serve(host: str) -> tuple[TCPStore, str]:
+    listener = socket.create_server((host, 0))
+    port = listener.getsockname()[1]
+    server = TCPStore(
+        host,
+        port,
+        is_master=True,
+        wait_for_workers=False,
+        master_listen_fd=listener.detach(),
+        timeout=_FOREVER,
+    )
+    return server, f"{host}:{port}"
+
+
+def _client(host: str, port: int, timeout_s: float) -> TCPStore:
+    return TCPStore(host, port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=timeout_s))
+
+
+def _wait_for_all(store: TCPStore, rank: int, world_size: int, timeout_s: float) -> None:
+    store.set(f"here/{rank}", "")
+    names = [f"here/{other}" for other in range(world_size)]
+    try:
+        store.wait(names, timedelta(seconds=timeout_s))
+    except DistError as error:
+        missing = ", ".join(name.removeprefix("here/") for name in names if not store.check([name]))
+        raise ConnectionLost(f"ranks {missing} have not connected within {timeout_s:g} s") from error

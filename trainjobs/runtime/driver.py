@@ -6,46 +6,37 @@ the newest checkpoint on the storage, which the workers find by themselves.
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
 
 from trainjobs.runtime import events
 from trainjobs.runtime.channel import DriverEnd, Message
 from trainjobs.runtime.control import ChangeRequest, Control, InterruptRequest, Request
 from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import Exit
-from trainjobs.runtime.record import Record, Result, gpus_per_node
+from trainjobs.runtime.exits import Exit, UserError
+from trainjobs.runtime.record import Record, Result
 from trainjobs.runtime.retry import DIED, GiveUp, after_failure
-
-if TYPE_CHECKING:
-    from trainjobs.runtime.worker import Setup
-    from trainjobs.spec import TrainJob
+from trainjobs.runtime.watch import ManifestWatch, asked_from_the_start
+from trainjobs.runtime.workers import Setup, Workers
+from trainjobs.spec import SpecError, TrainJob
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
 
-RAY_SETTINGS = {
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the default of 2 s is how late Ray notices that training ended
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a preemption reaches the run as a request to interrupt
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_DEDUP_LOGS": "0",
-}
-
 
 def train(
-    job: TrainJob, place: RunDirectory, sink: Callable[[events.Event], None], control: Control, code: Path
+    job: TrainJob,
+    place: RunDirectory,
+    sink: Callable[[events.Event], None],
+    control: Control,
+    code: Path,
+    workers: Workers | None = None,
 ) -> Result:
-    """Train a job on this machine until it ends, and write its result.
+    """Train a job until it ends, and write its result.
 
     Args:
         job: the manifest.
@@ -53,95 +44,90 @@ def train(
         sink: is told everything that happens, in the calling thread.
         control: requests to stop, interrupt or change; read in the calling thread.
         code: directory searched for the entrypoint's module first.
+        workers: what starts worker groups. Default: Ray on this machine.
     """
-    trainer = job.spec.trainer
+    from trainjobs.runtime.ray_workers import RayWorkers
+
     record = Record(job, place, sink)
-    record.take(events.Starting(trainer.num_workers, trainer.num_nodes))
-    with _ray(trainer.num_workers):
-        for attempt in count(1):
-            failures = _attempt(job, place, record, control, code, attempt)
-            if not failures:
-                break
-            verdict = after_failure(failures, attempt, job.spec.backoff_limit)
-            if isinstance(verdict, GiveUp):
-                record.take(verdict.cause)
-                break
-            record.take(events.Restarting(attempt + 1, verdict.reason, record.checkpoint_step))
+    record.take(events.Starting(job.spec.trainer.num_workers, nodes=1))
+    with workers or RayWorkers(job.spec.trainer.num_workers) as started:
+        Driver(place, record, control, code, started).run()
     return record.close()
 
 
-def _attempt(
-    job: TrainJob, place: RunDirectory, record: Record, control: Control, code: Path, attempt: int
-) -> list[events.Failed]:
-    """One life of the worker group, and what failed if it did not end well."""
-    from trainjobs.runtime.worker import Setup
+class Driver:
+    """One run: its attempts, and the requests made of it meanwhile."""
 
-    heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
-    channel = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
-    setup = Setup(
-        spec=job.spec,
-        code=code,
-        storage_uri=storage_uri(job, place),
-        address=channel.address,
-        attempt=attempt,
-        launched=time.time(),
-    )
-    group = WorkerGroup(setup, place.path / "ray")
-    failures: list[events.Failed] = []
-    try:
-        while not group.ended or not heard.empty():
-            if (request := control.take()) is not None:
-                channel.request(_message(request))
-            try:
-                rank, message = heard.get(timeout=LISTEN_INTERVAL_S)
-            except Empty:
-                continue
-            event = events.from_dict(message) if message is not None else _died(rank)
-            if isinstance(event, events.Failed):
-                failures.append(event)
-            else:
-                record.take(event)
-    finally:
-        channel.close()
-    return [*failures, _of_ray(group.error)] if group.error is not None else []
+    def __init__(
+        self, place: RunDirectory, record: Record, control: Control, code: Path, workers: Workers
+    ) -> None:
+        self._place = place
+        self._record = record
+        self._control = control
+        self._code = code
+        self._workers = workers
+        self._watch = ManifestWatch(place)
+        self._ending = asked_from_the_start(record.job)
 
+    def run(self) -> None:
+        """Attempt until one ends well or the retry rule gives up."""
+        for attempt in count(1):
+            failures = self._attempt(attempt)
+            if not failures:
+                return
+            verdict = after_failure(failures, attempt, self._record.job.spec.backoff_limit)
+            if isinstance(verdict, GiveUp):
+                self._record.take(verdict.cause)
+                return
+            self._record.take(events.Restarting(attempt + 1, verdict.reason, self._record.checkpoint_step))
 
-class WorkerGroup:
-    """Ray Train's worker group, run in a thread so that the caller can go on listening."""
-
-    def __init__(self, setup: Setup, ray_directory: Path) -> None:
-        self.error: BaseException | None = None
-        self._thread = threading.Thread(
-            target=self._fit, args=(setup, ray_directory), name="fit", daemon=True
-        )
-        self._thread.start()
-
-    @property
-    def ended(self) -> bool:
-        return not self._thread.is_alive()
-
-    def _fit(self, setup: Setup, ray_directory: Path) -> None:
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchTrainer
-
-        from trainjobs.runtime.worker import work
-
-        trainer = setup.spec.trainer
+    def _attempt(self, attempt: int) -> list[events.Failed]:
+        """One life of the worker group, and what failed if it did not end well."""
+        heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
+        channel = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
+        group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
+        if self._ending is not None:
+            channel.request(_message(self._ending))
+        failures: list[events.Failed] = []
         try:
-            TorchTrainer(
-                work,
-                train_loop_config=setup,
-                scaling_config=ScalingConfig(
-                    num_workers=trainer.num_workers, use_gpu=gpus_per_node(trainer) > 0
-                ),
-                run_config=RunConfig(
-                    name=f"attempt-{setup.attempt}-{int(setup.launched)}",
-                    storage_path=str(ray_directory.absolute()),
-                    failure_config=FailureConfig(max_failures=0),
-                ),
-            ).fit()
-        except BaseException as error:
-            self.error = error
+            while not group.ended or not heard.empty():
+                self._pass_on_requests(channel)
+                with suppress(Empty):
+                    event = _event(*heard.get(timeout=LISTEN_INTERVAL_S))
+                    failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
+        finally:
+            channel.close()
+        return [*failures, _of_ray(group.error)] if group.error is not None else []
+
+    def _setup(self, attempt: int, channel: DriverEnd) -> Setup:
+        job = self._record.job
+        return Setup(
+            spec=job.spec,
+            code=self._code,
+            storage_uri=storage_uri(job, self._place),
+            address=channel.address,
+            attempt=attempt,
+            launched=time.time(),
+        )
+
+    def _pass_on_requests(self, channel: DriverEnd) -> None:
+        """Whatever was asked of the run since, by signal or by an edit of its manifest."""
+        for request in (self._control.take(), self._edited()):
+            if request is None:
+                continue
+            channel.request(_message(request))
+            if isinstance(request, ChangeRequest):
+                self._record.change(request.stopping)
+                self._watch.wrote()
+            else:
+                self._ending = request
+
+    def _edited(self) -> Request | None:
+        try:
+            return self._watch.look(self._record.job, time.monotonic())
+        except (SpecError, UserError) as error:
+            self._record.take(events.Warned(f"{error}; the run goes on as it was"))
+            return None
 
 
 def storage_uri(job: TrainJob, place: RunDirectory) -> str:
@@ -150,28 +136,6 @@ def storage_uri(job: TrainJob, place: RunDirectory) -> str:
     if storage is not None and storage.uri is not None:
         return f"{storage.uri.rstrip('/')}/{job.metadata.name}"
     return str(place.path.absolute())
-
-
-@contextmanager
-def _ray(workers: int) -> Iterator[None]:
-    """A local Ray for as long as the run takes; one that is up already is used and left."""
-    for name, value in RAY_SETTINGS.items():
-        os.environ.setdefault(name, value)
-    import ray
-
-    if ray.is_initialized():
-        yield
-        return
-    ray.init(
-        num_cpus=max(workers, os.cpu_count() or 1),
-        include_dashboard=False,
-        logging_level=logging.ERROR,
-        log_to_driver=False,
-    )
-    try:
-        yield
-    finally:
-        ray.shutdown()
 
 
 def _message(request: Request) -> Message:
@@ -184,9 +148,12 @@ def _message(request: Request) -> Message:
     return {"request": verb, "reason": request.reason}
 
 
-def _died(rank: int) -> events.Failed:
-    message = f"the process of rank {rank} died: killed, out of memory, or crashed"
-    return events.Failed(rank, DIED, message, "", Exit.FAILURE)
+def _event(rank: int, message: Message | None) -> events.Event:
+    """What a rank said; None is the silence of a process that died."""
+    if message is not None:
+        return events.from_dict(message)
+    text = f"the process of rank {rank} died: killed, out of memory, or crashed"
+    return events.Failed(rank, DIED, text, "", Exit.FAILURE)
 
 
 def _of_ray(error: BaseException) -> events.Failed:

@@ -136,6 +136,14 @@ class Restarting:
 
 
 @dataclass(frozen=True, slots=True)
+class Printed:
+    """The training function printed a line."""
+
+    rank: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Warned:
     """Something the user should know that does not end the run."""
 
@@ -153,6 +161,7 @@ Event = (
     | Final
     | Failed
     | Restarting
+    | Printed
     | Warned
 )
 _KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__args__}

@@ -65,7 +65,7 @@ class DataError(UserError):
     exit_code = Exit.DATA
 
 
-class NoInput(UserError):  # noqa: N818 - named after EX_NOINPUT
+class NoInput(UserError):
     """A file or run directory that is not there."""
 
     exit_code = Exit.NO_INPUT
@@ -77,7 +77,7 @@ class UserCodeError(UserError):
     exit_code = Exit.USER_CODE
 
 
-class CannotCreate(UserError):  # noqa: N818 - named after EX_CANTCREAT
+class CannotCreate(UserError):
     """A run directory that cannot be made, is taken by another process, or holds another run."""
 
     exit_code = Exit.CANNOT_CREATE
@@ -89,7 +89,7 @@ class StorageError(UserError):
     exit_code = Exit.IO
 
 
-class NoPermission(UserError):  # noqa: N818 - named after EX_NOPERM
+class NoPermission(UserError):
     """Not allowed to read or write a file."""
 
     exit_code = Exit.NO_PERMISSION

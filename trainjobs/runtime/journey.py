@@ -7,7 +7,8 @@ called by all of them at the same place.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -61,6 +62,7 @@ class Journey:
         """Batches of this epoch; None while nobody knows."""
         self.finished = False
         self._settled: Settled | None = None
+        self._start_of_epoch: Mapping[str, Any] | None = None
         self._began = time.monotonic()
 
     @property
@@ -86,6 +88,7 @@ class Journey:
             mine = restored.ranks[self.place.rank]
             randomness.restore(mine["randomness"], self.place.device)
             self.meters.restore(mine["meters"])
+            self._start_of_epoch = mine["start of epoch"]
             self.keeper.judge_again()
         self._began = time.monotonic()
 
@@ -102,7 +105,20 @@ class Journey:
 
     def begin_steps(self) -> None:
         """Ticks are steps from here."""
+        if self.position.batch == 0 or self._start_of_epoch is None:
+            self._start_of_epoch = randomness.capture(self.place.device)
         self.coordinator.begin(self.position.step, self.seconds)
+
+    @contextmanager
+    def as_at_the_start_of_the_epoch(self) -> Iterator[None]:
+        """Random numbers as they were then, for a loader that shuffles by them and is resumed amid an epoch."""
+        if self.position.batch == 0 or self._start_of_epoch is None:
+            yield
+            return
+        now = randomness.capture(self.place.device)
+        randomness.restore(self._start_of_epoch, self.place.device)
+        yield
+        randomness.restore(now, self.place.device)
 
     def advance(self, batch: int, *, completes_step: bool) -> None:
         """`batch` batches of this epoch are done."""
@@ -134,7 +150,7 @@ class Journey:
         """
         self.rest_if_halted()
         settled = self._settled or Settled({}, self._mine())
-        self._save({**self.tracked.states(), **settled.objects}, settled.mine)
+        self._save(self.tracked.states_with(settled.objects), settled.mine)
         self.leave_if_interrupted()
 
     def checkpoint(self) -> None:
@@ -182,4 +198,8 @@ class Journey:
 
     def _mine(self) -> dict[str, Any]:
         """What only this rank knows."""
-        return {"randomness": randomness.capture(self.place.device), "meters": self.meters.state()}
+        return {
+            "randomness": randomness.capture(self.place.device),
+            "start of epoch": self._start_of_epoch,
+            "meters": self.meters.state(),
+        }

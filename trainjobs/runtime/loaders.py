@@ -98,25 +98,25 @@ def sharded_loader(
 
 
 def batches_from(loader: Any, epoch: int, skip: int, rank: int) -> Iterator[Any]:
-    """The batches of one epoch of any iterable, without the first `skip`.
+    """The batches of one epoch of any iterable, without the first `skip`; its iterator is made at once.
 
     A loader of `sharded_loader` skips by index and draws its workers' seeds from its own generator, so that nothing
     depends on how often the run was interrupted. Any other loader is asked for the skipped batches and they are
-    dropped; give it a `generator` of its own where its order is random.
+    dropped; the caller lets it find the random numbers of the epoch's start.
     """
     batches = getattr(loader, "batch_sampler", None)
     if isinstance(batches, ShardBatches):
         batches.start_at(epoch, skip)
         loader.generator.manual_seed(_mixed(epoch, rank + 1))
-        yield from loader
-        return
+        fresh: Iterator[Any] = iter(loader)
+        return fresh
     set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
     if set_epoch is not None:
         set_epoch(epoch)
-    iterator = iter(loader)
+    iterator: Iterator[Any] = iter(loader)
     for _ in range(skip):
         next(iterator, None)
-    yield from iterator
+    return iterator
 
 
 def batch_count(loader: Any) -> int | None:

@@ -14,7 +14,7 @@ from trainjobs.spec import status
 from trainjobs.stopping import Observation, Panel, replay
 
 if TYPE_CHECKING:
-    from trainjobs.spec import Trainer, TrainJob
+    from trainjobs.spec import Stopping, Trainer, TrainJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Record:
     """
 
     def __init__(self, job: TrainJob, place: RunDirectory, sink: Callable[[events.Event], None]) -> None:
-        self._job = job
+        self.job = job
         self._place = place
         self._sink = sink
         self._began = _now()
@@ -76,6 +76,12 @@ class Record:
         self._place.append_event(event)
         self._sink(event)
 
+    def change(self, stopping: Stopping) -> None:
+        """The job is judged by other criteria from now on."""
+        spec = self.job.spec.model_copy(update={"stopping": stopping})
+        self.job = self.job.model_copy(update={"spec": spec})
+        self._place.write_job(self.job)
+
     def close(self) -> Result:
         """Write the result."""
         failed = self._last(events.Failed)
@@ -102,7 +108,7 @@ class Record:
             checkpoint=self._checkpoint(),
             accounting=self._accounting(),
         ).model_dump(mode="json", by_alias=True, exclude_none=True)
-        return {"name": self._job.metadata.name, "state": state, **_merged(known, self._only_here())}
+        return {"name": self.job.metadata.name, "state": state, **_merged(known, self._only_here())}
 
     def _only_here(self) -> dict[str, Any]:
         """What a status in a cluster has no place for."""
@@ -112,7 +118,7 @@ class Record:
             "accounting": {
                 "secondsUsed": self._seconds,
                 "secondsSaved": self._seconds_saved(),
-                "workers": self._job.spec.trainer.num_workers,
+                "workers": self.job.spec.trainer.num_workers,
             },
             "finalMetrics": dict(final.metrics) if final else {},
         }
@@ -139,7 +145,7 @@ class Record:
         reason = (
             decision.decision["reason"]
             if decision and state != "Finished"
-            else f"trained all {self._job.spec.trainer.max_epochs} epochs"
+            else f"trained all {self.job.spec.trainer.max_epochs} epochs"
         )
         if state == "Interrupted":
             return (_condition("Suspended", state, reason),)
@@ -179,7 +185,7 @@ class Record:
             decided_at_step=decision["decided_at_step"],
             halted_at_step=max(steps),
             ranks_halted=len(halted.steps),
-            ranks_total=self._job.spec.trainer.num_workers,
+            ranks_total=self.job.spec.trainer.num_workers,
             decision_time=datetime.fromtimestamp(decision["decided_at"], UTC),
             halt_time=self._halt_time,
             shadow=shadow,
@@ -187,7 +193,7 @@ class Record:
 
     def _shadow(self) -> tuple[status.ShadowStop, ...]:
         """Where each shadow criterion would have stopped."""
-        found = replay(Panel.of(self._job.spec.stopping), self._history)
+        found = replay(Panel.of(self.job.spec.stopping), self._history)
         return tuple(
             status.ShadowStop(
                 criterion=alone.name, reason=alone.stop.reason, epoch=alone.stop.epoch, step=alone.stop.step
@@ -200,7 +206,7 @@ class Record:
         saved = self._last(events.Checkpointed)
         if saved is None:
             return None
-        monitor = self._job.spec.stopping.monitor
+        monitor = self.job.spec.stopping.monitor
         value = next(
             (seen.metrics.get(monitor) for seen in self._history if monitor and seen.step == saved.step), None
         )
@@ -213,7 +219,7 @@ class Record:
         )
 
     def _accounting(self) -> status.Accounting:
-        gpus = gpus_per_node(self._job.spec.trainer) * self._job.spec.trainer.num_nodes
+        gpus = gpus_per_node(self.job.spec.trainer) * self.job.spec.trainer.num_nodes
         return status.Accounting(
             gpu_seconds_used=self._seconds * gpus,
             gpu_seconds_saved=self._seconds_saved() * gpus,
@@ -222,9 +228,7 @@ class Record:
 
     def _epochs_saved(self) -> int:
         complete = self._state() in {"Finished", "EarlyStopped", "StopRequested"}
-        return (
-            self._job.spec.trainer.max_epochs - self._history[-1].epoch if complete and self._history else 0
-        )
+        return self.job.spec.trainer.max_epochs - self._history[-1].epoch if complete and self._history else 0
 
     def _seconds_saved(self) -> float:
         """Epochs saved at the mean pace so far: an estimate."""

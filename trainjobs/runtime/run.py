@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import count
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -29,6 +30,16 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from trainjobs.coordination import Decision
 from trainjobs.runtime.journey import Journey
 from trainjobs.runtime.loaders import ShardBatches, batch_count, batches_from, sharded_loader, to_device
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A batch in the hands of the training function."""
+
+    batch: Any
+    done: int
+    """Batches of the epoch that are done with this one."""
+    completes_step: bool
 
 
 class Run:
@@ -44,8 +55,7 @@ class Run:
         self._journey = journey
         self._in_epoch = False
         self._stepping = False
-        self._lent: int | None = None
-        self._accumulate = 1
+        self._lent: Lent | None = None
 
     # --- what a training function prepares ------------------------------------------------------------------------
 
@@ -137,7 +147,7 @@ class Run:
         Ranks with different numbers of batches all do the smallest number.
 
         Args:
-            loader: of `prepare_loader`, or any iterable; one without a length costs an agreement at every batch.
+            loader: of `prepare_loader`, or any iterable; one without a length costs an agreement at every step.
             accumulate: batches that make one step; `last_of_step` says when to step the optimizer, and
                 `gradient_sync` saves the communication of the others. A run halts only between steps.
         """
@@ -145,14 +155,13 @@ class Run:
             raise RuntimeError(
                 "run.steps() belongs inside `for epoch in run.epochs()`, once for each epoch; zip several loaders"
             )
-        self._stepping, self._accumulate = True, accumulate
+        self._stepping = True
         self._journey.begin_steps()
-        for done, batch in self._training_batches(loader):
-            self._lent = done
-            yield to_device(batch, self.device)
-            completed = self.last_of_step
+        for lent in self._training_batches(loader, accumulate):
+            self._lent = lent
+            yield to_device(lent.batch, self.device)
             self._take_back()
-            if completed and self._journey.coordinator.poll():
+            if lent.completes_step and self._journey.coordinator.poll():
                 self._journey.halt()
                 return
         if not self._journey.rested:
@@ -171,7 +180,7 @@ class Run:
     @property
     def last_of_step(self) -> bool:
         """Whether this batch completes a step, which is when the optimizer steps (see `steps(accumulate=)`)."""
-        return self._lent is None or self._lent % self._accumulate == 0 or self._lent == self._journey.batches
+        return self._lent is None or self._lent.completes_step
 
     def gradient_sync(self, model: torch.nn.Module) -> AbstractContextManager[Any]:
         """Around forward and backward while accumulating: ranks exchange gradients only at the last batch of a step."""
@@ -235,28 +244,33 @@ class Run:
     def _take_back(self) -> None:
         """The batch lent to the training function is done."""
         if self._lent is not None:
-            completes = self.last_of_step
-            self._journey.advance(self._lent, completes_step=completes)
+            self._journey.advance(self._lent.done, completes_step=self._lent.completes_step)
             self._lent = None
 
-    def _training_batches(self, loader: Iterable[Any]) -> Iterator[tuple[int, Any]]:
-        """(batches done with this one, batch), as many on each rank as every rank has."""
+    def _training_batches(self, loader: Iterable[Any], accumulate: int) -> Iterator[Lent]:
+        """As many batches on each rank as every rank has."""
         coordinator, skip = self._journey.coordinator, self._journey.position.batch
-        batches = batches_from(loader, self.epoch, skip, self.rank)
+        with self._journey.as_at_the_start_of_the_epoch():
+            batches = batches_from(loader, self.epoch, skip, self.rank)
         length = batch_count(loader)
         if length is None:
-            yield from self._while_everyone_has_one(batches, skip)
+            yield from self._step_by_step(batches, skip, accumulate)
         else:
-            self._journey.batches = coordinator.align(length)
+            total = self._journey.batches = coordinator.align(length)
             if not coordinator.halted:
-                yield from zip(range(skip + 1, self._journey.batches + 1), batches, strict=False)
+                for done, batch in zip(range(skip + 1, total + 1), batches, strict=False):
+                    yield Lent(batch, done, completes_step=done % accumulate == 0 or done == total)
         if coordinator.halted and not self._journey.rested:
             self._journey.halt()
 
-    def _while_everyone_has_one(self, batches: Iterator[Any], skip: int) -> Iterator[tuple[int, Any]]:
-        nothing = object()
-        for done in count(skip + 1):
-            batch = next(batches, nothing)
-            if not self._journey.coordinator.has_batch(batch is not nothing):
+    def _step_by_step(self, batches: Iterator[Any], skip: int, accumulate: int) -> Iterator[Lent]:
+        """From a loader that shows its end only at its end: before each step, ranks agree on its batches."""
+        done = skip
+        while True:
+            window = list(islice(batches, accumulate))
+            size = self._journey.coordinator.align(len(window))
+            if size == 0:
                 return
-            yield done, batch
+            for position, batch in enumerate(window[:size], start=1):
+                yield Lent(batch, done + position, completes_step=position == size)
+            done += size

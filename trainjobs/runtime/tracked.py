@@ -58,12 +58,26 @@ class Tracked:
         return {name: thing.state_dict() for name, thing in self._objects.items()}
 
     def light_states(self) -> dict[str, Any]:
-        """Copies of the states of all but models and optimizers: schedulers, scalers, counters."""
-        return {
-            name: copy.deepcopy(thing.state_dict())
-            for name, thing in self._objects.items()
-            if not isinstance(thing, torch.nn.Module | torch.optim.Optimizer)
-        }
+        """Copies of what may change between the last step and the end of evaluation.
+
+        That is everything but weights and the optimizers' moments: schedulers, scalers, counters, and the
+        optimizers' settings, into which a scheduler writes the learning rate.
+        """
+        light = {}
+        for name, thing in self._objects.items():
+            if isinstance(thing, torch.optim.Optimizer):
+                light[name] = {"param_groups": copy.deepcopy(thing.state_dict()["param_groups"])}
+            elif not isinstance(thing, torch.nn.Module):
+                light[name] = copy.deepcopy(thing.state_dict())
+        return light
+
+    def states_with(self, light: Mapping[str, Any]) -> dict[str, Any]:
+        """Every state as it is now, but for what `light_states` had copied."""
+        states = self.states()
+        for name, state in light.items():
+            heavy = isinstance(self._objects[name], torch.optim.Optimizer)
+            states[name] = {**states[name], **state} if heavy else state
+        return states
 
     def models(self) -> dict[str, torch.nn.Module]:
         return {name: thing for name, thing in self._objects.items() if isinstance(thing, torch.nn.Module)}

@@ -1,41 +1,40 @@
-"""What Ray Train calls on every worker: set up one `Run`, call the training function, account for how it ended."""
+"""One worker's life: set up its `Run`, call the training function, account for how it ended."""
 
 from __future__ import annotations
 
 import os
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import closing, contextmanager, redirect_stdout
 
 import torch
 
 from trainjobs.coordination import (
-    CoordinationError,
     Coordinator,
     Outcome,
     RankLost,
-    ReportMismatch,
     SingleCommunicator,
     Vote,
 )
 from trainjobs.coordination.communicator import Communicator
 from trainjobs.runtime import entrypoint, events
-from trainjobs.runtime.channel import Address, Message, RankEnd
+from trainjobs.runtime.channel import Message, RankEnd
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
+from trainjobs.runtime.echo import Echo
 from trainjobs.runtime.existing import StoppingCoordinator
-from trainjobs.runtime.exits import ConfigError, Exit, UserError
+from trainjobs.runtime.exits import ConfigError, Exit
+from trainjobs.runtime.failures import failure_of
 from trainjobs.runtime.journey import Interrupted, Journey, Place
 from trainjobs.runtime.keeper import Keeper, Terms
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.storage import storage_at
-from trainjobs.spec import Stopping, TrainJobSpec
-from trainjobs.stopping import MissingMetric, Panel
+from trainjobs.runtime.workers import Setup
+from trainjobs.spec import Stopping
+from trainjobs.stopping import Panel
 
 Tell = Callable[[events.Event], None]
+Broadcast = Callable[[str | None], str]
 
 PROGRESS_INTERVAL_S = 0.25
 """How often rank 0 tells where it is: smooth to the eye, and nothing to a step."""
@@ -44,23 +43,14 @@ LOST_GRACE_S = 5.0
 """How long a worker whose peer is lost may take to leave its collective by itself before its process is ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setup:
-    """What the driver gives to every worker of an attempt."""
+def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
+    """Train on this worker; the process group of torch is up.
 
-    spec: TrainJobSpec
-    code: Path
-    storage_uri: str
-    address: Address
-    attempt: int
-    launched: float
-    """Unix time at which the driver began this attempt."""
-    lost_timeout_s: float = 60.0
-
-
-def work(setup: Setup) -> None:
-    """Train on this worker. Ray's process group is up."""
-    place = _place()
+    Args:
+        setup: the same on every worker.
+        place: which worker this is.
+        broadcast: gives rank 0's text to every rank; a few words, twice.
+    """
     inbox = Inbox()
     channel = RankEnd(setup.address, place.rank, inbox.receive)
 
@@ -68,12 +58,12 @@ def work(setup: Setup) -> None:
         channel.send(events.to_dict(event))
 
     try:
-        with _coordinated(setup, place, tell, inbox) as journey:
+        with _coordinated(setup, place, broadcast, tell, inbox) as journey:
             _train(setup, journey, tell)
     except Interrupted:
         pass
     except BaseException as error:
-        tell(_failure(error, place.rank, setup.code))
+        tell(failure_of(error, place.rank, setup.code))
         raise
     finally:
         channel.close()
@@ -110,13 +100,15 @@ def _ask(coordinator: Coordinator, message: Message) -> None:
 
 
 @contextmanager
-def _coordinated(setup: Setup, place: Place, tell: Tell, inbox: Inbox) -> Iterator[Journey]:
+def _coordinated(
+    setup: Setup, place: Place, broadcast: Broadcast, tell: Tell, inbox: Inbox
+) -> Iterator[Journey]:
     """The checkpoint to resume from, the coordinator, and the journey, for as long as this worker trains."""
     spec = setup.spec
     checkpoints = Checkpoints(storage_at(setup.storage_uri), spec.checkpoint.keep)
-    restored = _restored(checkpoints, place, tell)
+    restored = _restored(checkpoints, place, broadcast, tell)
     coordinator = Coordinator(
-        _communicator(place),
+        _communicator(place, broadcast),
         Panel.of(spec.stopping),
         history=restored[1].history if restored else (),
         timeout_s=setup.lost_timeout_s,
@@ -136,7 +128,9 @@ def _train(setup: Setup, journey: Journey, tell: Tell) -> None:
     if journey.place.rank == 0:
         tell(_started(setup, journey))
         threading.Thread(target=_tell_progress, args=(journey, tell), name="progress", daemon=True).start()
-    function(Run(setup.spec.trainer.config, journey))
+    rank = journey.place.rank
+    with closing(Echo(lambda text: tell(events.Printed(rank, text)))) as echo, redirect_stdout(echo):
+        function(Run(setup.spec.trainer.config, journey))
     journey.finish()
 
 
@@ -169,32 +163,17 @@ def _tell_progress(journey: Journey, tell: Tell) -> None:
         time.sleep(PROGRESS_INTERVAL_S)
 
 
-def _place() -> Place:
-    import ray.train
-    import ray.train.torch
-
-    context = ray.train.get_context()
-    return Place(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
-
-
-def _broadcast(place: Place) -> Callable[[str | None], str]:
-    """Rank 0's text on every rank. Collective."""
-    if place.world_size == 1:
-        return lambda text: text or ""
-    from ray.train.collective import broadcast_from_rank_zero
-
-    return broadcast_from_rank_zero  # type: ignore[no-any-return]
-
-
-def _communicator(place: Place) -> Communicator:
+def _communicator(place: Place, broadcast: Broadcast) -> Communicator:
     if place.world_size == 1:
         return SingleCommunicator()
     from trainjobs.runtime.communicator import TorchCommunicator
 
-    return TorchCommunicator.connect(place.rank, place.world_size, _broadcast(place))
+    return TorchCommunicator.connect(place.rank, place.world_size, broadcast)
 
 
-def _restored(checkpoints: Checkpoints, place: Place, tell: Tell) -> tuple[Saved, Contents] | None:
+def _restored(
+    checkpoints: Checkpoints, place: Place, broadcast: Broadcast, tell: Tell
+) -> tuple[Saved, Contents] | None:
     """The checkpoint to resume from, which rank 0 finds and names; None when there is none. Collective."""
     name = None
     if place.rank == 0:
@@ -202,7 +181,7 @@ def _restored(checkpoints: Checkpoints, place: Place, tell: Tell) -> tuple[Saved
         name = found.name if found else ""
         for other in damaged:
             tell(events.Warned(f"checkpoint {other} is damaged and was passed over"))
-    name = _broadcast(place)(name)
+    name = broadcast(name)
     if not name:
         return None
     saved = checkpoints.named(name)
@@ -224,37 +203,3 @@ def _abandon(lost: RankLost) -> None:
 
 def _device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-
-
-def _failure(error: BaseException, rank: int, code: Path) -> events.Failed:
-    """The error as the user should read it: ours without frames, theirs with their own frames only."""
-    ours = isinstance(error, UserError | CoordinationError | MissingMetric)
-    frames = "" if ours else _users_frames(error, code)
-    return events.Failed(rank, type(error).__name__, str(error), frames, int(exit_code(error)))
-
-
-def exit_code(error: BaseException) -> Exit:
-    """What the driver makes of a worker's error: `Exit.FAILURE` is worth another attempt, the rest is the user's."""
-    if isinstance(error, UserError):
-        return type(error).exit_code
-    if isinstance(error, MissingMetric | ReportMismatch):
-        return Exit.DATA
-    if isinstance(error, CoordinationError | torch.distributed.DistError) or _is_collateral(error):
-        return Exit.FAILURE
-    return Exit.USER_CODE
-
-
-def _is_collateral(error: BaseException) -> bool:
-    """Whether a collective failed because another rank did: gloo and NCCL say so in words only."""
-    return isinstance(error, RuntimeError) and any(
-        word in str(error) for word in ("gloo", "NCCL", "Connection closed by peer")
-    )
-
-
-def _users_frames(error: BaseException, code: Path) -> str:
-    """The traceback from the first frame outside Ray, torch's internals and this package."""
-    stack = traceback.TracebackException.from_exception(error)
-    own = [i for i, frame in enumerate(stack.stack) if Path(frame.filename).is_relative_to(code)]
-    if own:
-        stack.stack = traceback.StackSummary.from_list(stack.stack[own[0] :])
-    return "".join(stack.format())

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeAlias
 from trainjobs.spec.stopping import WhenMissing
 
 
-class MissingMetric(Exception):  # noqa: N818
+class MissingMetric(Exception):
     """A criterion or a gate reads a metric that an observation does not have."""
 
     def __init__(self, path: str, metric: str, reported: Sequence[str], epoch: int) -> None:

@@ -17,8 +17,9 @@ def driver(recording, monkeypatch):
     """Stands in for the driver: plays an early stop into the view, and remembers what it was asked."""
 
     class Driver:
-        asked = []
-        play = staticmethod(lambda: recording.early_stop())
+        def __init__(self):
+            self.asked = []
+            self.play = recording.early_stop
 
         def train(self, job, place, sink, control, code):
             self.asked.append((job, place.path, code))
@@ -31,7 +32,6 @@ def driver(recording, monkeypatch):
             return Result(exit_code, {})
 
     made = Driver()
-    made.asked.clear()
     monkeypatch.setattr("trainjobs.runtime.driver.train", made.train)
     return made
 
@@ -99,10 +99,17 @@ def test_an_interrupted_run_is_75_and_can_be_resumed(driver, recording):
     driver.play = recording.interrupt
     first = run("mnist.yaml")
     assert first.exit_code == 75
-    assert "trainjobs run mnist.yaml --resume" in first.stdout
+    assert "trainjobs run mnist.yaml --resume\n" in first.stdout
     driver.play = recording.early_stop
     assert run("mnist.yaml", "--resume").exit_code == 0
     assert RunDirectory(Path("runs/mnist")).finished()
+
+
+def test_the_resume_that_is_proposed_repeats_what_the_run_was_begun_with(driver, recording):
+    driver.play = recording.interrupt
+    done = run("mnist.yaml", "--set", "spec.trainer.config={hidden: 64}", "--run-dir", "second")
+    proposed = "trainjobs run mnist.yaml --set 'spec.trainer.config={hidden: 64}' --run-dir second --resume\n"
+    assert proposed in done.stdout
 
 
 def test_an_unfinished_run_needs_a_word(driver, recording):

@@ -69,6 +69,7 @@ def test_phases_follow_the_run(recording):
         "training",
         "stopping at one step on all ranks",
         "halted, writing the checkpoint",
+        "halted, checkpoint written",
     ]
 
 

@@ -39,13 +39,14 @@ def test_the_first_signal_asks_for_an_interruption_and_says_so(control, capfd, n
     )
 
 
-def test_the_second_signal_leaves_at_once(control):
+def test_the_second_signal_leaves_at_once(control, capfd):
     left = []
     with Interruption(control, Plain(), left.append):
         os.kill(os.getpid(), signal.SIGTERM)
         assert left == []
         os.kill(os.getpid(), signal.SIGINT)
     assert left == [130]
+    assert capfd.readouterr().err.endswith("\nleft at once; --resume goes on from the last checkpoint\n")
     assert control.take() == InterruptRequest("SIGTERM received")
     assert control.take() is None
 

@@ -1,8 +1,6 @@
 """`validate`: every problem in one line, then advice."""
 
 import json
-import os
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -92,13 +90,12 @@ def test_the_report_is_one_json_object(manifests):
     } in bad["problems"]
 
 
-def test_it_takes_less_than_half_a_second_of_processor(manifests):
-    command = [sys.executable, "-c", "from trainjobs.cli import main; main()", "validate", "mnist.yaml"]
-
-    def processor_seconds():
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        subprocess.run(command, capture_output=True, check=True, env=dict(os.environ))
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-    assert min(processor_seconds() for _ in range(3)) < 0.5
+def test_it_loads_neither_the_criteria_nor_the_display(manifests):
+    """It is for editors and commit hooks: half a second is the promise, and these would be a tenth of it."""
+    program = (
+        "import sys; from pathlib import Path; from trainjobs.cli.app import validate\n"
+        "try: validate([Path('mnist.yaml')])\n"
+        "finally: print({'trainjobs.stopping', 'rich', 'torch', 'ray', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout.splitlines()[-1] == "set()"

@@ -50,7 +50,7 @@ def test_names_must_be_the_same_as_in_the_checkpoint():
         tracked.add({"scheduler": optimizer})
 
 
-def test_light_states_are_copies_of_all_but_models_and_optimizers():
+def test_what_changes_between_the_last_step_and_a_halt_in_evaluation_is_undone():
     model, optimizer = pair()
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)
     tracked = Tracked(None)
@@ -58,8 +58,11 @@ def test_light_states_are_copies_of_all_but_models_and_optimizers():
     light = tracked.light_states()
     optimizer.step()
     schedule.step()
-    assert light.keys() == {"schedule"}
-    assert light["schedule"]["last_epoch"] == 0
+    states = tracked.states_with(light)
+    assert states["schedule"]["last_epoch"] == 0
+    assert states["optimizer"]["param_groups"][0]["lr"] == 0.1
+    assert states["optimizer"].keys() == optimizer.state_dict().keys()
+    assert states["model"].keys() == model.state_dict().keys()
 
 
 def test_what_has_no_state_cannot_be_tracked():

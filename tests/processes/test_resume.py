@@ -1,0 +1,89 @@
+"""Nothing is lost: however a run is interrupted, it ends with the weights and the history of the undisturbed one."""
+
+import pytest
+
+from trainjobs.runtime import events
+from trainjobs.runtime.exits import Exit
+from trainjobs.spec import Stop, Stopping
+
+LOSS = {"monitor": "val_loss"}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(new_trial, tmp_path_factory):
+    trial = new_trial(tmp_path_factory.mktemp("undisturbed"))
+    assert trial.train(stopping=LOSS).exit_code == Exit.DONE
+    return trial.outcome()
+
+
+def test_a_killed_worker_costs_no_more_than_the_steps_since_the_checkpoint(trial, undisturbed):
+    mishaps = [{"what": "die", "step": 20, "rank": 1}, {"what": "die", "step": 33, "rank": 0}]
+    result = trial.train(stopping=LOSS, config={"mishaps": mishaps})
+    assert result.exit_code == Exit.DONE
+    assert trial.outcome() == undisturbed
+    assert [event.from_step for event in trial.of(events.Restarting)] == [13, 26]
+    assert "rank 1 died" in trial.of(events.Restarting)[0].reason
+    assert "rank 0 died" in trial.of(events.Restarting)[1].reason
+    assert result.document["restarts"] == 2
+
+
+@pytest.mark.parametrize(
+    ("step", "rank", "evaluation"),
+    [(1, 1, False), (17, 0, False), (25, 1, False), (26, 1, False), (26, 0, True), (52, 1, True)],
+    ids=["first step", "middle", "last step", "evaluation", "report", "last report"],
+)
+def test_an_interrupted_run_continues_at_the_next_step(trial, undisturbed, step, rank, evaluation):
+    mishaps = [{"what": "interrupt", "step": step, "rank": rank, "evaluation": evaluation}]
+    config = {"mishaps": mishaps}
+    first = trial.train(stopping=LOSS, config=config)
+    assert first.exit_code == Exit.INTERRUPTED
+    halted = trial.of(events.Halted)[0]
+    assert len(set(halted.steps.values())) == 1
+    assert step <= halted.steps[0] <= step + 13
+    assert trial.of(events.Checkpointed)[-1].step == halted.steps[0]
+    assert trial.train(stopping=LOSS, config=config).exit_code == Exit.DONE
+    assert trial.of(events.Started)[-1].resumed_from_step == halted.steps[0]
+    assert trial.outcome() == undisturbed
+
+
+@pytest.mark.parametrize("loader", ["prepared", "uneven", "shuffled", "stream"])
+def test_an_interruption_amid_accumulated_gradients_waits_for_the_whole_step(new_trial, tmp_path, loader):
+    config = {"accumulate": 3, "loader": loader}
+    whole, broken = (new_trial(make(tmp_path / name)) for name in ("whole", "broken"))
+    whole.train(stopping=LOSS, config=config, max_epochs=2)
+    mishaps = [{"what": "interrupt", "step": 2, "rank": 1}]
+    assert broken.train(stopping=LOSS, config=config | {"mishaps": mishaps}, max_epochs=2).exit_code == 75
+    broken.train(stopping=LOSS, config=config | {"mishaps": mishaps}, max_epochs=2)
+    assert broken.outcome() == whole.outcome()
+
+
+def test_a_live_change_of_criteria_judges_the_whole_history_again(trial, undisturbed):
+    first = LOSS | {"criteria": [{"plateau": {"patience": 2, "minDelta": 10}}]}
+    second = Stopping.model_validate(LOSS | {"criteria": [{"budget": {"steps": 1_000_000}}]})
+
+    def react(event):
+        if isinstance(event, events.Reported) and event.observation.epoch == 1:
+            trial.control.change(second)
+
+    mishaps = [{"what": "await change", "step": 20, "rank": 0}]
+    result = trial.train(react, stopping=first, config={"mishaps": mishaps})
+    assert result.document["state"] == "Finished"
+    assert trial.outcome() == undisturbed
+    assert trial.place.job().spec.stopping == second
+
+
+def test_an_edit_of_the_manifest_in_the_run_directory_takes_effect(trial):
+    def react(event):
+        if isinstance(event, events.Reported) and event.observation.epoch == 1:
+            job = trial.place.job()
+            stop = Stop(reason="seen enough")
+            trial.place.write_job(job.model_copy(update={"spec": job.spec.model_copy(update={"stop": stop})}))
+
+    result = trial.train(react, stopping=LOSS, entrypoint="digits:three_lines", max_epochs=1_000_000)
+    assert result.document["state"] == "StopRequested"
+    assert result.document["stopping"]["reason"] == "seen enough"
+
+
+def make(directory):
+    directory.mkdir()
+    return directory

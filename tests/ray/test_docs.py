@@ -1,0 +1,57 @@
+"""Every command in the documentation works as it stands there."""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+from processes import ROOT, TRAINJOBS
+
+from trainjobs.spec import parse_stopping
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands(page):
+    """The lines of a page's shell blocks, without their comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [
+        shlex.split(line, comments=True) for block in blocks for line in block.splitlines() if line.strip()
+    ]
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory, undisturbed):
+    """A directory like a checkout in which the demo was run."""
+    desk = tmp_path_factory.mktemp("desk")
+    (desk / "manifests").symlink_to(ROOT / "manifests")
+    (desk / "runs").mkdir()
+    (desk / "runs/mnist").symlink_to(undisturbed[0])
+    return desk
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_command_runs(page, desk):
+    for program, *arguments in commands(page):
+        if program == "make":
+            command, place = ["make", "--dry-run", *arguments], ROOT
+        else:
+            assert program.endswith("trainjobs"), f"{page.name}: nobody runs {program}"
+            command, place = [TRAINJOBS, *arguments], desk
+        done = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{page.name}: {command}: {done.stdout}{done.stderr}"
+
+
+def test_the_manifest_and_the_code_in_the_readme_are_valid():
+    text = (ROOT / "README.md").read_text()
+    (stopping,) = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    parse_stopping(yaml.safe_load(stopping)["stopping"])
+    for code in re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        compile(code, "README.md", "exec")
+
+
+def test_every_link_between_pages_leads_somewhere():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,112 @@
+"""The main job on Ray, as a user runs it: real images, an early stop, an interruption, a killed worker."""
+
+import os
+import signal
+import subprocess
+
+import pytest
+import torch
+from processes import follow, start
+
+from trainjobs.runtime.directory import RunDirectory
+from trainjobs.runtime.exits import Exit
+
+
+def outcome(run_dir):
+    model = torch.load(run_dir / "model.pt", weights_only=True)
+    history = [(seen.epoch, seen.step, dict(seen.metrics)) for seen in RunDirectory(run_dir).history()]
+    return {name: value.tolist() for name, value in model.items()}, history
+
+
+def test_the_demo_stops_early_on_real_images_and_its_result_says_why(undisturbed):
+    run_dir, _ = undisturbed
+    result = RunDirectory(run_dir).result()
+    stopping, accounting = result["stopping"], result["accounting"]
+    assert result["state"] == "EarlyStopped"
+    assert (stopping["criterion"], stopping["metric"]) == ("plateau", "val_loss")
+    assert float(stopping["value"]) >= stopping["best"] - 0.001
+    assert stopping["haltedSteps"] == {"0": stopping["decidedAtStep"], "1": stopping["decidedAtStep"]}
+    assert accounting["epochsSaved"] == 40 - result["training"]["epoch"] > 0
+    assert accounting["secondsSaved"] > 0
+    assert result["finalMetrics"]["test_accuracy"] > 0.95
+
+
+def test_the_model_kept_is_the_best_one(undisturbed):
+    run_dir, _ = undisturbed
+    best = RunDirectory(run_dir).result()["training"]["best"]
+    kept = torch.load(run_dir / "model.pt", weights_only=True)
+    files = sorted((run_dir / "checkpoints").glob(f"*-report-{best['epoch']:05d}.pt"))
+    saved = torch.load(files[0], weights_only=True)["objects"]["model"]
+    assert all(torch.equal(kept[name], saved[name]) for name in saved)
+
+
+@pytest.mark.parametrize("disturbance", ["SIGTERM", "a killed worker"])
+def test_a_disturbed_run_ends_as_the_undisturbed_one(undisturbed, tmp_path, disturbance):
+    run_dir = tmp_path / "run"
+    process = start(run_dir)
+    done = []
+
+    def disturb(event):
+        if event["event"] != "Reported" or event["observation"]["epoch"] != 3 or done:
+            return
+        done.append(event)
+        if disturbance == "SIGTERM":
+            process.terminate()
+        else:
+            os.kill(a_worker_of(process.pid), signal.SIGKILL)
+
+    told, code, errors = follow(process, disturb)
+    if disturbance == "SIGTERM":
+        assert code == Exit.INTERRUPTED
+        assert "checkpointing" in errors
+        halted = next(event for event in told if event["event"] == "Halted")
+        assert len(set(halted["steps"].values())) == 1
+        _, code, errors = follow(start(run_dir, "--resume"))
+    else:
+        assert [event["attempt"] for event in told if event["event"] == "Restarting"] == [2]
+    assert code == Exit.DONE
+    assert outcome(run_dir) == outcome(undisturbed[0])
+
+
+def a_worker_of(driver):
+    """The process id of rank 1, from the names that Ray gives to its processes."""
+    listing = subprocess.run(
+        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout
+    parents, names = {}, {}
+    for line in listing.splitlines()[1:]:
+        pid, parent, name = line.split(maxsplit=2)
+        parents[int(pid)], names[int(pid)] = int(parent), name
+    return max(
+        pid for pid, name in names.items() if "RayTrainWorker" in name and driver in ancestors(pid, parents)
+    )
+
+
+def ancestors(pid, parents):
+    while pid in parents:
+        yield pid
+        pid = parents[pid]
+
+
+def test_a_finished_run_started_again_answers_at_once(undisturbed):
+    run_dir, _ = undisturbed
+    before = outcome(run_dir)
+    told, code, errors = follow(start(run_dir))
+    assert code == Exit.DONE
+    assert [event["event"] for event in told] == ["Result"]
+    assert "already finished" in errors
+    assert outcome(run_dir) == before
+
+
+def test_a_second_signal_leaves_at_once_and_leaves_no_process_behind(tmp_path):
+    process = start(tmp_path / "run")
+    signals = []
+
+    def impatient(event):
+        if event["event"] == "Starting":
+            process.send_signal(signal.SIGINT)
+            signals.append(process.send_signal(signal.SIGINT))
+
+    _, code, _ = follow(process, impatient)
+    assert code == Exit.KILLED
+    assert signals

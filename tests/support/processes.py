@@ -1,0 +1,36 @@
+"""`trainjobs` as a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MNIST = ROOT / "manifests/examples/mnist/trainjob.yaml"
+TRAINJOBS = str(Path(sys.executable).with_name("trainjobs"))
+
+
+def start(run_dir, *options):
+    """`trainjobs run` on the MNIST example, telling its events as JSON lines."""
+    return subprocess.Popen(
+        [TRAINJOBS, "run", MNIST, "--run-dir", run_dir, *options, "--output", "json"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=run_dir.parent,
+    )
+
+
+def follow(process, react=lambda event: None):
+    """Every event until the process has ended, its exit code, and what it said on standard error."""
+    told = []
+    with process:
+        try:
+            for line in process.stdout:
+                told.append(json.loads(line))
+                react(told[-1])
+            errors = process.stderr.read()
+        except BaseException:
+            process.kill()
+            raise
+    return told, process.returncode, errors

@@ -1,0 +1,54 @@
+"""Messages survive the wire."""
+
+import math
+
+import pytest
+
+from trainjobs.coordination import Decision, Outcome, Vote
+from trainjobs.coordination.messages import (
+    Accept,
+    Arrive,
+    Cast,
+    Commit,
+    Deadline,
+    Gathered,
+    Gone,
+    Leave,
+    Propose,
+    Publish,
+    Pulse,
+    Refuse,
+    Rule,
+    decode,
+    encode,
+)
+
+VOTE = Vote(1, Outcome.EARLY_STOPPED, "loß 0.5", "plateau", "loss", math.inf, 0.4, 3)
+DECISION = Decision.of_vote(VOTE, step=7, now=1.5)
+REPORT = Arrive(3, "report", {"epoch": 1, "metrics": {"loss": [0.1, 2.0]}})
+MESSAGES = [
+    Propose(1, 2),
+    Accept(1, 2),
+    Refuse(1, 2, 3),
+    Commit(1, 2, DECISION),
+    REPORT,
+    Gathered(3, (REPORT, Arrive(3, "align", 7))),
+    Rule(3, None, {"limit": None}),
+    Rule(3, DECISION, {}),
+    Publish(3, None, {"payloads": [1, 2]}),
+    Publish(3, DECISION, None),
+    Cast(VOTE),
+    Pulse(9),
+    Leave(9),
+    Gone(2, 9, True),
+    Deadline(3.0, math.inf, "budget"),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_is_the_same_after_a_round_trip(message):
+    assert decode(encode(message)) == message
+
+
+def test_not_a_number_travels():
+    assert math.isnan(decode(encode(Publish(0, None, math.nan))).body)

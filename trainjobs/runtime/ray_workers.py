@@ -1,0 +1,121 @@
+"""Worker groups of Ray Train: one group of processes for each attempt, started and supervised by Ray."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from trainjobs.runtime.record import gpus_per_node
+from trainjobs.runtime.workers import Group, Setup
+
+SETTINGS = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the default of 2 s is how late Ray notices that training ended
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a preemption reaches the run as a request to interrupt
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "RES_OPTIONS": "timeout:1 attempts:5",  # TCPStore looks its peers' names up; an unanswered query takes 5 s else
+}
+"""Environment variables that Ray reads when it is imported; what the user has set stays."""
+
+
+class RayWorkers:
+    """A local Ray between `with` and its end; one that is up already is used, and left as it is.
+
+    Args:
+        count: processes that must find a CPU; Ray is told of as many, also where the machine has fewer.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._mine = False
+
+    def __enter__(self) -> Self:
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
+        import ray
+
+        if not ray.is_initialized():
+            self._mine = True
+            with _own_signal_handlers():
+                ray.init(
+                    num_cpus=max(self._count, os.cpu_count() or 1),
+                    include_dashboard=False,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import ray
+
+        if self._mine:
+            ray.shutdown()
+
+    def start(self, setup: Setup, directory: Path) -> Group:
+        """See `Workers.start`."""
+        return RayGroup(setup, directory)
+
+
+class RayGroup:
+    """`TorchTrainer.fit()` in a thread, so that the caller can go on listening."""
+
+    def __init__(self, setup: Setup, directory: Path) -> None:
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(target=self._fit, args=(setup, directory), name="fit", daemon=True)
+        self._thread.start()
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive()
+
+    def _fit(self, setup: Setup, directory: Path) -> None:
+        from ray.train import FailureConfig, RunConfig, ScalingConfig
+        from ray.train.torch import TorchTrainer
+
+        trainer = setup.spec.trainer
+        try:
+            TorchTrainer(
+                work_in_ray,
+                train_loop_config={"setup": setup},
+                scaling_config=ScalingConfig(
+                    num_workers=trainer.num_workers, use_gpu=gpus_per_node(trainer) > 0
+                ),
+                run_config=RunConfig(
+                    name=f"attempt-{setup.attempt}-{int(setup.launched)}",
+                    storage_path=str(directory.absolute()),
+                    failure_config=FailureConfig(max_failures=0),
+                ),
+            ).fit()
+        except BaseException as error:
+            self.error = error
+
+
+@contextmanager
+def _own_signal_handlers() -> Iterator[None]:
+    """`ray.init` makes SIGTERM an immediate exit; here it is a request to halt."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
+
+
+def work_in_ray(config: dict[str, Setup]) -> None:
+    """What Ray Train calls on every worker."""
+    import ray.train
+    import ray.train.torch
+    from ray.train.collective import broadcast_from_rank_zero
+
+    from trainjobs.runtime.journey import Place
+    from trainjobs.runtime.worker import work
+
+    context = ray.train.get_context()
+    place = Place(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
+    work(config["setup"], place, broadcast_from_rank_zero)

@@ -1,0 +1,43 @@
+"""What the driver needs of whoever starts the workers. Ray Train does it in `ray_workers`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from trainjobs.runtime.channel import Address
+from trainjobs.spec import TrainJobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What the driver gives to every worker of an attempt."""
+
+    spec: TrainJobSpec
+    code: Path
+    storage_uri: str
+    address: Address
+    attempt: int
+    launched: float
+    """Unix time at which the driver began this attempt."""
+    lost_timeout_s: float = 60.0
+
+
+class Group(Protocol):
+    """The processes of one attempt; all of them are gone when it has ended."""
+
+    @property
+    def ended(self) -> bool: ...
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the group did not end well, once it has ended."""
+
+
+class Workers(AbstractContextManager[Any], Protocol):
+    """Starts groups between `with` and its end."""
+
+    def start(self, setup: Setup, directory: Path) -> Group:
+        """Start one group; `directory` is for its own files."""
