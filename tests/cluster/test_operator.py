@@ -7,16 +7,17 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
-from testbed.fixtures import NewNamespace
+from testbed.fixtures import NewNamespace, serial
 from testbed.kubectl import RESTRICTED, Kubectl, KubectlError
 
 from trainjob_operator.app import Operator, Options
 from trainjob_operator.desired import Settings
 from trainjob_operator.resources import Key
-from trainjob_operator.transport import HttpTransport, TransportError
+from trainjob_operator.transport import HttpTransport, Transport, TransportError
 
 WAIT_S = 60.0
 STOPPED = {
@@ -61,28 +62,41 @@ def seam(transport: HttpTransport) -> Seam:
     return Seam(transport)
 
 
-@pytest.fixture
-def operator(crds: Kubectl, seam: Seam, request: pytest.FixtureRequest) -> Iterator[Operator]:
-    crds.apply(
-        {
-            "apiVersion": "rbac.authorization.k8s.io/v1",
-            "kind": "ClusterRole",
-            "metadata": {"name": "trainjobs-runner"},
-            "rules": [
-                {"apiGroups": ["trainjobs.dev"], "resources": ["trainjobs"], "verbs": ["get", "watch"]}
-            ],
-        }
+@contextmanager
+def running(transport: Transport, name: str) -> Iterator[Operator]:
+    """An operator in threads of this process, with a Lease of its own."""
+    options = Options(
+        name,
+        Key("default", f"lease-{name}"),
+        Settings("testbed.local/host:1"),
+        health_address=("127.0.0.1", 0),
     )
-    lease = Key("default", f"operator-{abs(hash(request.node.name)) % 10**8}")
-    options = Options("test", lease, Settings("testbed.local/host:1"), health_address=("127.0.0.1", 0))
-    operator = Operator(seam, options)
+    operator = Operator(transport, options)
     stop = threading.Event()
     thread = threading.Thread(target=operator.run, args=[stop])
     thread.start()
-    yield operator
-    stop.set()
-    thread.join(30)
-    assert not thread.is_alive()
+    try:
+        yield operator
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+@pytest.fixture(scope="session")
+def rights(crds: Kubectl) -> Kubectl:
+    """The rights of training pods, which the chart installs."""
+    rules = [{"apiGroups": ["trainjobs.dev"], "resources": ["trainjobs"], "verbs": ["get", "watch"]}]
+    metadata = {"name": "trainjobs-runner"}
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata}
+    crds.apply({**role, "rules": rules})
+    return crds
+
+
+@pytest.fixture
+def operator(rights: Kubectl, seam: Seam) -> Iterator[Operator]:
+    with running(seam, f"operator-{next(serial)}") as operator:
+        yield operator
 
 
 @pytest.fixture(scope="session")
@@ -303,6 +317,31 @@ def test_whatever_write_is_lost_the_end_is_the_same(
     assert state(gpus) == "Finished"
     assert len(gpus.get("jobs")["items"]) == 1
     assert {"POST", "PATCH"} <= {method for method, _ in seam._lost}
+
+
+@pytest.mark.usefixtures("operator")
+def test_two_operators_at_once_do_no_harm(gpus: Kubectl, transport: HttpTransport, nodes: FakeNodes):
+    with running(transport, f"second-{next(serial)}"):
+        gpus.create(trainjob())
+        trains(gpus)
+        uid = gpus.get("job/mnist")["metadata"]["uid"]
+        nodes.finish(gpus, "--selector=batch.kubernetes.io/job-completion-index=0")
+        gpus.wait("tjob/mnist", "--for=condition=Complete")
+    assert gpus.get("job/mnist")["metadata"]["uid"] == uid
+
+
+def test_what_happens_while_no_operator_runs_is_seen_by_the_next_one(
+    rights: Kubectl, gpus: Kubectl, transport: HttpTransport, nodes: FakeNodes
+):
+    with running(transport, f"first-{next(serial)}"):
+        gpus.create(trainjob())
+        trains(gpus)
+    says(gpus, stopping=STOPPED)
+    nodes.finish(gpus, "--selector=batch.kubernetes.io/job-completion-index=0")
+    gpus.wait("job/mnist", "--for=condition=Complete")
+    assert state(gpus) == "Running"
+    with running(transport, f"next-{next(serial)}"):
+        reaches(gpus, "EarlyStopped")
 
 
 def test_probes_answer(operator: Operator):
