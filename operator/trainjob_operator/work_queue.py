@@ -13,7 +13,8 @@ from trainjob_operator.backoff import Backoff
 
 K = TypeVar("K", bound=Hashable)
 
-BACKOFF = Backoff(first_s=0.01, longest_s=300.0)
+BACKOFF = Backoff(first_s=0.01, longest_s=60.0)
+"""A minute at most: so long may a TrainJob wait after the API server is back."""
 
 
 class WorkQueue(Generic[K]):
