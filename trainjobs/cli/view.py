@@ -1,6 +1,7 @@
 """What every way of showing a run has in common."""
 
 import os
+import sys
 from abc import ABC, abstractmethod
 from typing import Self
 
@@ -11,10 +12,12 @@ class View(ABC):
     """Shows events, which may come from any thread, between `with view:` and its end."""
 
     def __enter__(self) -> Self:
+        """Standard output is this view's alone: what Ray prints about itself goes to standard error."""
+        self._out, sys.stdout = sys.stdout, sys.stderr
         return self
 
-    def __exit__(self, *_: object) -> None:  # noqa: B027 - lines need no end
-        """Every line is flushed as it is written."""
+    def __exit__(self, *_: object) -> None:
+        sys.stdout = self._out
 
     @abstractmethod
     def __call__(self, event: Event) -> None:
