@@ -56,7 +56,7 @@ def write_line(text: str, out: TextIO | None = None) -> None:
     """One line on standard output, at once. A reader that is gone does not end a run; it gets no more lines."""
     out = out or sys.stdout
     try:
-        print(text, file=out, flush=True)  # noqa: T201
+        print(text, file=out, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
