@@ -1,5 +1,8 @@
 """Whole runs: how they end, what the result says, and what a user's mistake looks like."""
 
+import os
+import subprocess
+
 import pytest
 
 from trainjobs.runtime import events
@@ -174,3 +177,39 @@ def test_attempts_end_with_backoff_limit(trial):
     assert result.exit_code == Exit.FAILURE
     assert "the process of rank 1 died" in result.document["failure"]["message"]
     assert len(trial.of(events.Restarting)) == 1
+
+
+def test_a_storage_that_cannot_be_written_is_found_out_before_training(trial):
+    trial.train(stopping=LOSS, checkpoint={"storage": {"uri": "/proc/1/here"}})
+    assert trial.of(events.Reported) == []
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system with room for 400 kB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], check=True)
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+def test_a_full_disk_ends_the_run_clearly_and_a_resume_goes_on_from_before_it(trial, small_disk):
+    filler = small_disk / "filler"
+
+    def fill(event):
+        if isinstance(event, events.Checkpointed):
+            free = os.statvfs(small_disk).f_bavail * 4096
+            filler.write_bytes(bytes(max(0, free - 8192)))
+
+    parts = {
+        "stopping": LOSS,
+        "checkpoint": {"storage": {"uri": str(small_disk)}},
+        "config": {"mishaps": [{"what": "await full disk", "step": 20, "rank": 0}], "disk": str(filler)},
+    }
+    result = trial.train(fill, **parts)
+    assert result.exit_code == Exit.IO
+    assert "no space left; earlier checkpoints are intact" in result.document["failure"]["message"]
+    filler.unlink()
+    assert trial.train(**parts).exit_code == Exit.DONE
+    assert trial.of(events.Started)[-1].resumed_from_step == 13

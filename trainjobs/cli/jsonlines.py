@@ -11,4 +11,4 @@ class JsonLines(View):
     """Writes each event with its unix `time` in seconds."""
 
     def __call__(self, event: Event) -> None:
-        write_json({"time": round(time.time(), 3), **to_dict(event)})
+        write_json({"time": round(time.time(), 3), **to_dict(event)}, self._out)

@@ -35,7 +35,7 @@ class Plain(View):
 
     def __call__(self, event: Event) -> None:
         for line in self._lines(event):
-            write_line(line)
+            write_line(line, self._out)
 
     def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each kind of event
         match event:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
@@ -52,17 +52,18 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
-def write_line(text: str) -> None:
+def write_line(text: str, out: TextIO | None = None) -> None:
     """One line on standard output, at once. A reader that is gone does not end a run; it gets no more lines."""
+    out = out or sys.stdout
     try:
-        print(text, flush=True)  # noqa: T201
+        print(text, file=out, flush=True)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
-def write_json(document: Mapping[str, Any]) -> None:
+def write_json(document: Mapping[str, Any], out: TextIO | None = None) -> None:
     """One JSON object in one line on standard output."""
-    write_line(json.dumps(document, allow_nan=False))
+    write_line(json.dumps(document, allow_nan=False), out)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """What every way of showing a run has in common."""
 
 import os
+import sys
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Self, TextIO
 
 from trainjobs.runtime.events import Event
 
@@ -10,11 +11,16 @@ from trainjobs.runtime.events import Event
 class View(ABC):
     """Shows events, which may come from any thread, between `with view:` and its end."""
 
+    _out: TextIO | None = None
+    """Where lines go; None: standard output as it is at that moment."""
+
     def __enter__(self) -> Self:
+        """Standard output is this view's alone: what Ray prints about itself goes to standard error."""
+        self._out, sys.stdout = sys.stdout, sys.stderr
         return self
 
-    def __exit__(self, *_: object) -> None:  # noqa: B027 - lines need no end
-        """Every line is flushed as it is written."""
+    def __exit__(self, *_: object) -> None:
+        sys.stdout, self._out = self._out or sys.stdout, None
 
     @abstractmethod
     def __call__(self, event: Event) -> None:

@@ -22,6 +22,7 @@ from trainjobs.stopping import Observation
 
 FOLDER = "checkpoints"
 FORMAT = 1
+_PROBE = "writable"
 _NAME = re.compile(r"step-(\d{8,})-report-(\d{5,})\.pt")
 
 
@@ -84,6 +85,11 @@ class Checkpoints:
             self._verify(saved)
         self._prune(best_step)
         return Saved(name, saved.step, saved.reports, saved.uri, time.perf_counter() - began)
+
+    def check_writable(self) -> None:
+        """Find out before training, not after the first epoch, that nothing can be written. Raises UserError."""
+        self._storage.write(f"{FOLDER}/{_PROBE}", lambda file: file.write(b"trainjobs"))
+        self._storage.delete(f"{FOLDER}/{_PROBE}")
 
     def all(self) -> list[Saved]:
         """The complete checkpoints, oldest first."""

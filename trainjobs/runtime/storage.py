@@ -24,7 +24,7 @@ class Storage(Protocol):
 
     uri: str
 
-    def write(self, name: str, fill: Callable[[IO[bytes]], None]) -> None: ...
+    def write(self, name: str, fill: Callable[[IO[bytes]], object]) -> None: ...
     def open(self, name: str) -> IO[bytes]: ...
     def names(self, folder: str) -> list[str]: ...
     def delete(self, name: str) -> None: ...
@@ -37,7 +37,7 @@ class LocalStorage:
         self._root = root
         self.uri = str(root)
 
-    def write(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
+    def write(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         """Write through a temporary name.
 
         Raises:
@@ -83,7 +83,7 @@ class RemoteStorage:
         self.uri = uri.rstrip("/")
         self._filesystem, self._root = _filesystem(self.uri)
 
-    def write(self, name: str, fill: Callable[[IO[bytes]], None]) -> None:
+    def write(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
         target = f"{self._root}/{name}"
         temporary = target + TEMPORARY_SUFFIX
         try:

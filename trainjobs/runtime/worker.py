@@ -177,6 +177,7 @@ def _restored(
     """The checkpoint to resume from, which rank 0 finds and names; None when there is none. Collective."""
     name = None
     if place.rank == 0:
+        checkpoints.check_writable()
         found, damaged = checkpoints.latest()
         name = found.name if found else ""
         for other in damaged:

@@ -178,7 +178,13 @@ def await_change(run: Run) -> None:
         time.sleep(0.005)
 
 
+def await_full_disk(run: Run) -> None:
+    while not Path(run.config["disk"]).exists():
+        time.sleep(0.005)
+
+
 MISHAPS = {
+    "await full disk": await_full_disk,
     "interrupt": interrupt,
     "stop": stop,
     "await change": await_change,

@@ -17,6 +17,7 @@ from trainjobs.runtime.events import (
     Failed,
     Final,
     Halted,
+    Printed,
     Progress,
     Reported,
     Restarting,
@@ -49,6 +50,7 @@ ONE_OF_EACH = [
     Final({"accuracy": 0.98}),
     Failed(1, "ValueError", "bad batch", "train.py:7", 70),
     Restarting(2, "rank 1 was lost", 20),
+    Printed(1, "hello"),
     Warned("no test set"),
 ]
 

@@ -1,0 +1,29 @@
+"""What is light stays light: no package loads what its user did not ask for."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "ray", "kubernetes", "numpy", "pyarrow")
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "trainjobs",
+        "trainjobs.spec",
+        "trainjobs.stopping",
+        "trainjobs.coordination",
+        "trainjobs.runtime",
+        "trainjobs.cli",
+        "trainjobs.cli.run",
+        "trainjobs.cli.explain",
+        "trainjobs.cli.replay",
+        "trainjobs.cli.validate",
+    ],
+)
+def test_a_bare_interpreter_loads_none_of_the_heavy_ones(module):
+    code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
