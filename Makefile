@@ -5,13 +5,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint unit generate setup clean
+.PHONY: demo test lint unit generate testbed setup clean
 
 demo: $(READY)
 	$(BIN)/trainjobs run manifests/examples/mnist/trainjob.yaml --fresh
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest tests/unit tests/processes tests/ray tests/cluster
 
 unit: $(READY)
 	$(BIN)/python -m pytest tests/unit
@@ -24,6 +24,9 @@ lint: $(READY)
 
 generate: $(READY)
 	$(BIN)/python -m trainjobs.spec.schema > manifests/crds/trainjobs.trainjobs.dev.yaml
+
+testbed: $(READY)  # a Kubernetes cluster on this machine and a shell in it; needs root, and Go for the first time
+	$(BIN)/python tests/cluster shell
 
 setup: $(READY)
 
