@@ -1,11 +1,10 @@
 """The demo without TrainJobs: what one would write by hand with Ray Train to train the same model on the same data.
 
-    python tests/benchmarks/handwritten.py --epochs 12 --folder /tmp/x [--tuned]
+    python tests/benchmarks/handwritten.py --epochs 12 --folder /tmp/x [--no-dashboard]
 
 Same images, network, optimizer, batch sizes, sharding, validation after every epoch, a checkpoint an epoch and a test
-at the end as manifests/examples/mnist; it trains as many epochs as it is told, for it cannot stop early. `--tuned`
-gives Ray the settings that the runtime gives it (no dashboard, the controller looks ten times as often); without it,
-Ray's defaults. Times of what happens go into FOLDER/times.jsonl, one {"what", "time"} a line, `time` in unix seconds.
+at the end as manifests/examples/mnist; it trains as many epochs as it is told, for it cannot stop early.
+Times of what happens go into FOLDER/times.jsonl, one {"what", "time"} a line, `time` in unix seconds.
 """
 
 from __future__ import annotations
@@ -21,11 +20,6 @@ from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parents[2] / "manifests" / "examples" / "mnist"
 CONFIG = {"channels": 8, "batchSize": 32, "learningRate": 0.02, "seed": 7}
-TUNED = {
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
-    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_METRICS_ENABLED": "0",
-}
 
 
 def note(folder: Path, what: str) -> None:
@@ -111,10 +105,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--tuned", action="store_true")
+    parser.add_argument("--no-dashboard", action="store_true", help="a local Ray without it starts sooner")
     given = parser.parse_args()
-    if given.tuned:
-        os.environ.update(TUNED)
 
     import ray
     from ray.train import CheckpointConfig, RunConfig, ScalingConfig, UserCallback
@@ -126,7 +118,7 @@ def main() -> None:
         def after_report(self, run_context, metrics, checkpoint) -> None:
             note(given.folder, "report arrived")
 
-    quiet = {"include_dashboard": False, "logging_level": logging.ERROR} if given.tuned else {}
+    quiet = {"include_dashboard": False, "logging_level": logging.ERROR} if given.no_dashboard else {}
     ray.init(num_cpus=max(2, os.cpu_count() or 1), log_to_driver=False, **quiet)
     note(given.folder, "ray")
     TorchTrainer(

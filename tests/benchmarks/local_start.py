@@ -39,6 +39,8 @@ from typing import Any
 
 from machine import machine, told
 
+from trainjobs.runtime.ray_workers import SETTINGS
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 MANIFEST = REPOSITORY / "manifests" / "examples" / "mnist" / "trainjob.yaml"
 HANDWRITTEN = Path(__file__).with_name("handwritten.py")
@@ -71,8 +73,8 @@ def main(arguments: Sequence[str]) -> None:
     for _ in range(repeats):
         found[OURS].append(_shown(OURS, ours()))
         epochs = found[OURS][-1].epochs
-        found[TUNED].append(_shown(TUNED, by_hand(epochs, "--tuned")))
-        found[DEFAULTS].append(_shown(DEFAULTS, by_hand(epochs)))
+        found[TUNED].append(_shown(TUNED, by_hand(epochs, tuned=True)))
+        found[DEFAULTS].append(_shown(DEFAULTS, by_hand(epochs, tuned=False)))
     print("\n".join(_table(found)))
     document = {
         "benchmark": "local_start",
@@ -121,12 +123,16 @@ def _ours(lines: Sequence[tuple[float, dict[str, Any]]], began: float, ended: fl
     )
 
 
-def by_hand(epochs: int, *options: str) -> Timing:
+def by_hand(epochs: int, *, tuned: bool) -> Timing:
     """Run the script and read the times it wrote down."""
+    options, settings = (["--no-dashboard"], SETTINGS) if tuned else ([], {})
     with _folder() as folder:
         command = [sys.executable, HANDWRITTEN, "--epochs", str(epochs), "--folder", folder, *options]
         began = time.time()
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        environment = {**os.environ, **settings}
+        subprocess.run(
+            command, check=True, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         ended = time.time()
         notes = [json.loads(line) for line in (folder / "times.jsonl").read_text().splitlines()]
         final = json.loads((folder / "final.json").read_text())

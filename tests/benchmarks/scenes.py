@@ -46,18 +46,20 @@ class Scene:
 
 def table(scene: Scene, place: str) -> list[str]:
     """A scene for people to read."""
-    ranks, cores = scene.world_size, len(os.sched_getaffinity(0))
-    shared = f" (ranks share {cores} cores)" if ranks > cores and not torch.cuda.is_available() else ""
-    title = (
-        f"\n{ranks} ranks{shared}, step of about {scene.target_ms:g} ms, batch {scene.batch} {place}".rstrip()
-    )
     head = (
         f"{'':34}{'step ms':>10}{'p99':>10}{'ratio':>8}{'check us':>11}{'p99':>10}"
         f"{'step with - without, us':>26}{'95 %':>20}{'sign p':>9}"
     )
-    lines = [title, head, *(_line(row) for row in scene.rows), *_poll_lines(scene)]
+    lines = [_title(scene, place), head, *(_line(row) for row in scene.rows), *_poll_lines(scene)]
     lines += [f"host waits a step: {scene.waits}"] if scene.waits else []
     return [*lines, _latency_line(scene.latency)] if scene.latency else lines
+
+
+def _title(scene: Scene, place: str) -> str:
+    ranks, cores = scene.world_size, len(os.sched_getaffinity(0))
+    shared = f" (they share {cores} cores)" if ranks > cores and not torch.cuda.is_available() else ""
+    step = f"a step of {scene.rows[0].step_ms.median:.1f} ms (wanted: {scene.target_ms:g})"
+    return f"\n{ranks} ranks{shared}, {step}, batch {scene.batch} {place}".rstrip()
 
 
 def _line(row: Row) -> str:

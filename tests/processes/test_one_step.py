@@ -52,7 +52,7 @@ class Schedule:
 
 def draw(world_size: int, index: int) -> Schedule:
     dice = random.Random(f"{SEED}/{world_size}/{index}")
-    feed = dice.choice(["even", "even", "align", "has_batch"])
+    feed = dice.choice(["even", "even", "align", "one by one"])
     batches = dice.randrange(1, 25)
     uneven = [batches + dice.randrange(4) for _ in range(world_size)]
     votes = [
@@ -125,7 +125,9 @@ class Process:
         if self.schedule.feed == "align":
             mine = self.coordinator.align(mine)
         batch = 0
-        while batch < mine if self.schedule.feed != "has_batch" else self.coordinator.has_batch(batch < mine):
+        while (
+            batch < mine if self.schedule.feed != "one by one" else self.coordinator.align(int(batch < mine))
+        ):
             yield batch
             batch += 1
 

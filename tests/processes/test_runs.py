@@ -114,6 +114,11 @@ def test_three_lines_are_enough(trial):
             "metric 'only_here' is reported by ranks 1 but not by 0",
         ),
         ({"entrypoint": "digits:other_metric", "stopping": plateau(patience=1)}, Exit.DATA, "val_loss"),
+        (
+            {"env": [{"name": "KEY", "valueFrom": {"secretKeyRef": {"name": "a", "key": "b"}}}]},
+            Exit.CONFIG,
+            "spec.trainer.env[0]: KEY comes from the cluster (valueFrom); set it in the environment",
+        ),
         ({"entrypoint": "digits:trian"}, Exit.CONFIG, 'no function trian; did you mean "train"'),
         ({"entrypoint": "digts:train"}, Exit.CONFIG, "no module digts"),
         ({"entrypoint": "digits:spoiled"}, Exit.CONFIG, "write def spoiled(run)"),
@@ -164,6 +169,15 @@ def test_what_a_training_function_prints_is_told_with_its_rank(trial):
     trial.train(max_epochs=2)
     told = {(event.rank, event.text) for event in trial.of(events.Printed)}
     assert told == {(rank, f"epoch {epoch}") for rank in (0, 1) for epoch in (1, 2)}
+
+
+def test_the_manifests_environment_reaches_the_training_function(trial):
+    env = [
+        {"name": "GREETING", "value": "hello"},
+        {"name": "HOME", "valueFrom": {"fieldRef": {"fieldPath": "x"}}},
+    ]
+    trial.train(entrypoint="digits:greet", env=env, max_epochs=1)
+    assert {event.text for event in trial.of(events.Printed)} == {"hello"}
 
 
 def test_a_run_that_reports_nothing_is_warned(trial):

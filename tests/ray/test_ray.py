@@ -2,8 +2,8 @@
 
 import os
 import signal
-import subprocess
 
+import psutil
 import pytest
 import torch
 from processes import follow, start
@@ -69,23 +69,9 @@ def test_a_disturbed_run_ends_as_the_undisturbed_one(undisturbed, tmp_path, dist
 
 
 def a_worker_of(driver):
-    """The process id of rank 1, from the names that Ray gives to its processes."""
-    listing = subprocess.run(
-        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
-    ).stdout
-    parents, names = {}, {}
-    for line in listing.splitlines()[1:]:
-        pid, parent, name = line.split(maxsplit=2)
-        parents[int(pid)], names[int(pid)] = int(parent), name
-    return max(
-        pid for pid, name in names.items() if "RayTrainWorker" in name and driver in ancestors(pid, parents)
-    )
-
-
-def ancestors(pid, parents):
-    while pid in parents:
-        yield pid
-        pid = parents[pid]
+    """The process id of one training worker, by the name that Ray gives to its process."""
+    family = psutil.Process(driver).children(recursive=True)
+    return next(child.pid for child in family if "RayTrainWorker" in " ".join(child.cmdline()))
 
 
 def test_a_finished_run_started_again_answers_at_once(undisturbed):
@@ -100,13 +86,16 @@ def test_a_finished_run_started_again_answers_at_once(undisturbed):
 
 def test_a_second_signal_leaves_at_once_and_leaves_no_process_behind(tmp_path):
     process = start(tmp_path / "run")
-    signals = []
+    left = []
 
     def impatient(event):
-        if event["event"] == "Starting":
+        if event["event"] == "Started":
+            left.extend(psutil.Process(process.pid).children(recursive=True))
             process.send_signal(signal.SIGINT)
-            signals.append(process.send_signal(signal.SIGINT))
+            assert "Ctrl-C again leaves at once" in process.stderr.readline()
+            process.send_signal(signal.SIGINT)
 
     _, code, _ = follow(process, impatient)
     assert code == Exit.KILLED
-    assert signals
+    assert left
+    assert psutil.wait_procs(left, timeout=60)[1] == []

@@ -48,7 +48,7 @@ class Trial:
 
 
 def manifest(
-    marks, *, workers=2, config=None, stopping=None, entrypoint="digits:train", max_epochs=4, **spec
+    marks, *, workers=2, config=None, stopping=None, entrypoint="digits:train", max_epochs=4, env=(), **spec
 ):
     """A TrainJob of the recipe `digits`, or of another one."""
     trainer = {
@@ -56,6 +56,7 @@ def manifest(
         "config": {"marks": str(marks), **(config or {})},
         "maxEpochs": max_epochs,
         "numNodes": workers,
+        "env": list(env),
     }
     return parse(
         {

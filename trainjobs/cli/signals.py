@@ -3,8 +3,11 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 from typing import Any, Self
+
+import psutil
 
 from trainjobs.cli.view import View
 from trainjobs.runtime.control import Control
@@ -14,14 +17,28 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
+def leave_no_process(code: int) -> None:
+    """Kills this process' descendants and ends it with `code`, without any clean-up.
+
+    Ray's processes end when they miss their parent, but some look for it only every few minutes. The eldest go
+    first, so that none is there to start another again.
+    """
+    for descendant in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            descendant.kill()
+    os._exit(code)
+
+
 class Interruption:
     """Handles the signals between `with` and its end; only in the main thread.
 
     Args:
-        leave: ends the process without any clean-up.
+        leave: ends the process and all that it started, without any clean-up.
     """
 
-    def __init__(self, control: Control, view: View, leave: Callable[[int], object] = os._exit) -> None:
+    def __init__(
+        self, control: Control, view: View, leave: Callable[[int], object] = leave_no_process
+    ) -> None:
         self._control = control
         self._view = view
         self._leave = leave

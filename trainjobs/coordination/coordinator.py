@@ -156,11 +156,6 @@ class Coordinator:
         published = self._meet("align", count)
         return 0 if published.decision else min(published.body["payloads"])
 
-    def has_batch(self, flag: bool) -> bool:
-        """Collective, for loaders without a length: has every rank one more batch? False if the run halts here."""
-        published = self._meet("has_batch", flag)
-        return published.decision is None and all(published.body["payloads"])
-
     def exchange(self, payload: bytes) -> tuple[bytes, ...]:
         """Collective: everybody's payload, in rank order. Raises HaltedElsewhere."""
         published = self._meet("exchange", base64.b64encode(payload).decode())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, redirect_stdout
 
 import torch
@@ -30,7 +30,7 @@ from trainjobs.runtime.keeper import Keeper, Terms
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.storage import storage_at
 from trainjobs.runtime.workers import Setup
-from trainjobs.spec import Stopping
+from trainjobs.spec import EnvironmentVariable, Stopping
 from trainjobs.stopping import Panel
 
 Tell = Callable[[events.Event], None]
@@ -58,6 +58,7 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
         channel.send(events.to_dict(event))
 
     try:
+        _set_environment(setup.spec.trainer.env)
         with _coordinated(setup, place, broadcast, tell, inbox) as journey:
             _train(setup, journey, tell)
     except Interrupted:
@@ -67,6 +68,18 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
         raise
     finally:
         channel.close()
+
+
+def _set_environment(variables: Sequence[EnvironmentVariable]) -> None:
+    """Set the manifest's variables in this process. Raises ConfigError where only a cluster could find the value."""
+    for i, variable in enumerate(variables):
+        if variable.value_from is None:
+            os.environ[variable.name] = variable.value or ""
+        elif variable.name not in os.environ:
+            raise ConfigError(
+                f"spec.trainer.env[{i}]: {variable.name} comes from the cluster (valueFrom); "
+                "set it in the environment of this command"
+            )
 
 
 class Inbox:

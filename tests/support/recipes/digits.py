@@ -123,6 +123,10 @@ def three_lines(run: Run) -> None:
             coordinator.report(val_loss=1.0)
 
 
+def greet(run: Run) -> None:
+    print(os.environ["GREETING"])
+
+
 def no_report(run: Run) -> None:
     for _ in run.epochs():
         pass

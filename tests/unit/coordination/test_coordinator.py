@@ -189,10 +189,9 @@ def test_ranks_with_uneven_ticks_meet_at_the_report_and_halt_there():
     ("call", "expected"),
     [
         (lambda coordinator: coordinator.align(9), 0),
-        (lambda coordinator: coordinator.has_batch(True), False),
         (lambda coordinator: coordinator.exchange(b"state"), HaltedElsewhere()),
     ],
-    ids=["align", "has_batch", "exchange"],
+    ids=["align", "exchange"],
 )
 def test_a_rank_in_another_call_learns_that_the_others_have_halted(call, expected):
     def work(coordinator):
@@ -217,10 +216,10 @@ def test_align_is_the_fewest_batches_of_any_rank():
     assert each_rank(3, lambda coordinator: coordinator.align(10 - coordinator.rank)) == [8, 8, 8]
 
 
-def test_has_batch_ends_with_the_first_rank_that_has_none():
+def test_aligning_one_batch_at_a_time_ends_with_the_first_rank_that_has_none():
     def work(coordinator):
         batches = 0
-        while coordinator.has_batch(batches < 4 - coordinator.rank):
+        while coordinator.align(int(batches < 4 - coordinator.rank)):
             batches += 1
             coordinator.poll()
         return batches
@@ -273,9 +272,9 @@ ERRORS = [
     (_report(metrics=lambda rank: {"acc": (0.0, 0)}), PLATEAU, WeightlessMetric("acc")),
     (_report(epoch=lambda rank: 1 + rank // 2), PLATEAU, EpochMismatch([1, 1, 2])),
     (
-        lambda coordinator: coordinator.align(3) if coordinator.rank else coordinator.has_batch(True),
+        lambda coordinator: coordinator.align(3) if coordinator.rank else coordinator.exchange(b""),
         PLATEAU,
-        ExchangeMismatch(["has_batch", "align", "align"]),
+        ExchangeMismatch(["exchange", "align", "align"]),
     ),
 ]
 
