@@ -27,6 +27,39 @@ def test_a_killed_worker_costs_no_more_than_the_steps_since_the_checkpoint(trial
     assert result.document["restarts"] == 2
 
 
+def test_a_hung_rank_shows_where_it_hangs_and_the_attempt_starts_again(trial, undisturbed):
+    mishaps = [{"what": "hang", "step": 20, "rank": 1}]
+    result = trial.train(stopping=LOSS, config={"mishaps": mishaps}, progressDeadlineSeconds=2)
+    assert result.exit_code == Exit.DONE
+    assert trial.outcome() == undisturbed
+    (restart,) = trial.of(events.Restarting)
+    assert restart.reason.startswith("no step for 2 s (progressDeadlineSeconds) after step ")
+    stacks = {
+        rank: "\n".join(line.text for line in trial.of(events.Printed) if line.rank == rank)
+        for rank in (0, 1)
+    }
+    assert "in hang" in stacks[1]
+    assert "in train" in stacks[0]  # waiting for rank 1 in a collective
+
+
+def test_a_run_that_always_hangs_fails(trial):
+    mishaps = [{"what": "hang", "step": 5, "rank": 0}]
+    result = trial.train(
+        stopping=LOSS, config={"mishaps": mishaps}, workers=1, progressDeadlineSeconds=1, backoffLimit=0
+    )
+    assert result.exit_code == Exit.FAILURE
+    assert result.document["conditions"][0]["reason"] == "NoProgress"
+
+
+def test_a_lost_node_is_no_failed_attempt(trial, undisturbed, monkeypatch):
+    monkeypatch.setattr(trial.workers, "lost", lambda: "pod trial-1 is gone")
+    mishaps = [{"what": "die", "step": 20, "rank": 1}]
+    assert trial.train(stopping=LOSS, config={"mishaps": mishaps}, backoffLimit=0).exit_code == Exit.DONE
+    (restart,) = trial.of(events.Restarting)
+    assert (restart.reason, restart.failed_attempts) == ("pod trial-1 is gone", 0)
+    assert trial.outcome() == undisturbed
+
+
 @pytest.mark.parametrize(
     ("step", "rank", "evaluation"),
     [(1, 1, False), (17, 0, False), (25, 1, False), (26, 1, False), (26, 0, True), (52, 1, True)],

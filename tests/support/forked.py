@@ -27,6 +27,12 @@ PRELOADED = [
 class ForkedWorkers:
     """For tests: what `RayWorkers` is for users."""
 
+    nodes = 1
+    host = "127.0.0.1"
+
+    def lost(self):
+        return ""
+
     def __enter__(self):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(PRELOADED)

@@ -22,7 +22,7 @@ class Trial:
         self.events: list[events.Event] = []
         self.marks = directory / "marks"
         self.marks.mkdir()
-        self._workers = workers
+        self.workers = workers
 
     def train(self, react: Callable[[events.Event], None] = lambda _: None, **parts):
         """Run once; `react` sees every event. `parts` are those of `manifest`."""
@@ -35,7 +35,7 @@ class Trial:
         with self.place.hold():
             self.place.write_job(job)
             self.place.clear_result()
-            return driver.train(job, self.place, sink, self.control, RECIPES, self._workers)
+            return driver.train(job, self.place, sink, self.control, RECIPES, self.workers)
 
     def of(self, kind):
         return [event for event in self.events if isinstance(event, kind)]

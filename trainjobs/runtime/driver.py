@@ -35,6 +35,7 @@ def train(
     control: Control,
     code: Path,
     workers: Workers | None = None,
+    failed_attempts: int = 0,
 ) -> Result:
     """Train a job until it ends, and write its result.
 
@@ -45,13 +46,15 @@ def train(
         control: requests to stop, interrupt or change; read in the calling thread.
         code: directory searched for the entrypoint's module first.
         workers: what starts worker groups. Default: Ray on this machine.
+        failed_attempts: of earlier drivers, which count against `backoffLimit` too.
     """
     from trainjobs.runtime.ray_workers import RayWorkers
 
     record = Record(job, place, sink)
-    record.take(events.Starting(job.spec.trainer.num_workers, nodes=1))
-    with workers or RayWorkers(job.spec.trainer.num_workers) as started:
-        Driver(place, record, control, code, started).run()
+    workers = workers or RayWorkers(job.spec.trainer.num_workers)
+    record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
+    with workers:
+        Driver(place, record, control, code, workers).run(failed_attempts)
     return record.close()
 
 
@@ -69,22 +72,26 @@ class Driver:
         self._watch = ManifestWatch(place)
         self._ending = asked_from_the_start(record.job)
 
-    def run(self) -> None:
+    def run(self, failed_attempts: int) -> None:
         """Attempt until one ends well or the retry rule gives up."""
         for attempt in count(1):
             failures = self._attempt(attempt)
             if not failures:
                 return
-            verdict = after_failure(failures, attempt, self._record.job.spec.backoff_limit)
+            lost = self._workers.lost()
+            failed_attempts += not lost
+            limit = self._record.job.spec.backoff_limit
+            verdict = after_failure(failures, failed_attempts, limit, lost)
             if isinstance(verdict, GiveUp):
                 self._record.take(verdict.cause)
                 return
-            self._record.take(events.Restarting(attempt + 1, verdict.reason, self._record.checkpoint_step))
+            step = self._record.checkpoint_step
+            self._record.take(events.Restarting(attempt + 1, verdict.reason, step, failed_attempts))
 
     def _attempt(self, attempt: int) -> list[events.Failed]:
         """One life of the worker group, and what failed if it did not end well."""
         heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
-        channel = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
+        channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
         group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
         if self._ending is not None:
             channel.request(_message(self._ending))

@@ -133,6 +133,8 @@ class Restarting:
     attempt: int
     reason: str
     from_step: int
+    failed_attempts: int = 0
+    """Those that count against `backoffLimit`, so far."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from trainjobs.runtime.record import gpus_per_node
+from trainjobs.runtime.account import gpus_per_node
 from trainjobs.runtime.workers import Group, Setup
 
 SETTINGS = {
@@ -25,6 +26,9 @@ SETTINGS = {
 }
 """Environment variables that Ray reads when it is imported; what the user has set stays."""
 
+NODES_INTERVAL_S = 0.2
+"""How often a driver that waits for nodes counts them."""
+
 
 class RayWorkers:
     """A local Ray between `with` and its end; one that is up already is used, and left as it is.
@@ -33,13 +37,15 @@ class RayWorkers:
         count: processes that must find a CPU; Ray is told of as many, also where the machine has fewer.
     """
 
+    nodes = 1
+    host = "127.0.0.1"
+
     def __init__(self, count: int) -> None:
         self._count = count
         self._mine = False
 
     def __enter__(self) -> Self:
-        for name, value in SETTINGS.items():
-            os.environ.setdefault(name, value)
+        set_defaults()
         import ray
 
         if not ray.is_initialized():
@@ -59,15 +65,71 @@ class RayWorkers:
         if self._mine:
             ray.shutdown()
 
+    def lost(self) -> str:
+        """See `Workers.lost`. This machine is there as long as the driver is."""
+        return ""
+
     def start(self, setup: Setup, directory: Path) -> Group:
         """See `Workers.start`."""
         return RayGroup(setup, directory)
 
 
-class RayGroup:
-    """`TorchTrainer.fit()` in a thread, so that the caller can go on listening."""
+class RayCluster:
+    """A Ray cluster that others start and end, between `with` and its end; this node is one of its nodes.
 
-    def __init__(self, setup: Setup, directory: Path) -> None:
+    Args:
+        address: `host:port` of its head.
+        nodes: as many there must be before an attempt begins, no more and no fewer: Ray takes some seconds to see
+            that a lost node is gone, and would place a worker there.
+        host: this node's address.
+        lost: says which nodes are gone.
+    """
+
+    def __init__(self, address: str, nodes: int, host: str, lost: Callable[[], str]) -> None:
+        self.nodes = nodes
+        self.host = host
+        self.lost = lost
+        self._address = address
+
+    def __enter__(self) -> Self:
+        set_defaults()
+        import ray
+
+        with _own_signal_handlers():
+            ray.init(self._address, logging_level=logging.ERROR)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import ray
+
+        ray.shutdown()
+
+    def start(self, setup: Setup, directory: Path) -> Group:
+        """See `Workers.start`."""
+        return RayGroup(setup, directory, self._wait_for_nodes)
+
+    def _wait_for_nodes(self) -> None:
+        import ray
+
+        while sum(node["Alive"] for node in ray.nodes()) != self.nodes:
+            time.sleep(NODES_INTERVAL_S)
+
+
+def set_defaults() -> None:
+    """Set `SETTINGS` where the user has set nothing; before Ray is imported or its processes start."""
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+
+
+class RayGroup:
+    """`TorchTrainer.fit()` in a thread, so that the caller can go on listening.
+
+    Args:
+        prepare: called in that thread first.
+    """
+
+    def __init__(self, setup: Setup, directory: Path, prepare: Callable[[], object] = lambda: None) -> None:
+        self._prepare = prepare
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, args=(setup, directory), name="fit", daemon=True)
         self._thread.start()
@@ -82,6 +144,7 @@ class RayGroup:
 
         trainer = setup.spec.trainer
         try:
+            self._prepare()
             TorchTrainer(
                 work_in_ray,
                 train_loop_config={"setup": setup},

@@ -26,14 +26,19 @@ class GiveUp:
     cause: Failed
 
 
-def after_failure(failures: Sequence[Failed], failed_attempts: int, backoff_limit: int) -> Retry | GiveUp:
+def after_failure(
+    failures: Sequence[Failed], failed_attempts: int, backoff_limit: int, lost: str = ""
+) -> Retry | GiveUp:
     """Decide what follows.
 
     Args:
         failures: of one attempt, at least one: what workers said of themselves, which of them died, what Ray said.
         failed_attempts: attempts that have failed, this one included.
         backoff_limit: failed attempts that are followed by another one.
+        lost: the node that went away, in a sentence; empty when all are there. Such an attempt has not failed.
     """
+    if lost:
+        return Retry(lost)
     cause = min(failures, key=_distance)
     if cause.exit_code != Exit.FAILURE or failed_attempts > backoff_limit:
         return GiveUp(cause)

@@ -29,6 +29,7 @@ from trainjobs.runtime.journey import Interrupted, Journey, Place
 from trainjobs.runtime.keeper import Keeper, Terms
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.storage import storage_at
+from trainjobs.runtime.watchdog import NO_PROGRESS, watched
 from trainjobs.runtime.workers import Setup
 from trainjobs.spec import EnvironmentVariable, Stopping
 from trainjobs.stopping import Panel
@@ -57,9 +58,18 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
     def tell(event: events.Event) -> None:
         channel.send(events.to_dict(event))
 
+    def hung(reason: str, stacks: str) -> None:
+        for line in (f"{reason}:", *stacks.splitlines()):
+            tell(events.Printed(place.rank, line))
+        tell(events.Failed(place.rank, NO_PROGRESS, reason, "", Exit.FAILURE))
+        channel.close()
+
     try:
         _set_environment(setup.spec.trainer.env)
-        with _coordinated(setup, place, broadcast, tell, inbox) as journey:
+        with (
+            _coordinated(setup, place, broadcast, tell, inbox) as journey,
+            watched(journey, setup.spec.progress_deadline_seconds, hung),
+        ):
             _train(setup, journey, tell)
     except Interrupted:
         pass

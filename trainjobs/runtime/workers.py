@@ -39,5 +39,13 @@ class Group(Protocol):
 class Workers(AbstractContextManager[Any], Protocol):
     """Starts groups between `with` and its end."""
 
+    nodes: int
+    """Machines that the workers are spread over."""
+    host: str
+    """Address at which the workers reach the driver."""
+
+    def lost(self) -> str:
+        """Which nodes are gone, in a sentence; empty when all are there."""
+
     def start(self, setup: Setup, directory: Path) -> Group:
         """Start one group; `directory` is for its own files."""

@@ -7,6 +7,7 @@ step, which a file in `run.config["marks"]` remembers across attempts.
 import os
 import random
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -182,6 +183,10 @@ def await_change(run: Run) -> None:
         time.sleep(0.005)
 
 
+def hang(run: Run) -> None:
+    threading.Event().wait()
+
+
 def await_full_disk(run: Run) -> None:
     while not Path(run.config["disk"]).exists():
         time.sleep(0.005)
@@ -189,6 +194,7 @@ def await_full_disk(run: Run) -> None:
 
 MISHAPS = {
     "await full disk": await_full_disk,
+    "hang": hang,
     "interrupt": interrupt,
     "stop": stop,
     "await change": await_change,

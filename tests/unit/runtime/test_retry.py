@@ -39,3 +39,7 @@ def test_a_lost_worker_is_tried_again_and_named(failures, failed_attempts, limit
 )
 def test_the_users_own_error_or_too_many_failures_end_the_run(failures, failed_attempts, limit, cause):
     assert after_failure(failures, failed_attempts, limit) == GiveUp(cause)
+
+
+def test_an_attempt_that_lost_its_node_goes_on_whatever_failed_with_it():
+    assert after_failure([USER, GONE], 9, 0, "pod mnist-1 is gone") == Retry("pod mnist-1 is gone")

@@ -1,0 +1,168 @@
+"""What has happened to a run, added up: events go in, the status of a TrainJob comes out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from trainjobs.runtime import events
+from trainjobs.spec import status
+from trainjobs.stopping import Observation, Panel, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from trainjobs.spec import Trainer, TrainJob
+
+
+class Account:
+    """Takes the events of a run in order.
+
+    Args:
+        job: the manifest; whoever changes its criteria sets the new one.
+        history: observations of earlier lives.
+    """
+
+    def __init__(self, job: TrainJob, history: Iterable[Observation] = ()) -> None:
+        self.job = job
+        self.history = list(history)
+        self.began = now()
+        self.seconds = self.history[-1].seconds if self.history else 0.0
+        """Training seconds, all attempts together, without what was lost with a failed one."""
+        self._seen: dict[type[Any], Any] = {}
+        self._halt_time = self.began
+        self._checkpoint_time = self.began
+
+    def take(self, event: events.Event) -> None:
+        """Add an event."""
+        match event:
+            case events.Started():
+                self.history = list(event.history)
+                for old in (events.Halted, events.Decided, events.Failed, events.Progress):
+                    self._seen.pop(old, None)
+            case events.Reported():
+                self.history.append(event.observation)
+                self.seconds = event.observation.seconds
+            case events.Progress():
+                self.seconds = event.seconds
+            case events.Halted():
+                self._halt_time = now()
+            case events.Checkpointed():
+                self._checkpoint_time = now()
+        self._seen[type(event)] = event
+
+    def last(self, kind: type[Any]) -> Any:
+        """The newest event of a kind in this attempt; None when there is none."""
+        return self._seen.get(kind)
+
+    @property
+    def state(self) -> str:
+        """Failed, Interrupted, Finished, EarlyStopped or StopRequested, if the run ended now."""
+        if self.last(events.Failed):
+            return "Failed"
+        halted = self.last(events.Halted)
+        return str(halted.decision["outcome"]) if halted and halted.decision else "Finished"
+
+    def training(self) -> status.TrainingStatus:
+        """How far it is."""
+        reported, halted = self.last(events.Reported), self.last(events.Halted)
+        last = self.history[-1] if self.history else None
+        best = reported.best if reported else None
+        return status.TrainingStatus(
+            epoch=last.epoch if last else 0,
+            step=max(halted.steps.values()) if halted else self._step(),
+            metrics=tuple(
+                status.MetricValue(name=name, value=repr(value)) for name, value in last.metrics.items()
+            )
+            if last
+            else (),
+            best=status.BestValue(metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"])
+            if best
+            else None,
+            waiting=reported.waiting if reported else None,
+            last_update_time=now(),
+        )
+
+    def _step(self) -> int:
+        progress, started = self.last(events.Progress), self.last(events.Started)
+        reported = self.history[-1].step if self.history else 0
+        resumed = (started.resumed_from_step or 0) if started else 0
+        return max(reported, resumed, progress.step if progress else 0)
+
+    def stopping(self) -> status.StoppingStatus:
+        """The decision and what came of it."""
+        halted = self.last(events.Halted)
+        shadow = self._shadow()
+        if halted is None or not halted.decision:
+            return status.StoppingStatus(shadow=shadow)
+        decision, steps = halted.decision, set(halted.steps.values())
+        return status.StoppingStatus(
+            criterion=decision["criterion"],
+            reason=decision["reason"],
+            metric=decision["metric"],
+            value=None if decision["value"] is None else str(decision["value"]),
+            decided_at_step=decision["decided_at_step"],
+            halted_at_step=max(steps),
+            ranks_halted=len(halted.steps),
+            ranks_total=self.job.spec.trainer.num_workers,
+            decision_time=datetime.fromtimestamp(decision["decided_at"], UTC),
+            halt_time=self._halt_time,
+            shadow=shadow,
+        )
+
+    def _shadow(self) -> tuple[status.ShadowStop, ...]:
+        """Where each shadow criterion would have stopped."""
+        found = replay(Panel.of(self.job.spec.stopping), self.history)
+        return tuple(
+            status.ShadowStop(
+                criterion=alone.name, reason=alone.stop.reason, epoch=alone.stop.epoch, step=alone.stop.step
+            )
+            for alone in found.criteria
+            if alone.shadow and alone.stop
+        )
+
+    def checkpoint(self) -> status.CheckpointStatus | None:
+        """The newest durable one that this driver has heard of."""
+        saved = self.last(events.Checkpointed)
+        if saved is None:
+            return None
+        monitor = self.job.spec.stopping.monitor
+        value = next(
+            (seen.metrics.get(monitor) for seen in self.history if monitor and seen.step == saved.step), None
+        )
+        return status.CheckpointStatus(
+            uri=saved.uri,
+            epoch=saved.epoch,
+            step=saved.step,
+            metric=None if value is None else repr(value),
+            time=self._checkpoint_time,
+        )
+
+    def accounting(self) -> status.Accounting:
+        """What was used and saved."""
+        gpus = gpus_per_node(self.job.spec.trainer) * self.job.spec.trainer.num_nodes
+        return status.Accounting(
+            gpu_seconds_used=self.seconds * gpus,
+            gpu_seconds_saved=self.seconds_saved() * gpus,
+            epochs_saved=self._epochs_saved(),
+        )
+
+    def _epochs_saved(self) -> int:
+        complete = self.last(events.Halted) and self.state in {"Finished", "EarlyStopped", "StopRequested"}
+        return self.job.spec.trainer.max_epochs - self.history[-1].epoch if complete and self.history else 0
+
+    def seconds_saved(self) -> float:
+        """Epochs saved at the mean pace so far: an estimate."""
+        if not self.history:
+            return 0.0
+        return self._epochs_saved() * self.history[-1].seconds / self.history[-1].epoch
+
+
+def gpus_per_node(trainer: Trainer) -> int:
+    """GPUs that each node's workers share; 0 trains on CPUs."""
+    return int(trainer.resources_per_node.limits.get("nvidia.com/gpu", 0))
+
+
+def now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)

@@ -1,0 +1,65 @@
+"""A run that hangs is better ended: no step for `progressDeadlineSeconds`, and this process says where it is and ends.
+
+Every rank watches itself, for a rank that hangs usually makes the others wait in a collective, and only all stacks
+together tell who waits for whom.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from trainjobs.runtime.exits import Exit
+from trainjobs.runtime.journey import Journey
+
+NO_PROGRESS = "NoProgress"
+"""The kind of a failure of a run that hung."""
+MARGIN_S = 10.0
+"""When the interpreter itself is stuck, a thread of the C library ends the process, this much later."""
+
+
+@contextmanager
+def watched(journey: Journey, deadline_s: float, hung: Callable[[str, str], object]) -> Iterator[None]:
+    """End this process if the journey does not move for `deadline_s` seconds.
+
+    Args:
+        hung: told the reason, and the stacks of all threads, before the end.
+    """
+    over = threading.Event()
+    watch = threading.Thread(
+        target=_watch, args=(journey, deadline_s, hung, over), name="watchdog", daemon=True
+    )
+    watch.start()
+    try:
+        yield
+    finally:
+        over.set()
+        watch.join()
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _watch(
+    journey: Journey, deadline_s: float, hung: Callable[[str, str], object], over: threading.Event
+) -> None:
+    seen, since = journey.position, time.monotonic()
+    while not over.wait(min(1.0, deadline_s / 4)):
+        if journey.position != seen:
+            seen, since = journey.position, time.monotonic()
+        elif time.monotonic() - since >= deadline_s:
+            reason = f"no step for {deadline_s:g} s (progressDeadlineSeconds) after step {seen.step}"
+            hung(f"{reason}; the stacks of all ranks are in the log", _stacks())
+            os._exit(Exit.FAILURE)
+        left_s = max(0.0, deadline_s - (time.monotonic() - since))
+        faulthandler.dump_traceback_later(left_s + MARGIN_S, exit=True, file=2)
+
+
+def _stacks() -> str:
+    with tempfile.TemporaryFile("w+") as file:
+        faulthandler.dump_traceback(file)
+        file.seek(0)
+        return file.read()
