@@ -15,7 +15,7 @@ from trainjobs.spec import TrainJob
 
 CONTAINER: Final = "trainer"
 """Name of the container; `podTemplate` changes it by this name."""
-AGENT: Final = ("python", "-m", "trainjobs.runtime.agent")
+AGENT: Final = ("python", "-m", "trainjobs.pod")
 """The node agent, process 1 of each pod."""
 CODE: Final = "/trainjobs/code"
 CHECKPOINTS: Final = "/trainjobs/checkpoints"
@@ -66,6 +66,7 @@ def environment(job: TrainJob) -> list[Object]:
         "TRAINJOBS_NAMESPACE": job.metadata.namespace or "",
         "TRAINJOBS_UID": job.metadata.uid or "",
         "TRAINJOBS_NUM_NODES": str(job.spec.trainer.num_nodes),
+        "TRAINJOBS_NUM_PROC_PER_NODE": str(job.spec.trainer.num_proc_per_node),
         "TRAINJOBS_HEAD": names.head(job),
         "TRAINJOBS_CODE": CODE if job.spec.trainer.code else "",
         "TRAINJOBS_STORAGE": _storage(job),

@@ -30,6 +30,7 @@ class Account:
         self.seconds = self.history[-1].seconds if self.history else 0.0
         """Training seconds, all attempts together, without what was lost with a failed one."""
         self._seen: dict[type[Any], Any] = {}
+        self._ever: set[type[Any]] = set()
         self._halt_time = self.began
         self._checkpoint_time = self.began
 
@@ -43,6 +44,8 @@ class Account:
             case events.Reported():
                 self.history.append(event.observation)
                 self.seconds = event.observation.seconds
+            case events.Restarting():
+                self._seen.pop(events.Started, None)
             case events.Progress():
                 self.seconds = event.seconds
             case events.Halted():
@@ -50,10 +53,15 @@ class Account:
             case events.Checkpointed():
                 self._checkpoint_time = now()
         self._seen[type(event)] = event
+        self._ever.add(type(event))
 
     def last(self, kind: type[Any]) -> Any:
         """The newest event of a kind in this attempt; None when there is none."""
         return self._seen.get(kind)
+
+    def ever(self, kind: type[Any]) -> bool:
+        """Whether there was one in any attempt."""
+        return kind in self._ever
 
     @property
     def state(self) -> str:

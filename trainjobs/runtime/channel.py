@@ -13,12 +13,19 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing import AuthenticationError
+from multiprocessing.connection import (
+    Client,
+    Connection,
+    Listener,
+    answer_challenge,
+    deliver_challenge,
+)
 from queue import SimpleQueue
 from typing import Any
 
 Message = dict[str, Any]
-_GONE = (EOFError, OSError, TypeError)
+GONE = (EOFError, OSError, TypeError)
 """How a connection says that it is closed: by the other side, by the system, or by another thread of this process."""
 
 
@@ -42,14 +49,14 @@ class DriverEnd:
 
     def __init__(self, host: str, receive: Callable[[int, Message | None], None]) -> None:
         key = secrets.token_bytes(32)
-        self._listener = Listener((host, 0), authkey=key, backlog=64)
+        self._listener = Listener((host, 0), backlog=64)
         self.address = Address(host, self._listener.address[1], key)
         self._receive = receive
         self._lock = threading.Lock()
         self._rank_zero: Connection[Any, Any] | None = None
         self._waiting: list[Message] = []
         self._connections: list[Connection[Any, Any]] = []
-        threading.Thread(target=self._accept, name="channel-accept", daemon=True).start()
+        welcome(self._listener, key, self._read)
 
     def request(self, message: Message) -> None:
         """Send to rank 0, or keep until it connects: a request made while the workers start is not lost."""
@@ -57,35 +64,25 @@ class DriverEnd:
             if self._rank_zero is None:
                 self._waiting.append(message)
                 return
-            with suppress(*_GONE):
+            with suppress(*GONE):
                 self._rank_zero.send_bytes(json.dumps(message).encode())
 
     def close(self) -> None:
         self._listener.close()
         for connection in self._connections:
-            with suppress(*_GONE):
+            with suppress(*GONE):
                 connection.close()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection = self._listener.accept()
-            except _GONE:
-                return
-            except Exception:  # noqa: S112 - a stranger without the key; the next caller may be a rank
-                continue
-            self._connections.append(connection)
-            threading.Thread(target=self._read, args=(connection,), name="channel-read", daemon=True).start()
 
     def _read(self, connection: Connection[Any, Any]) -> None:
         rank = None
+        self._connections.append(connection)
         try:
             rank = int(json.loads(connection.recv_bytes())["rank"])
             if rank == 0:
                 self._greet(connection)
             while (message := json.loads(connection.recv_bytes())) is not None:
                 self._receive(rank, message)
-        except _GONE:
+        except GONE:
             if rank is not None:
                 self._receive(rank, None)
 
@@ -116,16 +113,42 @@ class RankEnd:
         """Deliver what was sent, say good-bye, hang up."""
         self._outbox.put(None)
         self._writer.join(timeout=10)
-        with suppress(*_GONE):
+        with suppress(*GONE):
             self._connection.close()
 
     def _write(self) -> None:
-        with suppress(*_GONE):
+        with suppress(*GONE):
             while (message := self._outbox.get()) is not None:
                 self._connection.send_bytes(json.dumps(message).encode())
             self._connection.send_bytes(json.dumps(None).encode())
 
     def _read(self) -> None:
-        with suppress(*_GONE):
+        with suppress(*GONE):
             while True:
                 self._receive(json.loads(self._connection.recv_bytes()))
+
+
+def welcome(listener: Listener, key: bytes, serve: Callable[[Connection[Any, Any]], object]) -> None:
+    """Let in whoever knows the key, each served in a thread of its own, until the listener is closed.
+
+    A stranger, or a caller that says nothing, keeps nobody else waiting.
+    """
+
+    def enter(connection: Connection[Any, Any]) -> None:
+        try:
+            deliver_challenge(connection, key)
+            answer_challenge(connection, key)
+        except (*GONE, AuthenticationError):
+            connection.close()
+        else:
+            serve(connection)
+
+    def accept() -> None:
+        while True:
+            try:
+                connection = listener.accept()
+            except GONE:
+                return
+            threading.Thread(target=enter, args=(connection,), name="channel-serve", daemon=True).start()
+
+    threading.Thread(target=accept, name="channel-accept", daemon=True).start()

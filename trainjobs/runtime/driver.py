@@ -36,6 +36,7 @@ def train(
     code: Path,
     workers: Workers | None = None,
     failed_attempts: int = 0,
+    storage: str = "",
 ) -> Result:
     """Train a job until it ends, and write its result.
 
@@ -47,6 +48,7 @@ def train(
         code: directory searched for the entrypoint's module first.
         workers: what starts worker groups. Default: Ray on this machine.
         failed_attempts: of earlier drivers, which count against `backoffLimit` too.
+        storage: where checkpoints go, as a path or URI. Default: as the manifest says.
     """
     from trainjobs.runtime.ray_workers import RayWorkers
 
@@ -54,7 +56,7 @@ def train(
     workers = workers or RayWorkers(job.spec.trainer.num_workers)
     record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
     with workers:
-        Driver(place, record, control, code, workers).run(failed_attempts)
+        Driver(place, record, control, code, workers, storage or storage_uri(job, place)).run(failed_attempts)
     return record.close()
 
 
@@ -62,13 +64,20 @@ class Driver:
     """One run: its attempts, and the requests made of it meanwhile."""
 
     def __init__(
-        self, place: RunDirectory, record: Record, control: Control, code: Path, workers: Workers
+        self,
+        place: RunDirectory,
+        record: Record,
+        control: Control,
+        code: Path,
+        workers: Workers,
+        storage: str,
     ) -> None:
         self._place = place
         self._record = record
         self._control = control
         self._code = code
         self._workers = workers
+        self._storage = storage
         self._watch = ManifestWatch(place)
         self._ending = asked_from_the_start(record.job)
 
@@ -111,7 +120,7 @@ class Driver:
         return Setup(
             spec=job.spec,
             code=self._code,
-            storage_uri=storage_uri(job, self._place),
+            storage_uri=self._storage,
             address=channel.address,
             attempt=attempt,
             launched=time.time(),

@@ -31,6 +31,8 @@ class Exit(IntEnum):
     """Input that cannot be understood: malformed YAML or CSV, a monitored metric that is never reported."""
     NO_INPUT = 66
     """A file or run directory that is not there."""
+    GAVE_UP = 69
+    """A pod's driver has used up `backoffLimit`: the Job must not add attempts of its own."""
     USER_CODE = 70
     """The user's training code raised."""
     CANNOT_CREATE = 73

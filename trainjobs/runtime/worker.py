@@ -173,7 +173,9 @@ def _started(setup: Setup, journey: Journey) -> events.Started:
 
 def _tell_progress(journey: Journey, tell: Tell) -> None:
     """Runs in a thread of its own and reads a few numbers, so that the training loop never stops for it."""
-    told = journey.position  # the record knows where the attempt starts; its clock is set when the loop begins
+    told = (
+        journey.position
+    )  # the record knows where the attempt starts; its clock is set when the loop begins
     while not journey.rested:
         position = journey.position
         if position != told:

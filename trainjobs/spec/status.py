@@ -181,6 +181,8 @@ class TrainJobStatus(Report):
     """Seconds of running time up to the latest pause; the operator counts them for `activeDeadlineSeconds`."""
     restarts: Count = 0
     """Attempts after the first one, for whatever cause."""
+    failed_attempts: Count = 0
+    """Attempts that failed and count against `backoffLimit`; lost nodes and preemptions do not."""
     training: TrainingStatus | None = None
     """How far the training is."""
     stopping: StoppingStatus | None = None

@@ -1,0 +1,178 @@
+"""The driver's process in pod 0: trains the TrainJob that this pod belongs to, and says in its status how it goes.
+
+Exit codes are those of the command line, with one more: when `backoffLimit` is used up, the Job must not add attempts
+of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+
+from trainjobs.cli.plain import Plain
+from trainjobs.cluster.own import NotOurs, OwnTrainJob
+from trainjobs.pod import last_words
+from trainjobs.pod.place import RAY_PORT, PodPlace, own_address
+from trainjobs.pod.reporter import Reporter
+from trainjobs.runtime import driver, events
+from trainjobs.runtime.control import Control
+from trainjobs.runtime.directory import RunDirectory
+from trainjobs.runtime.exits import ConfigError, Exit, UserError
+from trainjobs.runtime.ray_workers import RayCluster
+from trainjobs.runtime.record import Result
+from trainjobs.runtime.watchdog import NO_PROGRESS
+from trainjobs.spec import SpecError, parse
+from trainjobs.spec.status import TrainJobStatus
+
+BACKOFF_LIMIT: Final = "BackoffLimitExceeded"
+USER_ERROR: Final = "UserError"
+
+
+class PodDriver:
+    """One driver's life.
+
+    Args:
+        crashed: the driver before this one ended without a word.
+    """
+
+    def __init__(self, place: PodPlace, own: OwnTrainJob, *, crashed: bool) -> None:
+        document = own.read()
+        self._place = place
+        self._own = own
+        self._crashed = crashed
+        self._job = parse({**document, "status": None})
+        self._control = Control()
+        self._absent: list[int] = []
+        before = TrainJobStatus.model_validate(document.get("status") or {}, by_alias=True, by_name=False)
+        self._failed = before.failed_attempts
+        self._reporter = Reporter(self._job, before, psutil.Process().create_time(), own.patch_status)
+
+    def run(self) -> int:
+        """Train; the exit code of this pod."""
+        if self._crashed:
+            self._failed = self._reporter.count_failure()
+        limit = self._job.spec.backoff_limit
+        if self._failed > limit:
+            self._reporter.close()
+            last_words.write(
+                BACKOFF_LIMIT, f"the driver died; {self._failed} attempts failed (backoffLimit {limit})"
+            )
+            return Exit.GAVE_UP
+        threading.Thread(target=self._listen, name="agent", daemon=True).start()
+        threading.Thread(target=self._follow, name="trainjob", daemon=True).start()
+        with Plain() as view:
+
+            def sink(event: events.Event) -> None:
+                view(event)
+                self._reporter(event)
+
+            result = self._train(sink)
+        self._reporter.close()
+        return self._leave(result)
+
+    def _train(self, sink: Callable[[events.Event], None]) -> Result:
+        storage = self._place.storage_uri()
+        if not storage and self._place.nodes > 1:
+            raise ConfigError(
+                f"spec.checkpoint.storage: not set; the pods of {self._place.nodes} nodes share no disk. Name a "
+                "claimName that all of them can mount, or a uri"
+            )
+        directory = RunDirectory(Path(tempfile.gettempdir()) / "trainjobs" / self._place.name)
+        cluster = RayCluster(f"{own_address()}:{RAY_PORT}", self._place.nodes, own_address(), lost=self._lost)
+        with directory.hold():
+            directory.write_job(self._job)
+            directory.clear_result()
+            return driver.train(
+                *(self._job, directory, sink, self._control, self._place.code, cluster),
+                failed_attempts=self._failed,
+                storage=storage,
+            )
+
+    def _leave(self, result: Result) -> int:
+        failure = result.document.get("failure")
+        if failure is None:
+            conditions = result.document.get("conditions") or [{"reason": "", "message": ""}]
+            last_words.write(conditions[-1]["reason"], conditions[-1]["message"])
+            return result.exit_code
+        message = failure["message"]
+        if result.exit_code == Exit.USER_CODE:
+            message = f"{failure['kind']} on rank {failure['rank']}: {message}"
+        if result.exit_code != Exit.FAILURE:
+            last_words.write(USER_ERROR, message)
+            return result.exit_code
+        reason = NO_PROGRESS if failure["kind"] == NO_PROGRESS else BACKOFF_LIMIT
+        last_words.write(reason, f"{message} (backoffLimit {self._job.spec.backoff_limit} is used up)")
+        return Exit.GAVE_UP
+
+    def _lost(self) -> str:
+        names = ", ".join(f"{self._place.name}-{index}" for index in self._absent)
+        return f"{'pods' if len(self._absent) > 1 else 'pod'} {names} went away" if names else ""
+
+    def _listen(self) -> None:
+        """What the agent says: who is absent, and that the run is to be interrupted."""
+        for line in sys.stdin:
+            message = json.loads(line)
+            if "absent" in message:
+                self._absent = message["absent"]
+            elif self._reporter.is_training:
+                self._control.interrupt(message["interrupt"])
+            else:  # nothing has been trained since the checkpoint
+                os._exit(Exit.INTERRUPTED)
+
+    def _follow(self) -> None:
+        """What is asked of the TrainJob meanwhile. A suspension reaches the pods as SIGTERM."""
+        job = self._job
+
+        def seen(document: dict[str, Any]) -> None:
+            nonlocal job
+            try:
+                new = parse({**document, "status": None})
+            except SpecError as error:
+                logging.warning("%s; the run goes on as it was", error)
+                return
+            if new.spec.stop is not None and job.spec.stop is None:
+                self._control.stop(new.spec.stop.reason or "spec.stop is set")
+            if new.spec.stopping != job.spec.stopping:
+                self._control.change(new.spec.stopping)
+                self._reporter.change(new.spec.stopping)
+            job = new
+
+        try:
+            self._own.follow(seen)
+        except NotOurs as error:
+            logging.warning("%s; this pod will be told to end", error)
+
+
+def main() -> int:
+    """Train, and say how it ended."""
+    logging.basicConfig(
+        level=os.environ.get("LOG_LEVEL", "INFO"), format="%(levelname)s %(name)s: %(message)s"
+    )
+    place = PodPlace.of(os.environ)
+    try:
+        own = OwnTrainJob(place.namespace, place.name, place.uid)
+        return PodDriver(place, own, crashed="--crashed" in sys.argv[1:]).run()
+    except (SpecError, UserError) as error:
+        code = error.exit_code if isinstance(error, UserError) else Exit.CONFIG
+        last_words.write(USER_ERROR, str(error))
+        logging.error("%s", error)
+        return code
+    except NotOurs as error:
+        last_words.write("NotOurs", str(error))
+        logging.error("%s", error)
+        return Exit.NO_PERMISSION
+
+
+if __name__ == "__main__":
+    code = main()
+    sys.stdout.flush()
+    os._exit(code)  # threads that wait for the API server or for the agent have nothing more to do

@@ -1,0 +1,120 @@
+"""The agent of pod 0: keeps Ray's head and the driver running until the run is over."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+from trainjobs.pod import last_words, processes
+from trainjobs.pod.line import HeadLine, Hung, Said
+from trainjobs.pod.place import LINE_PORT, RAY_PORT, PodPlace, own_address
+from trainjobs.pod.processes import Ended, Process
+from trainjobs.runtime.exits import Exit
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """SIGTERM: this pod is to end."""
+
+
+class HeadAgent:
+    """Pod 0. `run` ends when this pod has to."""
+
+    def __init__(self, place: PodPlace, events: SimpleQueue[Any]) -> None:
+        self._place = place
+        self._events = events
+        self._address = own_address()
+        self._line = HeadLine((self._address, LINE_PORT), place.token, events.put)
+        self._told = False
+        self._leaving: set[int] = set()
+        self._crashed = False
+        self._ray: Process | None = None
+        self._driver: Process | None = None
+
+    def run(self) -> int:
+        """The exit code of this pod."""
+        self._start_ray()
+        self._start_driver()
+        while True:
+            code = self._handle(self._events.get())
+            if code is not None:
+                return code
+
+    def _handle(self, event: Told | Ended | Said | Hung) -> int | None:
+        match event:
+            case Told():
+                self._told = True
+                if self._driver is None:
+                    return Exit.INTERRUPTED
+                self._interrupt(self._place.index)
+            case Ended(process, code) if process is self._driver:
+                self._driver = None
+                return self._after_driver(code)
+            case Ended(process, _) if process is self._ray:
+                log.error("Ray's head has ended")
+                self._ray = None
+                if self._driver is not None:
+                    self._driver.kill()
+            case Said(index, {"index": _}):
+                self._line.say({"ray": self._ray_address()}, to=[index])
+                self._tell_absent()
+            case Said(index, {"leaving": _}):
+                self._leaving.add(index)
+                self._interrupt(index)
+            case Hung(index):
+                self._leaving.discard(index)
+                self._tell_absent()
+                if self._driver is None and not self._leaving:
+                    self._start_driver()
+        return None
+
+    def _after_driver(self, code: int) -> int | None:
+        """What the driver's end means for this pod."""
+        if code == Exit.DONE or (Exit.USAGE <= code <= Exit.CONFIG and code != Exit.INTERRUPTED):
+            self._line.say({"leave": True})
+            return code
+        if self._told:
+            return Exit.INTERRUPTED
+        if code == Exit.INTERRUPTED:
+            # A pod leaves, and the run goes on with its successor, after Ray has seen it go.
+            self._line.say({"released": True}, to=self._leaving)
+            if not self._leaving:
+                self._start_driver()
+            return None
+        log.error("the driver ended with %s", f"signal {-code}" if code < 0 else f"exit code {code}")
+        last_words.write("DriverDied", f"the driver ended with {code}")
+        self._crashed = True
+        if self._ray is not None:
+            ray, self._ray = self._ray, None
+            ray.end()
+        self._start_ray()
+        self._line.say({"ray": self._ray_address()})
+        self._start_driver()
+        return None
+
+    def _start_ray(self) -> None:
+        self._ray = processes.ray_head(self._address, RAY_PORT, self._place.processes, self._events.put)
+
+    def _start_driver(self) -> None:
+        self._driver = processes.driver(crashed=self._crashed, ended=self._events.put)
+        self._crashed = False
+        self._tell_absent()
+
+    def _tell_absent(self) -> None:
+        if self._driver is not None:
+            absent = set(range(1, self._place.nodes)) - self._line.present
+            self._driver.tell({"absent": sorted(absent)})
+
+    def _interrupt(self, index: int) -> None:
+        reason = f"pod {self._place.name}-{index} was told to end"
+        if self._driver is not None:
+            self._driver.tell({"interrupt": reason})
+        elif index in self._leaving:
+            self._line.say({"released": True}, to=[index])
+
+    def _ray_address(self) -> str:
+        return f"{self._address}:{RAY_PORT}"

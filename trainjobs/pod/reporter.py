@@ -1,0 +1,156 @@
+"""Keeps the TrainJob's status up to date while the run goes on, no faster than needed and never in the run's way."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from trainjobs.runtime import events
+from trainjobs.runtime.account import Account, gpus_per_node
+from trainjobs.spec import Stopping, TrainJob
+from trainjobs.spec.status import TrainJobStatus
+
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+INTERVAL_S: Final = 5.0
+"""Seconds between two writes, but for what somebody waits for."""
+LAST_WRITE_S: Final = 60.0
+"""How long an API server that does not answer is asked to take the last write."""
+URGENT: Final = (events.Started, events.Decided, events.Halted, events.Restarting, events.Failed)
+
+
+class Reporter:
+    """A sink of events; writes in a thread of its own.
+
+    Args:
+        before: the status as this driver found it.
+        began: unix time since when the GPUs have been held.
+        patch: merges fields into the status; may raise anything.
+    """
+
+    def __init__(
+        self, job: TrainJob, before: TrainJobStatus, began: float, patch: Callable[[Document], object]
+    ) -> None:
+        self._account = Account(job)
+        self._before = before
+        self._began = began
+        self._patch = patch
+        self._start_time = before.start_time
+        self._failed_attempts = before.failed_attempts
+        self._written = _document(before)
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._hurry = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._run, name="reporter", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_training(self) -> bool:
+        """Whether the workers of this attempt have started."""
+        return self._account.last(events.Started) is not None
+
+    def __call__(self, event: events.Event) -> None:
+        """Take an event."""
+        with self._lock:
+            self._account.take(event)
+            if isinstance(event, events.Started) and self._start_time is None:
+                self._start_time = self._account.began
+            if isinstance(event, events.Restarting):
+                self._failed_attempts = event.failed_attempts
+        self._tell(urgent=isinstance(event, URGENT))
+
+    def change(self, stopping: Stopping) -> None:
+        """The run is judged by other criteria from now on."""
+        with self._lock:
+            job = self._account.job
+            spec = job.spec.model_copy(update={"stopping": stopping})
+            self._account.job = job.model_copy(update={"spec": spec})
+        self._tell(urgent=False)
+
+    def count_failure(self) -> int:
+        """An attempt failed that this driver did not see; returns how many now count."""
+        with self._lock:
+            self._failed_attempts += 1
+        self._tell(urgent=True)
+        return self._failed_attempts
+
+    def close(self) -> None:
+        """Write what is left, trying again for a minute."""
+        self._over = True
+        self._tell(urgent=True)
+        self._thread.join()
+
+    def _tell(self, *, urgent: bool) -> None:
+        self._news.set()
+        if urgent:
+            self._hurry.set()
+
+    def _run(self) -> None:
+        while not self._over:
+            self._news.wait()
+            self._news.clear()
+            self._hurry.clear()
+            self._write()
+            self._hurry.wait(INTERVAL_S)
+        deadline = time.monotonic() + LAST_WRITE_S
+        while not self._write() and time.monotonic() < deadline:
+            time.sleep(1)
+
+    def _write(self) -> bool:
+        with self._lock:
+            document = _document(self._status())
+        if not (fields := difference(self._written, document)):
+            return True
+        try:
+            self._patch(fields)
+        except Exception as error:  # the run is worth more than its status
+            log.warning("the status was not written: %s", str(error).partition("\n")[0])
+            self._news.set()
+            return False
+        self._written = document
+        return True
+
+    def _status(self) -> TrainJobStatus:
+        before, account = self._before, self._account
+        if not account.ever(events.Started):
+            return before.model_copy(update={"failed_attempts": self._failed_attempts})
+        gpus = gpus_per_node(account.job.spec.trainer) * account.job.spec.trainer.num_nodes
+        used = before.accounting.gpu_seconds_used if before.accounting else 0.0
+        started: events.Started | None = account.last(events.Started)
+        attempts = (before.restarts + 1 if before.start_time else 0) + (started.attempt - 1 if started else 0)
+        return TrainJobStatus(
+            start_time=self._start_time,
+            restarts=attempts,
+            failed_attempts=self._failed_attempts,
+            training=account.training(),
+            stopping=account.stopping(),
+            checkpoint=account.checkpoint() or before.checkpoint,
+            accounting=account.accounting().model_copy(
+                update={"gpu_seconds_used": round(used + gpus * (time.time() - self._began), 3)}
+            ),
+        )
+
+
+def _document(status: TrainJobStatus) -> Document:
+    """The fields that a run owns."""
+    owned = {"start_time", "restarts", "failed_attempts", "training", "stopping", "checkpoint", "accounting"}
+    return status.model_dump(mode="json", by_alias=True, exclude_none=True, include=owned)
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Document:
+    """The JSON merge patch (RFC 7386) that makes `new` of `old`."""
+    patch: Document = {name: None for name in old if name not in new}
+    for name, value in new.items():
+        before = old.get(name)
+        if isinstance(value, Mapping) and isinstance(before, Mapping):
+            if inner := difference(before, value):
+                patch[name] = inner
+        elif value != before:
+            patch[name] = value
+    return patch
