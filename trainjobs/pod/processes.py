@@ -75,8 +75,9 @@ def ray_node(head: str, address: str, processes: int, ended: Callable[[Ended], o
 
 def _ray(role: list[str], address: str, processes: int, ended: Callable[[Ended], object]) -> Process:
     options = [
-        *("--block", "--disable-usage-stats", f"--node-ip-address={address}"),
-        *(f"--num-cpus={processes}", f"--object-store-memory={OBJECT_STORE_BYTES}"),
+        *("--block", "--disable-usage-stats", "--log-style=record", "--log-color=false"),
+        *(f"--node-ip-address={address}", f"--num-cpus={processes}"),
+        f"--object-store-memory={OBJECT_STORE_BYTES}",
     ]
     return Process([sys.executable, "-m", "ray.scripts.scripts", "start", *role, *options], ended)
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trainjobs.runtime import events
-from trainjobs.runtime.account import Account, gpus_per_node
+from trainjobs.runtime.account import Account, gpus_per_node, now
 from trainjobs.spec import Stopping, TrainJob
 from trainjobs.spec.status import TrainJobStatus
 
@@ -60,7 +60,7 @@ class Reporter:
         with self._lock:
             self._account.take(event)
             if isinstance(event, events.Started) and self._start_time is None:
-                self._start_time = self._account.began
+                self._start_time = now()
             if isinstance(event, events.Restarting):
                 self._failed_attempts = event.failed_attempts
         self._tell(urgent=isinstance(event, URGENT))

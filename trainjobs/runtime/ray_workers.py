@@ -19,6 +19,7 @@ SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the default of 2 s is how late Ray notices that training ended
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a preemption reaches the run as a request to interrupt
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # waiting for nodes is the operator's to limit; slow is not lost
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_DEDUP_LOGS": "0",
@@ -96,7 +97,7 @@ class RayCluster:
         import ray
 
         with _own_signal_handlers():
-            ray.init(self._address, logging_level=logging.ERROR)
+            ray.init(self._address, logging_level=logging.ERROR, log_to_driver=False)
         return self
 
     def __exit__(self, *_: object) -> None:

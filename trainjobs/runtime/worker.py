@@ -6,7 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager, redirect_stdout
+from contextlib import contextmanager
 
 import torch
 
@@ -21,7 +21,7 @@ from trainjobs.coordination.communicator import Communicator
 from trainjobs.runtime import entrypoint, events
 from trainjobs.runtime.channel import Message, RankEnd
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
-from trainjobs.runtime.echo import Echo
+from trainjobs.runtime.echo import echoed
 from trainjobs.runtime.existing import StoppingCoordinator
 from trainjobs.runtime.exits import ConfigError, Exit
 from trainjobs.runtime.failures import failure_of
@@ -152,7 +152,7 @@ def _train(setup: Setup, journey: Journey, tell: Tell) -> None:
         tell(_started(setup, journey))
         threading.Thread(target=_tell_progress, args=(journey, tell), name="progress", daemon=True).start()
     rank = journey.place.rank
-    with closing(Echo(lambda text: tell(events.Printed(rank, text)))) as echo, redirect_stdout(echo):
+    with echoed(lambda text: tell(events.Printed(rank, text))):
         function(Run(setup.spec.trainer.config, journey))
     journey.finish()
 

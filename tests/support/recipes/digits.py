@@ -59,6 +59,7 @@ def train(run: Run) -> None:
                 optimizer.zero_grad()
             run.log(train_loss=(loss.detach() * len(y) * spoiled(run, epoch), len(y)))
             mishap(run, run.step + 1)
+            time.sleep(run.config.get("pause", 0))
         schedule.step()
         model.eval()
         with torch.no_grad():
