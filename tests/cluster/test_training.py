@@ -1,6 +1,7 @@
 """TrainJobs on a real node: pods train with DDP over their own addresses, and whatever happens to them, the status
 tells the truth and nothing is lost."""
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import datetime
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from forked import ForkedWorkers
 from team import Team, code, trainjob, volume
 from testbed.fixtures import serial
-from testbed.images import HOST_IMAGE
+from testbed.images import HOST_IMAGE, PYTHON
 from testbed.kubectl import RESTRICTED, Kubectl
 from testbed.node import Node
 from trials import Trial
@@ -163,7 +165,7 @@ def test_whatever_interrupts_a_run_it_ends_as_an_undisturbed_one(team, two_nodes
     team.wait_until(lambda: team.status(name)["restarts"] == 2, name)
     team.wait_for_step(name, team.status(name)["checkpoint"]["step"] + 1)
     assert team.status(name)["failedAttempts"] == 1
-    assert [pod["metadata"]["name"] for pod in team.pods(name)][0] == head
+    assert team.pods(name)[0]["metadata"]["name"] == head
 
     node = team.pods(name)[1]["spec"]["nodeName"]
     team.kubectl("drain", node, "--delete-emptydir-data", f"--pod-selector=trainjobs.dev/trainjob={name}")
