@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from trainjob_operator.pod import CONTAINER
@@ -25,12 +26,21 @@ def why_not_running(pods: list[Object]) -> tuple[str, str] | None:
     return reason, f"pod {name}{also}: {message[:_LONGEST]}"
 
 
-def last_words(pods: list[Object]) -> str:
-    """What the driver wrote at its end: the termination message of the newest pod 0. Empty: nothing."""
+@dataclass(frozen=True, slots=True)
+class LastWords:
+    """What the driver said of its end, in its pod's termination message."""
+
+    reason: str = ""
+    """A CamelCase word; empty when the message is not the driver's, but the end of a log."""
+    message: str = ""
+
+
+def last_words(pods: list[Object]) -> LastWords:
+    """Those of the newest pod 0 that left any."""
     drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(INDEX) == "0"]
     drivers.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
     texts = [text for pod in drivers for text in _termination_messages(pod)]
-    return _sentence(texts[0]) if texts else ""
+    return _words(texts[0]) if texts else LastWords()
 
 
 def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
@@ -52,11 +62,12 @@ def _termination_messages(pod: Object) -> Iterator[str]:
             yield message
 
 
-def _sentence(text: str) -> str:
-    """The message of the driver's JSON, or the end of what a container left behind."""
+def _words(text: str) -> LastWords:
+    """The driver's JSON, or the end of what a container left behind."""
     try:
         said: Any = json.loads(text)
     except ValueError:
-        return text.strip()[-_LONGEST:]
-    message = said.get("message") if isinstance(said, dict) else None
-    return str(message or text.strip())[:_LONGEST]
+        said = None
+    if not isinstance(said, dict) or "message" not in said:
+        return LastWords("", text.strip()[-_LONGEST:])
+    return LastWords(str(said.get("reason", "")), str(said["message"]))

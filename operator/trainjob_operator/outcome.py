@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from trainjob_operator.diagnosis import LastWords
 from trainjob_operator.facts import JobFacts
 from trainjob_operator.state import EARLY_STOPPED, Kind, State
 from trainjobs.spec import Stop, TrainJob
 
-_REASONS: Final = {"PodFailurePolicy": "UserError"}
-"""The Job controller's words where ours are others: only exit codes for the user's mistakes end a Job that way."""
-
-
+_BY_EXIT_CODE: Final = "PodFailurePolicy"
+"""The Job controller's reason where the driver's exit code ended the Job: the driver knows best why."""
 _NO_REASON: Final = "no reason given"
 
 
-def outcome(job: TrainJob, facts: JobFacts, overdue: tuple[str, str] | None, last_words: str) -> State:
-    """The end. `overdue`: the deadline that was reached, if any; `last_words`: what the driver said."""
-    return _failed(facts, overdue, last_words) if facts.failed else _complete(job)
+def outcome(job: TrainJob, facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords) -> State:
+    """The end. `overdue`: the deadline that was reached, if any; `words`: what the driver said."""
+    return _failed(facts, overdue, words) if facts.failed else _complete(job)
 
 
 def stopped_while_idle(stop: Stop) -> State:
@@ -38,12 +37,14 @@ def _complete(job: TrainJob) -> State:
     return State(Kind.COMPLETE, "Finished", f"trained {epochs} of {job.spec.trainer.max_epochs} epochs")
 
 
-def _failed(facts: JobFacts, overdue: tuple[str, str] | None, last_words: str) -> State:
+def _failed(facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords) -> State:
     condition = facts.conditions.get("Failed") or facts.conditions["FailureTarget"]
-    reason = condition.get("reason", "Failed")
-    if reason == "DeadlineExceeded" and overdue is not None:
+    reason, said = condition.get("reason", "Failed"), condition.get("message", "") or "the Job failed"
+    if reason == _BY_EXIT_CODE:
+        if words.reason:
+            return State(Kind.FAILED, words.reason, words.message)
+        reason = "UserError"
+    elif reason == "DeadlineExceeded" and overdue is not None:
         reason, said = overdue
-    else:
-        said = condition.get("message", "") or "the Job failed"
-    message = f"{said}; the run's last words: {last_words}" if last_words else said
-    return State(Kind.FAILED, _REASONS.get(reason, reason), message)
+    message = f"{said}; the run's last words: {words.message}" if words.message else said
+    return State(Kind.FAILED, reason, message)

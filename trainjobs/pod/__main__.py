@@ -10,8 +10,9 @@ from queue import SimpleQueue
 from typing import Any
 
 from trainjobs.pod.head import HeadAgent, Told
+from trainjobs.pod.line import HeadLine, NodeLine
 from trainjobs.pod.node import NodeAgent
-from trainjobs.pod.place import PodPlace
+from trainjobs.pod.place import LINE_PORT, PodPlace, own_address
 from trainjobs.runtime.ray_workers import set_defaults
 
 
@@ -23,9 +24,12 @@ def main() -> int:
     set_defaults()
     events: SimpleQueue[Any] = SimpleQueue()
     signal.signal(signal.SIGTERM, lambda *_: events.put(Told()))
-    place = PodPlace.of(os.environ)
-    agent = HeadAgent(place, events) if place.index == 0 else NodeAgent(place, events)
-    return agent.run()
+    place, address = PodPlace.of(os.environ), own_address()
+    if place.index == 0:
+        line = HeadLine((address, LINE_PORT), place.token, events.put)
+        return HeadAgent(place, events, address, line).run()
+    caller = NodeLine((place.head, LINE_PORT), place.token, place.index, events.put)
+    return NodeAgent(place, events, address, caller).run()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 
 from trainjobs.pod import last_words, processes
 from trainjobs.pod.line import HeadLine, Hung, Said
-from trainjobs.pod.place import LINE_PORT, RAY_PORT, PodPlace, own_address
+from trainjobs.pod.place import RAY_PORT, PodPlace
 from trainjobs.pod.processes import Ended, Process
 from trainjobs.runtime.exits import Exit
 
@@ -22,13 +22,19 @@ class Told:
 
 
 class HeadAgent:
-    """Pod 0. `run` ends when this pod has to."""
+    """Pod 0. `run` ends when this pod has to.
 
-    def __init__(self, place: PodPlace, events: SimpleQueue[Any]) -> None:
+    Args:
+        events: what happens; everything that the agent starts puts it there.
+        address: this pod's.
+        line: to the other pods.
+    """
+
+    def __init__(self, place: PodPlace, events: SimpleQueue[Any], address: str, line: HeadLine) -> None:
         self._place = place
         self._events = events
-        self._address = own_address()
-        self._line = HeadLine((self._address, LINE_PORT), place.token, events.put)
+        self._address = address
+        self._line = line
         self._told = False
         self._leaving: set[int] = set()
         self._crashed = False

@@ -55,10 +55,13 @@ class HeadLine:
     """
 
     def __init__(self, address: tuple[str, int], key: bytes, heard: Callable[[Said | Hung], object]) -> None:
+        listener = Listener(address, backlog=64)
+        self.address: tuple[str, int] = listener.address
+        """Where it listens; asked for port 0 it has chosen one."""
         self._heard = heard
         self._lock = threading.Lock()
         self._pods: dict[int, Connection[Any, Any]] = {}
-        welcome(Listener(address, backlog=64), key, self._serve)
+        welcome(listener, key, self._serve)
 
     @property
     def present(self) -> set[int]:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from trainjobs.pod import processes
 from trainjobs.pod.head import Told
 from trainjobs.pod.line import Hung, NodeLine, Said
-from trainjobs.pod.place import LINE_PORT, PodPlace, own_address
+from trainjobs.pod.place import PodPlace
 from trainjobs.pod.processes import Ended, Process
 from trainjobs.runtime.exits import Exit
 
@@ -27,12 +27,19 @@ class Again:
 
 
 class NodeAgent:
-    """A pod that follows. `run` ends when it has to."""
+    """A pod that follows. `run` ends when it has to.
 
-    def __init__(self, place: PodPlace, events: SimpleQueue[Any]) -> None:
+    Args:
+        events: what happens; everything that the agent starts puts it there.
+        address: this pod's.
+        line: to pod 0.
+    """
+
+    def __init__(self, place: PodPlace, events: SimpleQueue[Any], address: str, line: NodeLine) -> None:
         self._place = place
         self._events = events
-        self._line = NodeLine((place.head, LINE_PORT), place.token, place.index, events.put)
+        self._address = address
+        self._line = line
         self._told = False
         self._head = ""
         self._ray: Process | None = None
@@ -72,7 +79,7 @@ class NodeAgent:
 
     def _restart(self) -> None:
         self._end_ray()
-        self._ray = processes.ray_node(self._head, own_address(), self._place.processes, self._events.put)
+        self._ray = processes.ray_node(self._head, self._address, self._place.processes, self._events.put)
 
     def _end_ray(self) -> None:
         if self._ray is not None:

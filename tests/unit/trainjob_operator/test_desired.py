@@ -204,6 +204,18 @@ def test_a_failed_job_fails_the_trainjob_with_the_runs_last_words(condition, rea
     assert said.endswith("the run's last words: no module named trian")
 
 
+def test_what_the_driver_says_of_its_end_is_the_conditions_reason_and_message():
+    raw = trainjob(heard(90))
+    words = '{"reason": "NoProgress", "message": "no step for 30 s"}'
+    pod = {
+        "metadata": {"name": "mnist-0-abcde", "labels": {"batch.kubernetes.io/job-completion-index": "0"}},
+        "status": {"containerStatuses": [{"name": "trainer", "state": {"terminated": {"message": words}}}]},
+    }
+    found = look(raw, job(raw, ("Failed", "PodFailurePolicy", "exit code 69", 100)), 101, [pod])
+    assert story(found) == [("Failed", "True", "NoProgress")]
+    assert found.status["conditions"][0]["message"] == "no step for 30 s"
+
+
 def test_an_end_waits_for_the_pods_to_leave_but_not_for_ever():
     raw = trainjob(heard(90))
     facts = job(raw, SUCCESS)
