@@ -91,7 +91,7 @@ class Checkpoint(Model):
 
     storage: Storage | None = None
     """Where checkpoints go. Unset: the run directory on one machine; in a cluster the pod's own disk, which
-    is lost with the pod."""
+    is lost with the pod, so that more than one node need a storage."""
     every_epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 1
     """Epochs between two checkpoints; one more is written where a run stops, is suspended or preempted."""
     keep: Annotated[int, Field(ge=1, le=1000, strict=True)] = 2
