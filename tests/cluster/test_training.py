@@ -129,11 +129,11 @@ def test_an_image_that_does_not_exist_is_named(team):
 
 def test_a_run_that_hangs_shows_its_stacks_and_starts_again(team):
     config = {"mishaps": [{"what": "hang", "step": 5, "rank": 1}], "marks": "/trainjobs/checkpoints"}
-    team.kubectl.apply(digits("hangs", config={**config, "pause": 0.2}, progressDeadlineSeconds=5))
+    team.kubectl.apply(digits("hangs", config={**config, "pause": 0.2}, progressDeadlineSeconds=15))
     team.wait_until(lambda: team.status("hangs").get("failedAttempts"), "hangs")
     driver = team.pods("hangs")[0]["metadata"]["name"]
     team.wait_until(lambda: "in hang" in team.log(driver), "hangs")
-    assert "no step for 5 s (progressDeadlineSeconds)" in team.log(driver)
+    assert "no step for 15 s (progressDeadlineSeconds)" in team.log(driver)
     team.wait_for("hangs", "Complete")
     assert (team.status("hangs")["restarts"], team.status("hangs")["failedAttempts"]) == (1, 1)
 

@@ -66,11 +66,10 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
 
     try:
         _set_environment(setup.spec.trainer.env)
-        with (
-            _coordinated(setup, place, broadcast, tell, inbox) as journey,
-            watched(journey, setup.spec.progress_deadline_seconds, hung),
-        ):
-            _train(setup, journey, tell)
+        with _coordinated(setup, place, broadcast, tell, inbox) as journey:
+            function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
+            with watched(journey, setup.spec.progress_deadline_seconds, hung):
+                _train(setup, journey, tell, function)
     except Interrupted:
         pass
     except BaseException as error:
@@ -145,8 +144,7 @@ def _coordinated(
         yield Journey(place, spec.trainer.max_epochs, coordinator, keeper)
 
 
-def _train(setup: Setup, journey: Journey, tell: Tell) -> None:
-    function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
+def _train(setup: Setup, journey: Journey, tell: Tell, function: Callable[[Run], object]) -> None:
     StoppingCoordinator.bind(journey)
     if journey.place.rank == 0:
         tell(_started(setup, journey))
