@@ -61,7 +61,7 @@ class HeadAgent:
                 self._driver = None
                 return self._after_driver(code)
             case Ended(process, _) if process is self._ray:
-                log.error("Ray's head has ended")
+                log.error("Ray's head has ended; its logs are in /tmp/ray/session_latest/logs")
                 self._ray = None
                 if self._driver is not None:
                     self._driver.kill()

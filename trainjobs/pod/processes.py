@@ -32,14 +32,15 @@ class Process:
 
     Args:
         ended: called with `Ended`, from another thread.
-        listens: whether `tell` can reach it.
+        talks: whether `tell` can reach it and its standard output is the pod's log; standard error always is.
     """
 
-    def __init__(
-        self, command: list[str], ended: Callable[[Ended], object], *, listens: bool = False
-    ) -> None:
+    def __init__(self, command: list[str], ended: Callable[[Ended], object], *, talks: bool = False) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - our own words
-            command, stdin=subprocess.PIPE if listens else subprocess.DEVNULL, start_new_session=True
+            command,
+            stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
+            stdout=None if talks else subprocess.DEVNULL,
+            start_new_session=True,
         )
         threading.Thread(target=lambda: ended(Ended(self, self._process.wait())), daemon=True).start()
 
@@ -75,7 +76,7 @@ def ray_node(head: str, address: str, processes: int, ended: Callable[[Ended], o
 
 def _ray(role: list[str], address: str, processes: int, ended: Callable[[Ended], object]) -> Process:
     options = [
-        *("--block", "--disable-usage-stats", "--log-style=record", "--log-color=false"),
+        *("--block", "--disable-usage-stats"),
         *(f"--node-ip-address={address}", f"--num-cpus={processes}"),
         f"--object-store-memory={OBJECT_STORE_BYTES}",
     ]
@@ -85,4 +86,4 @@ def _ray(role: list[str], address: str, processes: int, ended: Callable[[Ended],
 def driver(*, crashed: bool, ended: Callable[[Ended], object]) -> Process:
     """The driver; `crashed`: the one before it ended without a word."""
     options = ["--crashed"] if crashed else []
-    return Process([sys.executable, "-m", "trainjobs.pod.driver", *options], ended, listens=True)
+    return Process([sys.executable, "-m", "trainjobs.pod.driver", *options], ended, talks=True)
