@@ -148,6 +148,9 @@ def _train(setup: Setup, journey: Journey, tell: Tell, function: Callable[[Run],
     StoppingCoordinator.bind(journey)
     if journey.place.rank == 0:
         tell(_started(setup, journey))
+        if (restored := journey.keeper.restored) is not None:  # a new driver has not heard of it
+            position = restored.position
+            tell(events.Checkpointed(journey.keeper.source, position.epoch, position.step, 0.0))
         threading.Thread(target=_tell_progress, args=(journey, tell), name="progress", daemon=True).start()
     rank = journey.place.rank
     with echoed(lambda text: tell(events.Printed(rank, text))):
