@@ -18,6 +18,15 @@ END_S: Final = 10.0
 OBJECT_STORE_BYTES: Final = 256 * 1024 * 1024
 """Ray's shared memory. No training data passes through it, and its default is 30 % of the machine's memory."""
 
+PORTS: Final = {
+    "dashboard-agent-listen-port": 52365,
+    "dashboard-agent-grpc-port": 52366,
+    "runtime-env-agent-port": 52367,
+    "metrics-export-port": 52368,
+}
+"""Ports of Ray's own agents on a node. Left to them they are chosen late, and Ray gives up a node that is too busy to
+tell them within 15 s."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
@@ -78,7 +87,10 @@ def _ray(role: list[str], address: str, processes: int, ended: Callable[[Ended],
     options = [
         *("--block", "--disable-usage-stats"),
         *(f"--node-ip-address={address}", f"--num-cpus={processes}"),
-        f"--object-store-memory={OBJECT_STORE_BYTES}",
+        *(
+            f"--object-store-memory={OBJECT_STORE_BYTES}",
+            *(f"--{name}={port}" for name, port in PORTS.items()),
+        ),
     ]
     return Process([sys.executable, "-m", "ray.scripts.scripts", "start", *role, *options], ended)
 
