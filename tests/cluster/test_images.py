@@ -1,19 +1,10 @@
 """The images that the Dockerfiles make work in pods that may do nothing but compute."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from testbed.kubectl import RESTRICTED, Kubectl
-
-LOCKED_DOWN = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "readOnlyRootFilesystem": True,
-    "runAsNonRoot": True,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-"""The restricted profile, and no file that can be changed. It names no user: the image has to."""
+from testbed.pods import LOCKED_DOWN, locked_down
 
 WHAT_IS_THERE = """
 import importlib.util, json, os, shutil, sys
@@ -28,18 +19,6 @@ print(json.dumps({
 """
 
 
-def pod(name: str, image: str, *arguments: str, **container) -> dict:
-    container = {
-        "name": "main",
-        "image": image,
-        "args": list(arguments),
-        "securityContext": LOCKED_DOWN,
-        **container,
-    }
-    spec = {"restartPolicy": "Never", "containers": [container]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
-
-
 def output(kubectl: Kubectl, manifest: dict) -> str:
     """What a pod prints until it ends well."""
     kubectl.create(manifest)
@@ -52,37 +31,27 @@ def restricted(new_namespace) -> Kubectl:
     return new_namespace(labels=RESTRICTED)
 
 
-@pytest.fixture
-def mighty(restricted: Kubectl, crds: Kubectl) -> Iterator[Kubectl]:
-    """A namespace whose service account may do everything; what the operator needs of that, the chart says."""
-    who = f"--serviceaccount={restricted.namespace}:default"
-    crds("create", "clusterrolebinding", restricted.namespace, "--clusterrole=cluster-admin", who)
-    yield restricted
-    crds("delete", "clusterrolebinding", restricted.namespace)
-
-
-def test_the_operator_gets_ready_and_ends_when_asked(mighty: Kubectl, operator_image: str):
-    ready = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1}
-    mighty.create(pod("operator", operator_image, readinessProbe=ready))
-    mighty.wait("pod/operator", "--for=condition=Ready")
-    there = json.loads(mighty("exec", "operator", "--", "python", "-c", WHAT_IS_THERE))
+def test_the_operator_gets_ready_and_ends_when_asked(operator_pod: Kubectl):
+    there = json.loads(operator_pod("exec", "operator", "--", "python", "-c", WHAT_IS_THERE))
     assert there["user"] == [65532, 65532]
     assert there["modules"] == ["kubernetes", "rich", "trainjob_operator", "trainjobs"]
     assert there["left of the build"] == []
-    mighty("exec", "operator", "--", "python", "-c", "import os; os.kill(1, 15)")
-    mighty.wait("pod/operator", "--for=jsonpath={.status.phase}=Succeeded")
+    operator_pod("exec", "operator", "--", "python", "-c", "import os; os.kill(1, 15)")
+    operator_pod.wait("pod/operator", "--for=jsonpath={.status.phase}=Succeeded")
 
 
 def test_the_operators_image_takes_its_options(restricted: Kubectl, operator_image: str):
-    assert "--default-image" in output(restricted, pod("help", operator_image, "--help"))
+    assert "--default-image" in output(restricted, locked_down("help", operator_image, "--help"))
 
 
 def test_the_training_image_has_the_library_and_a_home(restricted: Kubectl, training_image: str):
     free = {name: value for name, value in LOCKED_DOWN.items() if name != "readOnlyRootFilesystem"}
     command = ["python", "-c", WHAT_IS_THERE]
-    there = json.loads(output(restricted, pod("what", training_image, *command, securityContext=free)))
+    there = json.loads(
+        output(restricted, locked_down("what", training_image, *command, securityContext=free))
+    )
     assert there["user"] == [1000, 1000]
     assert there["modules"] == ["rich", "trainjob_operator", "trainjobs"]
     assert there["left of the build"] == []
     assert there["home"]
-    assert "Usage" in output(restricted, pod("cli", training_image, "trainjobs", "--help"))
+    assert "Usage" in output(restricted, locked_down("cli", training_image, "trainjobs", "--help"))
