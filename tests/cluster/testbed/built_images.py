@@ -25,7 +25,7 @@ BASE = (
     "mmdebstrap",
     "--quiet",
     "--variant=minbase",
-    "--include=ca-certificates,python3,python3-venv",
+    "--include=ca-certificates,python3,python3-pip,python3-venv",
     "trixie",
 )
 """Command that writes the base image's files, less their place; its text is the key of the cache."""
@@ -46,6 +46,7 @@ class BuiltImage:
     name: str
     dockerfile: Path
     arguments: tuple[str, ...] = ()
+    context: Path = REPOSITORY
 
 
 OPERATOR = BuiltImage("testbed.local/trainjobs-operator:1", REPOSITORY / "operator" / "Dockerfile")
@@ -72,12 +73,15 @@ def build(image: BuiltImage, archive: Path | None = None) -> None:
             "--network=host",
             "--pull-never",
             f"--build-arg=BASE={base}",
-            f"--secret=id=pip.conf,src={secret}",
+            # Only the project's own Dockerfiles ask for the secret; a volume leaves an empty file in the image.
+            f"--secret=id=pip.conf,src={secret}"
+            if image.context == REPOSITORY
+            else f"--volume={secret}:/etc/pip.conf:ro",
             *(f"--volume={path}:{path}:ro" for path in _paths(configuration)),
             *(f"--build-arg={argument}" for argument in image.arguments),
             f"--file={image.dockerfile}",
             f"--tag={image.name}",
-            str(REPOSITORY),
+            str(image.context),
         )
         if archive is not None:
             _buildah("push", image.name, f"docker-archive:{archive}:{image.name}")
