@@ -69,6 +69,7 @@ def build(image: BuiltImage, archive: Path | None = None) -> None:
         _buildah(
             "build",
             "--layers",
+            "--force-rm",
             "--isolation=chroot",
             "--network=host",
             "--pull-never",
