@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from testbed import binaries, images, requirements
+from testbed import binaries, built_images, images, requirements
 from testbed.bed import Bed
 from testbed.binaries import program
 
@@ -18,7 +18,7 @@ CHART = images.REPOSITORY / "charts" / "trainjobs"
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("build", help="build all programs of the test bed into the cache")
+    commands.add_parser("build", help="build all programs and images of the test bed into the cache")
     shell = commands.add_parser(
         "shell", help="start a cluster, and a shell whose KUBECONFIG is the cluster's"
     )
@@ -37,6 +37,11 @@ def build() -> int:
     for tool in binaries.ALL_TOOLS:
         for name in tool.packages:
             print(program(name))
+    if reason := requirements.lacking(built_images.COMMANDS, ()):
+        sys.exit(reason)
+    for image in built_images.ALL_IMAGES:
+        print(f"building {image.name} …", flush=True)
+        built_images.build(image)
     return 0
 
 

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testbed.kubectl import Kubectl, Manifest
+from testbed.fixtures import NewNamespace
+from testbed.kubectl import RESTRICTED, Kubectl, Manifest
+from testbed.pods import locked_down
 
 from trainjob_operator.client import Client
 from trainjob_operator.transport import HttpTransport, connect
@@ -49,6 +51,23 @@ def transport(crds: Kubectl) -> Iterator[HttpTransport]:
 def client(transport: HttpTransport) -> Client:
     """The operator's verbs in that cluster."""
     return Client(transport)
+
+
+@pytest.fixture
+def operator_pod(crds: Kubectl, new_namespace: NewNamespace, operator_image: str) -> Iterator[Kubectl]:
+    """kubectl in the namespace where the operator's image runs as the pod ``operator``, with all rights.
+
+    It watches the whole cluster, until the test ends.
+    """
+    team = new_namespace(labels=RESTRICTED)
+    who = f"--serviceaccount={team.namespace}:default"
+    crds("create", "clusterrolebinding", team.namespace, "--clusterrole=cluster-admin", who)
+    ready = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1}
+    team.create(locked_down("operator", operator_image, readinessProbe=ready))
+    team.wait("pod/operator", "--for=condition=Ready")
+    yield team
+    team("delete", "pod", "operator")
+    crds("delete", "clusterrolebinding", team.namespace)
 
 
 def _is_established(crd: Manifest) -> bool:

@@ -10,7 +10,10 @@ from processes import ROOT, TRAINJOBS
 
 from trainjobs.spec import parse_stopping
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "manifests/examples/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 def commands(page):
@@ -31,7 +34,7 @@ def desk(tmp_path_factory, undisturbed):
     return desk
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_runs(page, desk):
     for program, *arguments in commands(page):
         if program == "make":

@@ -11,6 +11,7 @@ from testbed.fakenodes import FakeNodes
 from testbed.node import Node
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from types import TracebackType
 
 
@@ -23,6 +24,7 @@ class Bed:
         self._control_plane: ControlPlane | None = None
         self._nodes: dict[int, Node] = {}
         self._fake_nodes: FakeNodes | None = None
+        self._archives: list[Path] = []
 
     def __enter__(self) -> Self:
         self._slot = slots.take()
@@ -56,8 +58,16 @@ class Bed:
             node = Node(self.control_plane, index)
             self._cleanup.callback(node.stop)
             node.start()
+            for archive in self._archives:
+                node.load(archive)
             self._nodes[index] = node
         return self._nodes[index]
+
+    def load(self, archive: Path) -> None:
+        """Give the images of a docker-archive to all nodes, also to those that come later."""
+        self._archives.append(archive)
+        for node in self._nodes.values():
+            node.load(archive)
 
     @property
     def fake_nodes(self) -> FakeNodes:

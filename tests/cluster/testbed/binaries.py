@@ -137,7 +137,7 @@ def build(tool: Tool) -> None:
             f"install Go, or name a directory that holds them in {DIRECTORY_VARIABLE}"
         )
     variable = f" -X {tool.version_variable}={tool.version}" if tool.version_variable else ""
-    with _lock(tool):
+    with locked(tool.folder):
         missing = {
             name: package for name, package in tool.packages.items() if not (tool.cache / name).exists()
         }
@@ -169,10 +169,10 @@ def cache_home() -> Path:
 
 
 @contextmanager
-def _lock(tool: Tool) -> Iterator[None]:
-    """Let one process build a tool while the others wait, and see its result afterwards."""
+def locked(name: str) -> Iterator[None]:
+    """Let one process build what is called so while the others wait, and see its result afterwards."""
     cache_home().mkdir(parents=True, exist_ok=True)
-    with (cache_home() / f"{tool.folder}.lock").open("w") as file:
+    with (cache_home() / f"{name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -13,7 +13,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 import pytest
-from testbed import binaries, requirements
+from testbed import binaries, built_images, requirements
 from testbed.bed import Bed
 
 if TYPE_CHECKING:
@@ -28,8 +28,9 @@ PARTS = {
     "control_plane": (requirements.CONTROL_PLANE_COMMANDS, requirements.CONTROL_PLANE_TOOLS),
     "node": (requirements.NODE_COMMANDS, requirements.NODE_TOOLS),
     "fake_nodes": (requirements.CONTROL_PLANE_COMMANDS, requirements.FAKE_NODES_TOOLS),
+    "images": (built_images.COMMANDS, ()),
 }
-"""Fixture → commands and tools it needs."""
+"""Part of the bed → commands and tools it needs."""
 
 
 serial = itertools.count()
@@ -107,6 +108,26 @@ def fake_nodes(bed: Bed) -> FakeNodes:
     """kwok, for as many fake nodes as a test adds."""
     require("fake_nodes")
     return bed.fake_nodes
+
+
+@pytest.fixture(scope="session")
+def operator_image(node: Node, bed: Bed) -> str:
+    """Name of the operator's image, built from this working tree, which all real nodes have."""
+    return _built(built_images.OPERATOR, bed)
+
+
+@pytest.fixture(scope="session")
+def training_image(node: Node, bed: Bed) -> str:
+    """Name of the training image without torch and Ray, which all real nodes have."""
+    return _built(built_images.TRAINING_WITHOUT_TORCH, bed)
+
+
+def _built(image: built_images.BuiltImage, bed: Bed) -> str:
+    require("images")
+    archive = bed.slot.directory / f"{image.dockerfile.parent.name}.tar"
+    built_images.build(image, archive)
+    bed.load(archive)
+    return image.name
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""The one container image of the test bed: nothing but symbolic links into the host's ``/usr``.
+"""The container image that every node has: nothing but symbolic links into the host's ``/usr``.
 
 No registry is needed, and no copy of Python or torch. A node mounts the host's ``/usr``, the interpreter, its
-virtual environment and this repository, read-only, into every container, so a container sees what an image
-with all this in it would show. The pods need no hostPath volume for it, which the restricted Pod Security
-profile would refuse.
+virtual environment and this repository, read-only, into every container of this image, so a container sees what
+an image with all this in it would show. The pods need no hostPath volume for it, which the restricted Pod
+Security profile would refuse. Containers of other images see their image and nothing of the host.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import platform
+import shlex
 import shutil
 import sys
 import tarfile
@@ -40,11 +41,34 @@ FILES = {
 }
 
 
+HOST_VIEW = Path(__file__).with_name("host_view.py")
+
+RUNC = """#!/bin/sh
+case " $* " in *" create "*) {view} "$@" || exit ;; esac
+exec runc "$@"
+"""
+"""containerd creates containers through this; what they see of the host depends on their image."""
+
+
 def host_mounts() -> list[Path]:
     """What containers see of the host, read-only, at the same paths. No path lies below another."""
     wanted = ["/usr", "/etc/alternatives", "/etc/ld.so.cache", sys.prefix, sys.base_prefix, str(REPOSITORY)]
     paths = sorted({Path(path).resolve() for path in wanted if Path(path).exists()})
     return [path for path in paths if not any(other in path.parents for other in paths)]
+
+
+def write_runc(directory: Path) -> Path:
+    """Write a ``runc`` that gives the containers of ``HOST_IMAGE`` the host's directories; returns its path."""
+    mounts = [
+        {"type": "bind", "source": str(path), "destination": str(path), "options": ["rbind", "ro"]}
+        for path in host_mounts()
+    ]
+    (directory / "host-mounts.json").write_text(json.dumps(mounts))
+    runc = directory / "runc"
+    view = [PYTHON, "-IS", str(HOST_VIEW), HOST_IMAGE, str(directory / "host-mounts.json")]
+    runc.write_text(RUNC.format(view=shlex.join(view)))
+    runc.chmod(0o755)
+    return runc
 
 
 def write_archive(path: Path) -> None:

@@ -47,6 +47,8 @@ conf_dir = "{files}/cni"
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
 base_runtime_spec = "{files}/container.json"
+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
+BinaryName = "{runc}"
 """
 
 COREDNS_CONFIG = """
@@ -87,7 +89,7 @@ class Node:
         # The listening socket is enough: containerd answers what is queued there when it is ready.
         socket = Path(f"/proc/{self.machine.init_pid}/root{CONTAINERD_SOCKET}")
         containerd.wait_ready(socket.exists, READY_TIMEOUT_S)
-        self.machine.run("ctr", "--namespace=k8s.io", "images", "import", self.files / "image.tar")
+        self.load(self.files / "image.tar")
         kubelet = self._start_kubelet()
         kubelet.wait_ready(processes.answers(f"http://{self.address}:10248/healthz"), READY_TIMEOUT_S)
         proxy.wait_ready(processes.answers(f"http://{self.address}:10256/healthz"), READY_TIMEOUT_S)
@@ -95,6 +97,10 @@ class Node:
         kubectl = self.control_plane.kubectl
         kubectl.wait(f"node/{self.name}", "--for=create", timeout_s=READY_TIMEOUT_S)
         kubectl.wait(f"node/{self.name}", "--for=condition=Ready", timeout_s=READY_TIMEOUT_S)
+
+    def load(self, archive: Path) -> None:
+        """Give the node the images of a docker-archive, as a pull from a registry would."""
+        self.machine.run("ctr", "--namespace=k8s.io", "images", "import", archive)
 
     def stop(self) -> None:
         """Shut the machine down. Its pods end with it; the Node object remains."""
@@ -131,7 +137,11 @@ class Node:
         (self.files / "cni").mkdir(parents=True, exist_ok=True)
         plugins = next((path for path in CNI_DIRECTORIES if (path / "bridge").exists()), CNI_DIRECTORIES[0])
         config = CONTAINERD_CONFIG.format(
-            socket=CONTAINERD_SOCKET, image=images.HOST_IMAGE, cni=plugins, files=self.files
+            socket=CONTAINERD_SOCKET,
+            image=images.HOST_IMAGE,
+            cni=plugins,
+            files=self.files,
+            runc=images.write_runc(self.files),
         )
         (self.files / "containerd.toml").write_text(config)
         (self.files / "container.json").write_text(json.dumps(self._container_spec()))
@@ -140,14 +150,10 @@ class Node:
         images.write_archive(self.files / "image.tar")
 
     def _container_spec(self) -> dict[str, Any]:
-        """containerd's default container, plus the host's programs and its limit of open files."""
+        """containerd's default container, with the host's limit of open files."""
         spec: dict[str, Any] = json.loads(self.machine.run("ctr", "oci", "spec"))
         _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
         spec["process"]["rlimits"] = [{"type": "RLIMIT_NOFILE", "soft": most, "hard": most}]
-        spec["mounts"] += [
-            {"type": "bind", "source": str(path), "destination": str(path), "options": ["rbind", "ro"]}
-            for path in images.host_mounts()
-        ]
         return spec
 
     def _pod_network(self) -> dict[str, Any]:
