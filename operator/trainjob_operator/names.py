@@ -53,8 +53,9 @@ def key(job: TrainJob) -> Key:
 
 
 def token_secret(job: TrainJob) -> str:
-    """Name of the Secret with the Ray token."""
-    return f"{job.metadata.name}-ray-token"
+    """Name of the Secret with the Ray token. With the UID in it, whoever holds the name is ours: so the operator
+    makes it without the right to read any Secret."""
+    return f"{job.metadata.name}-ray-token-{(job.metadata.uid or '')[:8]}"
 
 
 def head(job: TrainJob) -> str:
