@@ -1,33 +1,44 @@
-"""What the tests on a real API server share besides the test bed's own fixtures."""
+"""What the tests on a real API server share besides the test bed's own fixtures.
 
+The cluster knows TrainJobs because the chart is installed in it, once for all tests. The Deployment's pods go to
+fake nodes, if anywhere: operators run in the tests' own process, with the rights that the chart gives them.
+"""
+
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from testbed.kubectl import Kubectl, Manifest
+from testbed.controlplane import ControlPlane
+from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
+from testbed.fixtures import NewNamespace
+from testbed.helm import Helm
+from testbed.kubectl import RESTRICTED, Kubectl, KubectlError, Manifest
 
 from trainjob_operator.client import Client
 from trainjob_operator.transport import HttpTransport, connect
 
-CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+CHART = Path(__file__).parents[2] / "charts" / "trainjobs"
+NAMESPACE = "trainjobs-system"
 
 
-ESTABLISHED_S = 30
-"""How long the API server may take to serve a new kind; a second on an idle machine."""
+IN_FORCE_S = 30
+"""How long the API server may take to serve a new kind and to obey a new policy; a second on an idle machine."""
 
 
 @pytest.fixture(scope="session")
-def crds(kubectl: Kubectl) -> Kubectl:
+def release(helm: Helm, kubectl: Kubectl) -> Kubectl:
+    """kubectl in the namespace of the chart's release. A test that changes the release brings it back."""
+    inside = kubectl.create_namespace(NAMESPACE, RESTRICTED, NAMESPACE_ANNOTATIONS)
+    helm("install", "trainjobs", str(CHART), f"--namespace={NAMESPACE}")
+    in_force(kubectl)
+    return inside
+
+
+@pytest.fixture(scope="session")
+def crds(release: Kubectl, kubectl: Kubectl) -> Kubectl:
     """A cluster that knows TrainJobs."""
-    files = sorted(CRDS.glob("*.yaml"))
-    kubectl.apply(*files)
-    for file in files:
-        # kubectl wait breaks on a status that has no conditions yet.
-        deadline = time.monotonic() + ESTABLISHED_S
-        while not _is_established(kubectl.get(f"crd/{file.stem}")):
-            assert time.monotonic() < deadline, f"{file.name} is not served"
-            time.sleep(0.1)
     return kubectl
 
 
@@ -37,18 +48,70 @@ def team(crds: Kubectl, namespace: Kubectl) -> Kubectl:
     return namespace
 
 
+@pytest.fixture(scope="session")
+def nodes(fake_nodes: FakeNodes) -> FakeNodes:
+    """Fake nodes with GPUs."""
+    fake_nodes.add(2, gpus=8)
+    return fake_nodes
+
+
+@pytest.fixture
+def gpus(crds: Kubectl, nodes: FakeNodes, new_namespace: NewNamespace) -> Kubectl:
+    """A namespace whose pods run on fake nodes, as long as the test wants, and have to be restricted."""
+    return new_namespace(labels=RESTRICTED, annotations=NAMESPACE_ANNOTATIONS)
+
+
 @pytest.fixture
 def transport(crds: Kubectl) -> Iterator[HttpTransport]:
-    """The operator's connection to that cluster, with all rights."""
+    """A connection of the operator's kind to that cluster, with all rights."""
     transport = connect(str(crds.kubeconfig))
     yield transport
     transport.close()
 
 
 @pytest.fixture
+def shipped(release: Kubectl, control_plane: ControlPlane) -> Iterator[HttpTransport]:
+    """The operator's connection, with the rights that the chart gives it and no others."""
+    token = release("create", "token", "trainjobs-operator").strip()
+    transport = connect(str(control_plane.kubeconfig_with("trainjobs-operator", token)))
+    yield transport
+    transport.close()
+
+
+@pytest.fixture
 def client(transport: HttpTransport) -> Client:
-    """The operator's verbs in that cluster."""
+    """The operator's verbs in that cluster, with all rights."""
     return Client(transport)
+
+
+def in_force(kubectl: Kubectl) -> None:
+    """Wait until the API server serves the chart's kinds and obeys its policies."""
+    # kubectl wait breaks on a status that has no conditions yet.
+    deadline = time.monotonic() + IN_FORCE_S
+    while not all(_is_established(crd) for crd in kubectl.get("crds")["items"]):
+        assert time.monotonic() < deadline, "a kind is not served"
+        time.sleep(0.1)
+    while "podTemplates.allowHostNamespaces" not in _answer(kubectl, _WITH_HOST_NETWORK):
+        assert time.monotonic() < deadline, "a policy is not in force"
+        time.sleep(0.1)
+
+
+_WITH_HOST_NETWORK: Manifest = {
+    "apiVersion": "trainjobs.dev/v1alpha1",
+    "kind": "TrainJob",
+    "metadata": {"name": "refused"},
+    "spec": {
+        "trainer": {"entrypoint": "train:train", "maxEpochs": 1},
+        "podTemplate": {"spec": {"hostNetwork": True}},
+    },
+}
+
+
+def _answer(kubectl: Kubectl, item: Manifest) -> str:
+    try:
+        return kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(item))
+    except KubectlError as error:
+        return error.stderr
 
 
 def _is_established(crd: Manifest) -> bool:

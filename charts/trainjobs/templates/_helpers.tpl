@@ -24,8 +24,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{/* What the restricted Pod Security Standard asks of a pod, and of a container. */}}
 {{- define "trainjobs.podSecurityContext" -}}
 runAsNonRoot: true
-runAsUser: 1000
-runAsGroup: 1000
+runAsUser: 65532
+runAsGroup: 65532
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 {{- define "trainjobs.securityContext" -}}
