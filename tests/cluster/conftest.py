@@ -31,7 +31,7 @@ IN_FORCE_S = 30
 def release(helm: Helm, kubectl: Kubectl) -> Kubectl:
     """kubectl in the namespace of the chart's release. A test that changes the release brings it back."""
     inside = kubectl.create_namespace(NAMESPACE, RESTRICTED, NAMESPACE_ANNOTATIONS)
-    helm("install", "trainjobs", str(CHART), f"--namespace={NAMESPACE}")
+    helm.on(inside)("install", "trainjobs", str(CHART))
     in_force(kubectl)
     return inside
 

@@ -90,8 +90,8 @@ def says(team: Kubectl, **status) -> None:
     )
 
 
-def trains(team: Kubectl) -> None:
-    eventually(lambda: len(pods(team)) == 2, "two pods")
+def trains(team: Kubectl, nodes: int = 2) -> None:
+    eventually(lambda: len(pods(team)) == nodes, f"{nodes} pods")
     team.wait("pod", "--all", "--for=condition=Ready")
     says(team)
     reaches(team, "Running")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 PARTS = {
     "control_plane": (requirements.CONTROL_PLANE_COMMANDS, requirements.CONTROL_PLANE_TOOLS),
-    "helm": (requirements.CONTROL_PLANE_COMMANDS, requirements.HELM_TOOLS),
+    "helm": ((), (binaries.HELM,)),
     "node": (requirements.NODE_COMMANDS, requirements.NODE_TOOLS),
     "fake_nodes": (requirements.CONTROL_PLANE_COMMANDS, requirements.FAKE_NODES_TOOLS),
 }
@@ -92,10 +92,10 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
 
 
 @pytest.fixture(scope="session")
-def helm(control_plane: ControlPlane) -> Helm:
-    """helm with all rights."""
+def helm() -> Helm:
+    """helm for charts; ``helm.on(kubectl)`` for a cluster."""
     require("helm")
-    return Helm(binaries.program("helm"), control_plane.kubeconfig)
+    return Helm(binaries.program("helm"))
 
 
 @pytest.fixture(scope="session")

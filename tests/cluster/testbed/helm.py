@@ -6,6 +6,10 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from testbed.kubectl import Kubectl
 
 
 class HelmError(RuntimeError):
@@ -22,11 +26,16 @@ class Helm:
 
     program: Path
     kubeconfig: Path | None = None
+    namespace: str = "default"
+
+    def on(self, kubectl: Kubectl) -> Helm:
+        """helm for kubectl's cluster and namespace."""
+        return Helm(self.program, kubectl.kubeconfig, kubectl.namespace)
 
     def __call__(self, *arguments: str, timeout_s: float = 300) -> str:
         """Run helm and return what it prints. Raises HelmError when it does not end with code 0."""
         done = subprocess.run(
-            [self.program, *arguments],
+            [self.program, f"--namespace={self.namespace}", *arguments],
             env={**os.environ, "KUBECONFIG": str(self.kubeconfig or os.devnull)},
             capture_output=True,
             text=True,
