@@ -4,27 +4,18 @@ The cluster knows TrainJobs because the chart is installed in it, once for all t
 fake nodes, if anywhere: operators run in the tests' own process, with the rights that the chart gives them.
 """
 
-import json
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from installed import CHART, NAMESPACE, in_force
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
 from testbed.fixtures import NewNamespace
 from testbed.helm import Helm
-from testbed.kubectl import RESTRICTED, Kubectl, KubectlError, Manifest
+from testbed.kubectl import RESTRICTED, Kubectl
 
 from trainjob_operator.client import Client
 from trainjob_operator.transport import HttpTransport, connect
-
-CHART = Path(__file__).parents[2] / "charts" / "trainjobs"
-NAMESPACE = "trainjobs-system"
-
-
-IN_FORCE_S = 30
-"""How long the API server may take to serve a new kind and to obey a new policy; a second on an idle machine."""
 
 
 @pytest.fixture(scope="session")
@@ -82,38 +73,3 @@ def shipped(release: Kubectl, control_plane: ControlPlane) -> Iterator[HttpTrans
 def client(transport: HttpTransport) -> Client:
     """The operator's verbs in that cluster, with all rights."""
     return Client(transport)
-
-
-def in_force(kubectl: Kubectl) -> None:
-    """Wait until the API server serves the chart's kinds and obeys its policies."""
-    # kubectl wait breaks on a status that has no conditions yet.
-    deadline = time.monotonic() + IN_FORCE_S
-    while not all(_is_established(crd) for crd in kubectl.get("crds")["items"]):
-        assert time.monotonic() < deadline, "a kind is not served"
-        time.sleep(0.1)
-    while "podTemplates.allowHostNamespaces" not in _answer(kubectl, _WITH_HOST_NETWORK):
-        assert time.monotonic() < deadline, "a policy is not in force"
-        time.sleep(0.1)
-
-
-_WITH_HOST_NETWORK: Manifest = {
-    "apiVersion": "trainjobs.dev/v1alpha1",
-    "kind": "TrainJob",
-    "metadata": {"name": "refused"},
-    "spec": {
-        "trainer": {"entrypoint": "train:train", "maxEpochs": 1},
-        "podTemplate": {"spec": {"hostNetwork": True}},
-    },
-}
-
-
-def _answer(kubectl: Kubectl, item: Manifest) -> str:
-    try:
-        return kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(item))
-    except KubectlError as error:
-        return error.stderr
-
-
-def _is_established(crd: Manifest) -> bool:
-    conditions = crd.get("status", {}).get("conditions") or []
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)

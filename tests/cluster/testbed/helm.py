@@ -32,6 +32,10 @@ class Helm:
         """helm for kubectl's cluster and namespace."""
         return Helm(self.program, kubectl.kubeconfig, kubectl.namespace)
 
+    def within(self, namespace: str) -> Helm:
+        """helm for another namespace."""
+        return Helm(self.program, self.kubeconfig, namespace)
+
     def __call__(self, *arguments: str, timeout_s: float = 300) -> str:
         """Run helm and return what it prints. Raises HelmError when it does not end with code 0."""
         done = subprocess.run(

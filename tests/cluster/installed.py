@@ -1,0 +1,47 @@
+"""The chart's release in the tests' cluster, and when the API server acts on it."""
+
+import json
+import time
+
+from testbed.images import REPOSITORY
+from testbed.kubectl import Kubectl, KubectlError, Manifest
+
+CHART = REPOSITORY / "charts" / "trainjobs"
+NAMESPACE = "trainjobs-system"
+IN_FORCE_S = 30
+"""How long the API server may take to serve a new kind and to obey a new policy; a second on an idle machine."""
+
+
+def in_force(kubectl: Kubectl) -> None:
+    """Wait until the API server serves the chart's kinds and obeys its policies."""
+    # kubectl wait breaks on a status that has no conditions yet.
+    deadline = time.monotonic() + IN_FORCE_S
+    while not all(_is_established(crd) for crd in kubectl.get("crds")["items"]):
+        assert time.monotonic() < deadline, "a kind is not served"
+        time.sleep(0.1)
+    while "podTemplates.allowHostNamespaces" not in _answer(kubectl, _WITH_HOST_NETWORK):
+        assert time.monotonic() < deadline, "a policy is not in force"
+        time.sleep(0.1)
+
+
+_WITH_HOST_NETWORK: Manifest = {
+    "apiVersion": "trainjobs.dev/v1alpha1",
+    "kind": "TrainJob",
+    "metadata": {"name": "refused"},
+    "spec": {
+        "trainer": {"entrypoint": "train:train", "maxEpochs": 1},
+        "podTemplate": {"spec": {"hostNetwork": True}},
+    },
+}
+
+
+def _answer(kubectl: Kubectl, item: Manifest) -> str:
+    try:
+        return kubectl("create", "--dry-run=server", "--filename=-", stdin=json.dumps(item))
+    except KubectlError as error:
+        return error.stderr
+
+
+def _is_established(crd: Manifest) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or []
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
