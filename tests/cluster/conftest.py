@@ -7,7 +7,7 @@ fake nodes, if anywhere: operators run in the tests' own process, with the right
 from collections.abc import Iterator
 
 import pytest
-from installed import CHART, NAMESPACE, in_force
+from installed import connected, install
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
 from testbed.fixtures import NewNamespace
@@ -21,10 +21,7 @@ from trainjob_operator.transport import HttpTransport, connect
 @pytest.fixture(scope="session")
 def release(helm: Helm, kubectl: Kubectl) -> Kubectl:
     """kubectl in the namespace of the chart's release. A test that changes the release brings it back."""
-    inside = kubectl.create_namespace(NAMESPACE, RESTRICTED, NAMESPACE_ANNOTATIONS)
-    helm.on(inside)("install", "trainjobs", str(CHART))
-    in_force(kubectl)
-    return inside
+    return install(helm, kubectl)
 
 
 @pytest.fixture(scope="session")
@@ -63,10 +60,8 @@ def transport(crds: Kubectl) -> Iterator[HttpTransport]:
 @pytest.fixture
 def shipped(release: Kubectl, control_plane: ControlPlane) -> Iterator[HttpTransport]:
     """The operator's connection, with the rights that the chart gives it and no others."""
-    token = release("create", "token", "trainjobs-operator").strip()
-    transport = connect(str(control_plane.kubeconfig_with("trainjobs-operator", token)))
-    yield transport
-    transport.close()
+    with connected(control_plane, "trainjobs-operator") as transport:
+        yield transport
 
 
 @pytest.fixture

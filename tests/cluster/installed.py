@@ -2,14 +2,38 @@
 
 import json
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from testbed.controlplane import ControlPlane
+from testbed.fakenodes import NAMESPACE_ANNOTATIONS
+from testbed.helm import Helm
 from testbed.images import REPOSITORY
-from testbed.kubectl import Kubectl, KubectlError, Manifest
+from testbed.kubectl import RESTRICTED, Kubectl, KubectlError, Manifest
+
+from trainjob_operator.transport import HttpTransport, connect
 
 CHART = REPOSITORY / "charts" / "trainjobs"
 NAMESPACE = "trainjobs-system"
 IN_FORCE_S = 30
 """How long the API server may take to serve a new kind and to obey a new policy; a second on an idle machine."""
+
+
+def install(helm: Helm, kubectl: Kubectl) -> Kubectl:
+    """Install the chart as the tests have it; returns kubectl in the release's namespace."""
+    inside = kubectl.create_namespace(NAMESPACE, RESTRICTED, NAMESPACE_ANNOTATIONS)
+    helm.on(inside)("install", "trainjobs", str(CHART))
+    in_force(kubectl)
+    return inside
+
+
+@contextmanager
+def connected(control_plane: ControlPlane, account: str, *bound: str) -> Iterator[HttpTransport]:
+    """A connection with the rights of one of the chart's service accounts and no others."""
+    token = control_plane.kubectl("create", "token", account, f"--namespace={NAMESPACE}", *bound).strip()
+    transport = connect(str(control_plane.kubeconfig_with(account, token)))
+    yield transport
+    transport.close()
 
 
 def in_force(kubectl: Kubectl) -> None:
