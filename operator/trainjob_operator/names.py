@@ -30,14 +30,16 @@ def selector(job: TrainJob) -> dict[str, str]:
 
 
 def metadata(job: TrainJob, name: str) -> Object:
-    """Metadata of an object that goes when its TrainJob goes."""
+    """Metadata of an object that goes when its TrainJob goes.
+
+    It does not block the TrainJob's deletion: for that the operator would need a right over its finalizers.
+    """
     owner = {
         "apiVersion": API_VERSION,
         "kind": job.kind,
         "name": job.metadata.name,
         "uid": job.metadata.uid,
         "controller": True,
-        "blockOwnerDeletion": True,
     }
     return {
         "name": name,

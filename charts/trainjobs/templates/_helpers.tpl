@@ -58,9 +58,6 @@ priorityClassName: {{ . }}
 - apiGroups: [trainjobs.dev]
   resources: [trainjobs/status]
   verbs: [patch]
-- apiGroups: [trainjobs.dev]
-  resources: [trainjobs/finalizers]
-  verbs: [update]  # to be named as owner that blocks its own deletion
 - apiGroups: [batch]
   resources: [jobs]
   verbs: [get, list, watch, create, patch, delete]

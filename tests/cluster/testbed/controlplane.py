@@ -176,10 +176,8 @@ class ControlPlane:
                 f"--service-cluster-ip-range={SERVICE_NETWORK}",
                 f"--token-auth-file={self._write_tokens()}",
                 "--authorization-mode=Node,RBAC",
-                # The first two are what careful clusters add. The last two put a whole namespace's pods on fake
-                # nodes, by annotations of the namespace.
-                "--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement,"
-                "PodNodeSelector,PodTolerationRestriction",
+                # The last two put a whole namespace's pods on fake nodes, by annotations of the namespace.
+                "--enable-admission-plugins=NodeRestriction,PodNodeSelector,PodTolerationRestriction",
                 f"--audit-policy-file={self._write_audit_policy()}",
                 f"--audit-log-path={self.audit_log}",
                 f"--default-not-ready-toleration-seconds={POD_TOLERATION_S}",
