@@ -1,12 +1,15 @@
 """The chart's release in the tests' cluster, and when the API server acts on it."""
 
 import json
+import subprocess
+import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from testbed.controlplane import ControlPlane
-from testbed.fakenodes import NAMESPACE_ANNOTATIONS
+from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
 from testbed.helm import Helm
 from testbed.images import REPOSITORY
 from testbed.kubectl import RESTRICTED, Kubectl, KubectlError, Manifest
@@ -34,6 +37,38 @@ def connected(control_plane: ControlPlane, account: str, *bound: str) -> Iterato
     transport = connect(str(control_plane.kubeconfig_with(account, token)))
     yield transport
     transport.close()
+
+
+@contextmanager
+def check_runs(control_plane: ControlPlane, release: Kubectl, nodes: FakeNodes) -> Iterator[None]:
+    """What the pod of `helm test` would do on a real node: its own command, with its own rights."""
+
+    def run() -> None:
+        release.wait("pod/trainjobs-check", "--for=create")
+        container = release.get("pod/trainjobs-check")["spec"]["containers"][0]
+        python, *command = container["command"]
+        assert python == "python"
+        token = release("create", "token", "trainjobs-check").strip()
+        config = control_plane.kubeconfig_with("trainjobs-check", token)
+        done = subprocess.run(
+            [sys.executable, *command, *container["args"], f"--kubeconfig={config}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        said.append(done.stdout + done.stderr)
+        nodes.finish(release, "trainjobs-check", exit_code=done.returncode)
+
+    said: list[str] = []
+    thread = threading.Thread(target=run)
+    thread.start()
+    yield
+    thread.join()
+    assert [line.split()[-2:] for line in said[0].splitlines()][:2] == [
+        ["invalid", "TrainJob"],
+        ["with", "privileges"],
+    ]
+    assert "the operator ended a TrainJob" in said[0]
 
 
 def in_force(kubectl: Kubectl) -> None:

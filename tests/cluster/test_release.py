@@ -1,14 +1,11 @@
 """The chart's release in a cluster: its pods, its own test, its other values."""
 
 import json
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from installed import CHART, connected, in_force
+from installed import CHART, check_runs, connected, in_force
 from operated import eventually, pods, running, state, trainjob
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import FakeNodes
@@ -31,38 +28,6 @@ def changed(helm: Helm, release: Kubectl, *settings: str) -> Iterator[None]:
     finally:
         helm.on(release)(*upgrade, "--reset-values")
         in_force(release)
-
-
-@contextmanager
-def check_runs(control_plane: ControlPlane, release: Kubectl, nodes: FakeNodes) -> Iterator[None]:
-    """What the pod of `helm test` would do on a real node: its own command, with its own rights."""
-
-    def run() -> None:
-        release.wait("pod/trainjobs-check", "--for=create")
-        container = release.get("pod/trainjobs-check")["spec"]["containers"][0]
-        python, *command = container["command"]
-        assert python == "python"
-        token = release("create", "token", "trainjobs-check").strip()
-        config = control_plane.kubeconfig_with("trainjobs-check", token)
-        done = subprocess.run(
-            [sys.executable, *command, *container["args"], f"--kubeconfig={config}"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said.append(done.stdout + done.stderr)
-        nodes.finish(release, "trainjobs-check", exit_code=done.returncode)
-
-    said: list[str] = []
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield
-    thread.join()
-    assert [line.split()[-2:] for line in said[0].splitlines()][:2] == [
-        ["invalid", "TrainJob"],
-        ["with", "privileges"],
-    ]
-    assert "the operator ended a TrainJob" in said[0]
 
 
 def test_two_operators_become_ready_in_a_restricted_namespace(release: Kubectl, nodes: FakeNodes):
