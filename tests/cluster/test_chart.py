@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import tomllib
 from functools import cache
@@ -65,6 +66,15 @@ def test_what_is_generated_is_up_to_date(tmp_path):
         assert (REPOSITORY / name).read_text() == (tmp_path / name).read_text(), (
             f"{name}: run `make generate`"
         )
+
+
+def test_a_crd_arrives_as_it_was_generated_braces_and_all(helm: Helm, tmp_path):
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    (file,) = (chart / "files" / "crds").glob("*.yaml")
+    file.write_text(file.read_text().replace("Finished epochs.", "Finished {{ epochs }}."))
+    items = [item for item in yaml.safe_load_all(helm("template", "trainjobs", str(chart))) if item]
+    assert "Finished {{ epochs }}." in file.read_text()
+    assert only(items, "CustomResourceDefinition") == yaml.safe_load(file.read_text())
 
 
 def test_the_chart_has_the_version_of_the_project():
