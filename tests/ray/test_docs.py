@@ -25,7 +25,7 @@ def desk(tmp_path_factory, undisturbed):
     return desk
 
 
-@pytest.mark.parametrize("page", set(PAGES) - {ON_A_CLUSTER}, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != ON_A_CLUSTER], ids=lambda page: page.name)
 def test_every_command_runs(page, desk):
     for program, *arguments in commands(page):
         if program == "make":
