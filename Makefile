@@ -22,8 +22,16 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-generate: $(READY)
-	$(BIN)/python -m trainjobs.spec.schema > manifests/crds/trainjobs.trainjobs.dev.yaml
+OUT := .
+CHART := charts/trainjobs
+
+generate: $(READY)  # the CRD from the types, the plain installation from the chart; tests see when they are old
+	@mkdir -p $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
+	$(BIN)/python -m trainjobs.spec.schema > $(OUT)/manifests/crds/trainjobs.trainjobs.dev.yaml
+	cp $(OUT)/manifests/crds/* $(OUT)/$(CHART)/files/crds/
+	{ cat manifests/namespace.yaml; \
+	$(BIN)/python tests/cluster helm template trainjobs $(CHART) --namespace trainjobs-system --skip-tests; \
+	} > $(OUT)/manifests/install.yaml
 
 testbed: $(READY)  # a Kubernetes cluster on this machine and a shell in it; needs root, and Go for the first time
 	$(BIN)/python tests/cluster shell

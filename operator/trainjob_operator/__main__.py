@@ -38,10 +38,12 @@ def main() -> int:
         identity=arguments.identity,
         lease=Key(arguments.namespace, "trainjobs-operator"),
         settings=Settings(default_image=arguments.default_image),
+        namespaces=arguments.watch_namespaces,
         workers=arguments.workers,
         health_address=("", arguments.health_port),
     )
-    Operator(connect(arguments.kubeconfig, connections=arguments.workers + 8), options).run(stop)
+    watches = 2 * max(1, len(options.namespaces))
+    Operator(connect(arguments.kubeconfig, connections=arguments.workers + watches + 2), options).run(stop)
     return 0 if asked.is_set() else 1
 
 
@@ -51,6 +53,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--namespace", default=_own_namespace(), help="where the Lease is (default: %(default)s)"
     )
+    parser.add_argument(
+        "--watch-namespaces", type=_names, default=(), metavar="A,B",
+        help="namespaces whose TrainJobs it looks after (default: all)",
+    )  # fmt: skip
     parser.add_argument(
         "--identity", default=socket.gethostname(), help="name in the Lease (default: host name)"
     )
@@ -63,6 +69,10 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--log-level", default=os.environ.get("LOG_LEVEL", "INFO"))
     return parser.parse_args()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
 
 
 def _own_namespace() -> str:

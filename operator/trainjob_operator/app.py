@@ -36,6 +36,8 @@ class Options:
     lease: Key
     """Where the Lease is."""
     settings: Settings = field(default_factory=Settings)
+    namespaces: tuple[str, ...] = ()
+    """Namespaces whose TrainJobs it sees, for an operator with rights in these alone. Empty: all."""
     workers: int = 8
     """Passes at a time. They wait for the API server most of the time."""
     health_address: tuple[str, int] = ("", 8080)
@@ -57,8 +59,12 @@ class Operator:
         client = Client(transport)
         self.elector = Elector(client, options.lease, options.identity)
         self.reflectors = [
-            Reflector(client, TRAINJOBS, self.trainjobs, self.queue.add),
-            Reflector(client, JOBS, self.jobs, self.queue.add, labels=LABEL),
+            reflector
+            for namespace in options.namespaces or ("",)
+            for reflector in (
+                Reflector(client, TRAINJOBS, self.trainjobs, self.queue.add, namespace=namespace),
+                Reflector(client, JOBS, self.jobs, self.queue.add, labels=LABEL, namespace=namespace),
+            )
         ]
         self._reconciler = Reconciler(
             client, self.trainjobs, self.jobs, options.settings, self.metrics, options.identity, now

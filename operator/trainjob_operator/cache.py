@@ -64,13 +64,16 @@ class Cache:
             self._buried[key] = version
             return self._items.pop(key, None) is not None
 
-    def replace(self, items: Iterable[Object], resource_version: str) -> set[Key]:
-        """All objects at one moment; returns the keys of those that came, went or changed meanwhile."""
+    def replace(self, items: Iterable[Object], resource_version: str, namespace: str = "") -> set[Key]:
+        """All objects of a namespace (of all, without) at one moment; returns the keys of those that came, went
+        or changed meanwhile."""
         moment = int(resource_version)
         listed = {key_of(item): item for item in items}
         with self._lock:
             gone = {
-                key for key, known in self._items.items() if key not in listed and version_of(known) <= moment
+                key
+                for key, known in self._items.items()
+                if key not in listed and namespace in ("", key.namespace) and version_of(known) <= moment
             }
             changed = {
                 key
@@ -82,7 +85,11 @@ class Cache:
             for key in changed:
                 self._items[key] = self._projection(listed[key])
             # What was buried before this moment is in no later answer but in those that are older anyway.
-            self._buried = {key: version for key, version in self._buried.items() if version > moment}
+            self._buried = {
+                key: version
+                for key, version in self._buried.items()
+                if version > moment or namespace not in ("", key.namespace)
+            }
         return gone | changed
 
 

@@ -42,7 +42,13 @@ class Client:
             query["continue"] = proceed
 
     def watch(
-        self, resource: Resource, labels: str, resource_version: str, timeout_s: int, silence_s: float
+        self,
+        resource: Resource,
+        namespace: str,
+        labels: str,
+        resource_version: str,
+        timeout_s: int,
+        silence_s: float,
     ) -> Iterator[Object]:
         """Events since a moment, bookmarks included, for at most `timeout_s` seconds."""
         query = {
@@ -51,7 +57,7 @@ class Client:
             "timeoutSeconds": str(timeout_s),
             **({"labelSelector": labels} if labels else {}),
         }
-        return self.transport.stream(resource.path(), query, silence_s)
+        return self.transport.stream(resource.path(namespace), query, silence_s)
 
     def get(self, resource: Resource, key: Key) -> Object | None:
         """One object, or None."""
@@ -67,6 +73,14 @@ class Client:
         return self.transport.request(
             "POST", resource_of(item).path(key_of(item).namespace), {"fieldManager": FIELD_MANAGER}, item
         )
+
+    def ensure(self, item: Object) -> None:
+        """Make an object unless one of its name is there, which is not looked at."""
+        try:
+            self.create(item)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
 
     def apply(self, item: Object) -> Object:
         """Server-side apply: the fields of `item` become so, the others stay. Raises ApiError 409 where another

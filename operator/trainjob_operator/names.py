@@ -30,14 +30,16 @@ def selector(job: TrainJob) -> dict[str, str]:
 
 
 def metadata(job: TrainJob, name: str) -> Object:
-    """Metadata of an object that goes when its TrainJob goes."""
+    """Metadata of an object that goes when its TrainJob goes.
+
+    It does not block the TrainJob's deletion: for that the operator would need a right over its finalizers.
+    """
     owner = {
         "apiVersion": API_VERSION,
         "kind": job.kind,
         "name": job.metadata.name,
         "uid": job.metadata.uid,
         "controller": True,
-        "blockOwnerDeletion": True,
     }
     return {
         "name": name,
@@ -53,8 +55,9 @@ def key(job: TrainJob) -> Key:
 
 
 def token_secret(job: TrainJob) -> str:
-    """Name of the Secret with the Ray token."""
-    return f"{job.metadata.name}-ray-token"
+    """Name of the Secret with the Ray token. With the UID in it, whoever holds the name is ours: so the operator
+    makes it without the right to read any Secret."""
+    return f"{job.metadata.name}-ray-token-{(job.metadata.uid or '')[:8]}"
 
 
 def head(job: TrainJob) -> str:

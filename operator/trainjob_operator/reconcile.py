@@ -84,10 +84,13 @@ class Reconciler:
     def _make(self, item: Object) -> None:
         """Make an object, or bring up to date what is ours already."""
         resource, key = resource_of(item), key_of(item)
+        if resource is SECRETS:
+            self.client.ensure(item)
+            return
         known = self.client.get(resource, key)
         if known is not None and not _same_owner(known, item):
             raise NameTakenError(f"{resource.kind} {key} belongs to another object; it has to go first")
-        if known is None or resource not in (SECRETS, JOBS):
+        if known is None or resource is not JOBS:
             known = self.client.apply(item)
         if resource is JOBS:
             self.jobs.put(known)

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Reflector:
-    """One kind's list and watch; `run` is for a thread of its own."""
+    """One kind's list and watch, in one namespace or (without) in all; `run` is for a thread of its own."""
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Reflector:
         cache: Cache,
         changed: Callable[[Key], None],
         labels: str = "",
+        namespace: str = "",
         backoff: Backoff = BACKOFF,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -48,6 +49,7 @@ class Reflector:
         self._cache = cache
         self._changed = changed
         self._labels = labels
+        self._namespace = namespace
         self._backoff = backoff
         self._clock = clock
         self._version = ""  # empty: the next step is a list
@@ -85,10 +87,11 @@ class Reflector:
         return delay_s
 
     def _list(self) -> None:
-        listing = self._client.list(self._resource, labels=self._labels)
+        listing = self._client.list(self._resource, self._namespace, self._labels)
         # Items of a list do not say their kind; objects of a watch do.
         named = {"apiVersion": self._resource.api_version, "kind": self._resource.kind}
-        changed = self._cache.replace(({**named, **item} for item in listing.items), listing.resource_version)
+        items = ({**named, **item} for item in listing.items)
+        changed = self._cache.replace(items, listing.resource_version, self._namespace)
         self._version = listing.resource_version
         self.synced.set()
         for key in changed:
@@ -96,7 +99,9 @@ class Reflector:
 
     def _watch(self, stop: threading.Event) -> None:
         timeout_s = WATCH_S + random.randrange(WATCH_S)
-        events = self._client.watch(self._resource, self._labels, self._version, timeout_s, SILENCE_S)
+        events = self._client.watch(
+            self._resource, self._namespace, self._labels, self._version, timeout_s, SILENCE_S
+        )
         for event in events:
             self._heard(event["type"], event["object"])
             if stop.is_set():

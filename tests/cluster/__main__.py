@@ -1,4 +1,4 @@
-"""The test bed by hand: ``python tests/cluster build`` and ``python tests/cluster shell``."""
+"""The test bed by hand: ``python tests/cluster build``, ``shell``, and ``helm …``, the pinned one."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python tests/cluster", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build all programs and images of the test bed into the cache")
+    helm = commands.add_parser("helm", help="run the pinned helm", prefix_chars="\0", add_help=False)
+    helm.add_argument("run", nargs="*")
     shell = commands.add_parser(
         "shell", help="start a cluster, and a shell whose KUBECONFIG is the cluster's"
     )
@@ -27,6 +29,8 @@ def main() -> int:
     shell.add_argument("--no-chart", action="store_true", help="do not install charts/trainjobs")
     shell.add_argument("run", nargs="*", help="a command to run instead of the shell, after --")
     arguments = parser.parse_args()
+    if arguments.command == "helm":
+        return subprocess.run([program("helm"), *arguments.run], check=False).returncode
     return build() if arguments.command == "build" else open_shell(arguments)
 
 

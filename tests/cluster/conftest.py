@@ -1,35 +1,33 @@
-"""What the tests on a real API server share besides the test bed's own fixtures."""
+"""What the tests on a real API server share besides the test bed's own fixtures.
 
-import time
+The cluster knows TrainJobs because the chart is installed in it, once for all tests. The Deployment's pods go to
+fake nodes, if anywhere: operators run in the tests' own process, with the rights that the chart gives them.
+"""
+
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from installed import connected, install
+from testbed.controlplane import ControlPlane
+from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
 from testbed.fixtures import NewNamespace
-from testbed.kubectl import RESTRICTED, Kubectl, Manifest
+from testbed.helm import Helm
+from testbed.kubectl import RESTRICTED, Kubectl
 from testbed.pods import locked_down
 
 from trainjob_operator.client import Client
 from trainjob_operator.transport import HttpTransport, connect
 
-CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 
-
-ESTABLISHED_S = 30
-"""How long the API server may take to serve a new kind; a second on an idle machine."""
+@pytest.fixture(scope="session")
+def release(helm: Helm, kubectl: Kubectl) -> Kubectl:
+    """kubectl in the namespace of the chart's release. A test that changes the release brings it back."""
+    return install(helm, kubectl)
 
 
 @pytest.fixture(scope="session")
-def crds(kubectl: Kubectl) -> Kubectl:
+def crds(release: Kubectl, kubectl: Kubectl) -> Kubectl:
     """A cluster that knows TrainJobs."""
-    files = sorted(CRDS.glob("*.yaml"))
-    kubectl.apply(*files)
-    for file in files:
-        # kubectl wait breaks on a status that has no conditions yet.
-        deadline = time.monotonic() + ESTABLISHED_S
-        while not _is_established(kubectl.get(f"crd/{file.stem}")):
-            assert time.monotonic() < deadline, f"{file.name} is not served"
-            time.sleep(0.1)
     return kubectl
 
 
@@ -39,17 +37,37 @@ def team(crds: Kubectl, namespace: Kubectl) -> Kubectl:
     return namespace
 
 
+@pytest.fixture(scope="session")
+def nodes(fake_nodes: FakeNodes) -> FakeNodes:
+    """Fake nodes with GPUs."""
+    fake_nodes.add(2, gpus=8)
+    return fake_nodes
+
+
+@pytest.fixture
+def gpus(crds: Kubectl, nodes: FakeNodes, new_namespace: NewNamespace) -> Kubectl:
+    """A namespace whose pods run on fake nodes, as long as the test wants, and have to be restricted."""
+    return new_namespace(labels=RESTRICTED, annotations=NAMESPACE_ANNOTATIONS)
+
+
 @pytest.fixture
 def transport(crds: Kubectl) -> Iterator[HttpTransport]:
-    """The operator's connection to that cluster, with all rights."""
+    """A connection of the operator's kind to that cluster, with all rights."""
     transport = connect(str(crds.kubeconfig))
     yield transport
     transport.close()
 
 
 @pytest.fixture
+def shipped(release: Kubectl, control_plane: ControlPlane) -> Iterator[HttpTransport]:
+    """The operator's connection, with the rights that the chart gives it and no others."""
+    with connected(control_plane, "trainjobs-operator") as transport:
+        yield transport
+
+
+@pytest.fixture
 def client(transport: HttpTransport) -> Client:
-    """The operator's verbs in that cluster."""
+    """The operator's verbs in that cluster, with all rights."""
     return Client(transport)
 
 
@@ -68,8 +86,3 @@ def operator_pod(crds: Kubectl, new_namespace: NewNamespace, operator_image: str
     yield team
     team("delete", "pod", "operator")
     crds("delete", "clusterrolebinding", team.namespace)
-
-
-def _is_established(crd: Manifest) -> bool:
-    conditions = crd.get("status", {}).get("conditions") or []
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)

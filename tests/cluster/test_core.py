@@ -109,7 +109,7 @@ def test_a_silent_watch_is_given_up(client: Client):
     version = client.list(SERVICES, labels="for=nobody").resource_version
     began = time.monotonic()
     with pytest.raises(TransportError, match="Read timed out"):
-        list(client.watch(SERVICES, "for=nobody", version, timeout_s=60, silence_s=1))
+        list(client.watch(SERVICES, "", "for=nobody", version, timeout_s=60, silence_s=1))
     assert time.monotonic() - began < 10
 
 

@@ -1,4 +1,7 @@
-"""The operator with a real API server, Job controller and garbage collector; pods run on fake nodes."""
+"""The operator with a real API server, Job controller and garbage collector; pods run on fake nodes.
+
+It has the rights that the chart gives it, and no others.
+"""
 
 import json
 import threading
@@ -6,20 +9,17 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
 import pytest
-from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
-from testbed.fixtures import NewNamespace, serial
-from testbed.kubectl import RESTRICTED, Kubectl, KubectlError
+from operated import eventually, pods, reaches, running, says, state, trainjob, trains
+from testbed.fakenodes import FakeNodes
+from testbed.kubectl import Kubectl, KubectlError
 
-from trainjob_operator.app import Operator, Options
-from trainjob_operator.desired import Settings
+from trainjob_operator.app import Operator
 from trainjob_operator.resources import Key
-from trainjob_operator.transport import HttpTransport, Transport, TransportError
+from trainjob_operator.transport import HttpTransport, TransportError
 
-WAIT_S = 60.0
 STOPPED = {
     "criterion": "plateau",
     "reason": "val_loss has not improved",
@@ -58,113 +58,14 @@ class Seam:
 
 
 @pytest.fixture
-def seam(transport: HttpTransport) -> Seam:
-    return Seam(transport)
-
-
-@contextmanager
-def running(transport: Transport, name: str) -> Iterator[Operator]:
-    """An operator in threads of this process, with a Lease of its own."""
-    options = Options(
-        name,
-        Key("default", f"lease-{name}"),
-        Settings("testbed.local/host:1"),
-        health_address=("127.0.0.1", 0),
-    )
-    operator = Operator(transport, options)
-    stop = threading.Event()
-    thread = threading.Thread(target=operator.run, args=[stop])
-    thread.start()
-    try:
-        yield operator
-    finally:
-        stop.set()
-        thread.join(30)
-        assert not thread.is_alive()
-
-
-@pytest.fixture(scope="session")
-def rights(crds: Kubectl) -> Kubectl:
-    """The rights of training pods, which the chart installs."""
-    rules = [{"apiGroups": ["trainjobs.dev"], "resources": ["trainjobs"], "verbs": ["get", "watch"]}]
-    metadata = {"name": "trainjobs-runner"}
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata}
-    crds.apply({**role, "rules": rules})
-    return crds
+def seam(shipped: HttpTransport) -> Seam:
+    return Seam(shipped)
 
 
 @pytest.fixture
-def operator(rights: Kubectl, seam: Seam) -> Iterator[Operator]:
-    with running(seam, f"operator-{next(serial)}") as operator:
+def operator(seam: Seam) -> Iterator[Operator]:
+    with running(seam) as operator:
         yield operator
-
-
-@pytest.fixture(scope="session")
-def nodes(fake_nodes: FakeNodes) -> FakeNodes:
-    fake_nodes.add(2, gpus=8)
-    return fake_nodes
-
-
-@pytest.fixture
-def gpus(nodes: FakeNodes, new_namespace: NewNamespace) -> Kubectl:
-    """A namespace whose pods run on fake nodes, as long as the test wants, and have to be restricted."""
-    return new_namespace(labels=RESTRICTED, annotations=NAMESPACE_ANNOTATIONS)
-
-
-def trainjob(**spec):
-    trainer = {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": 2, **spec.pop("trainer", {})}
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": "mnist"},
-        "spec": {"trainer": trainer, **spec},
-    }
-
-
-def eventually(holds: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
-        time.sleep(0.1)
-
-
-def state(team: Kubectl) -> str:
-    conditions = team.get("tjob/mnist").get("status", {}).get("conditions") or [{}]
-    return conditions[0].get("reason", "")
-
-
-def reaches(team: Kubectl, reason: str) -> None:
-    try:
-        eventually(lambda: state(team) == reason, reason)
-    except AssertionError as error:
-        raise AssertionError(
-            f"{error}; it is {json.dumps(team.get('tjob/mnist').get('status'), indent=1)}"
-        ) from None
-
-
-def pods(team: Kubectl) -> list[str]:
-    return [pod["metadata"]["name"] for pod in team.get("pods")["items"]]
-
-
-def says(team: Kubectl, **status) -> None:
-    """What the run would write."""
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
-    status = {"startTime": now, "training": {"epoch": 7, "step": 70, "lastUpdateTime": now}, **status}
-    team(
-        "patch",
-        "tjob",
-        "mnist",
-        "--subresource=status",
-        "--type=merge",
-        f"--patch={json.dumps({'status': status})}",
-    )
-
-
-def trains(team: Kubectl) -> None:
-    eventually(lambda: len(pods(team)) == 2, "two pods")
-    team.wait("pod", "--all", "--for=condition=Ready")
-    says(team)
-    reaches(team, "Running")
 
 
 def test_a_run_from_apply_to_an_early_stop(gpus: Kubectl, operator: Operator, nodes: FakeNodes):
@@ -321,7 +222,7 @@ def test_whatever_write_is_lost_the_end_is_the_same(
 
 @pytest.mark.usefixtures("operator")
 def test_two_operators_at_once_do_no_harm(gpus: Kubectl, transport: HttpTransport, nodes: FakeNodes):
-    with running(transport, f"second-{next(serial)}"):
+    with running(transport, Key("default", "another-lease")):
         gpus.create(trainjob())
         trains(gpus)
         uid = gpus.get("job/mnist")["metadata"]["uid"]
@@ -331,16 +232,16 @@ def test_two_operators_at_once_do_no_harm(gpus: Kubectl, transport: HttpTranspor
 
 
 def test_what_happens_while_no_operator_runs_is_seen_by_the_next_one(
-    rights: Kubectl, gpus: Kubectl, transport: HttpTransport, nodes: FakeNodes
+    gpus: Kubectl, shipped: HttpTransport, nodes: FakeNodes
 ):
-    with running(transport, f"first-{next(serial)}"):
+    with running(shipped):
         gpus.create(trainjob())
         trains(gpus)
     says(gpus, stopping=STOPPED)
     nodes.finish(gpus, "--selector=batch.kubernetes.io/job-completion-index=0")
     gpus.wait("job/mnist", "--for=condition=Complete")
     assert state(gpus) == "Running"
-    with running(transport, f"next-{next(serial)}"):
+    with running(shipped):
         reaches(gpus, "EarlyStopped")
 
 

@@ -45,7 +45,8 @@ def definition() -> dict[str, Any]:
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"trainjobs.{GROUP}"},
+        # When the chart's release goes, Helm leaves it there, and so all TrainJobs.
+        "metadata": {"name": f"trainjobs.{GROUP}", "annotations": {"helm.sh/resource-policy": "keep"}},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",

@@ -33,6 +33,17 @@ READY_TIMEOUT_S = 120
 MASTERS = "system:masters"
 """Group with all rights. The bed's own programs belong to it: their rights are not what tests are about."""
 
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived"],
+    "rules": [
+        {"level": "None", "userGroups": ["system:serviceaccounts:kube-system"]},
+        {"level": "Metadata", "userGroups": ["system:serviceaccounts"]},
+    ],
+}
+"""What is recorded: which service account asked for what. Kubernetes' own controllers are nobody's subject."""
+
 NODE_GRACE_PERIOD_S = 25
 """How long a silent node counts as ready (Kubernetes: 50). Tests of node loss wait for it."""
 
@@ -54,6 +65,11 @@ class ControlPlane:
     def url(self) -> str:
         """Address of the API server, for this machine, for nodes and for pods."""
         return f"https://{self.slot.control_plane_address}:{PORT}"
+
+    @property
+    def audit_log(self) -> Path:
+        """What service accounts asked of the API server, a JSON object a line (see AUDIT_POLICY)."""
+        return self.slot.logs / "audit.jsonl"
 
     @cached_property
     def kubeconfig(self) -> Path:
@@ -82,23 +98,24 @@ class ControlPlane:
     def kubeconfig_for(self, user: str) -> Path:
         """A kubeconfig for one of the users the API server was started with."""
         if user not in self._kubeconfigs:
-            path = self.files / f"{user.replace(':', '-')}.kubeconfig"
-            cluster = {"server": self.url, "certificate-authority": str(self.files / "apiserver.crt")}
-            path.write_text(
-                json.dumps(
-                    {
-                        "apiVersion": "v1",
-                        "kind": "Config",
-                        "clusters": [{"name": "testbed", "cluster": cluster}],
-                        "users": [{"name": user, "user": {"token": self._tokens[user][0]}}],
-                        "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": user}}],
-                        "current-context": "testbed",
-                    }
-                )
-            )
-            path.chmod(0o600)
-            self._kubeconfigs[user] = path
+            self._kubeconfigs[user] = self.kubeconfig_with(user, self._tokens[user][0])
         return self._kubeconfigs[user]
+
+    def kubeconfig_with(self, user: str, token: str) -> Path:
+        """A kubeconfig for whoever has the token; ``user`` only names it."""
+        path = self.files / f"{user.replace(':', '-')}.kubeconfig"
+        cluster = {"server": self.url, "certificate-authority": str(self.files / "apiserver.crt")}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "testbed", "cluster": cluster}],
+            "users": [{"name": user, "user": {"token": token}}],
+            "contexts": [{"name": "testbed", "context": {"cluster": "testbed", "user": user}}],
+            "current-context": "testbed",
+        }
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config))
+        return path
 
     def _connect_host(self) -> None:
         """Give the cluster a switch, and this machine and the control plane a port on it.
@@ -161,6 +178,8 @@ class ControlPlane:
                 "--authorization-mode=Node,RBAC",
                 # The last two put a whole namespace's pods on fake nodes, by annotations of the namespace.
                 "--enable-admission-plugins=NodeRestriction,PodNodeSelector,PodTolerationRestriction",
+                f"--audit-policy-file={self._write_audit_policy()}",
+                f"--audit-log-path={self.audit_log}",
                 f"--default-not-ready-toleration-seconds={POD_TOLERATION_S}",
                 f"--default-unreachable-toleration-seconds={POD_TOLERATION_S}",
                 "--kubelet-preferred-address-types=InternalIP",
@@ -205,6 +224,11 @@ class ControlPlane:
         )
         controllers.wait_ready(processes.answers(f"https://{address}:10257/healthz"), READY_TIMEOUT_S)
         scheduler.wait_ready(processes.answers(f"https://{address}:10259/healthz"), READY_TIMEOUT_S)
+
+    def _write_audit_policy(self) -> Path:
+        path = self.files / "audit-policy.json"
+        path.write_text(json.dumps(AUDIT_POLICY))
+        return path
 
     def _write_tokens(self) -> Path:
         """The users of the cluster, each with a secret of this run. Nodes are ``node-0``, ``node-1``, …."""

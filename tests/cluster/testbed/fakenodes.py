@@ -56,6 +56,8 @@ class FakeNodes:
                 f"--server-address={address}",
                 "--cidr=100.64.0.1/16",
                 "--node-ip=100.64.0.1",
+                # A fake node that says nothing for NODE_GRACE_PERIOD_S is lost, and its pods are not ready any more.
+                "--node-lease-duration-seconds=40",
             ],
         )
         kwok.wait_ready(processes.answers(f"http://{address}/healthz"), READY_TIMEOUT_S)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 from testbed import binaries, built_images, requirements
 from testbed.bed import Bed
+from testbed.helm import Helm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 PARTS = {
     "control_plane": (requirements.CONTROL_PLANE_COMMANDS, requirements.CONTROL_PLANE_TOOLS),
+    "helm": ((), (binaries.HELM,)),
     "node": (requirements.NODE_COMMANDS, requirements.NODE_TOOLS),
     "fake_nodes": (requirements.CONTROL_PLANE_COMMANDS, requirements.FAKE_NODES_TOOLS),
     "images": (built_images.COMMANDS, ()),
@@ -88,6 +90,13 @@ def control_plane(bed: Bed) -> ControlPlane:
 def kubectl(control_plane: ControlPlane) -> Kubectl:
     """kubectl with all rights."""
     return control_plane.kubectl
+
+
+@pytest.fixture(scope="session")
+def helm() -> Helm:
+    """helm for charts; ``helm.on(kubectl)`` for a cluster."""
+    require("helm")
+    return Helm(binaries.program("helm"))
 
 
 @pytest.fixture(scope="session")

@@ -68,5 +68,15 @@ def test_graves_do_not_pile_up(item):
     assert cache._buried == {}
 
 
+def test_a_list_of_one_namespace_says_nothing_about_the_others(item):
+    cache = Cache()
+    cache.put(item("a", 1))
+    cache.put(item("a", 1, namespace="other"))
+    cache.remove(item("b", 2, namespace="other"))
+    assert cache.replace([], "5", "team") == {A}
+    assert cache.keys() == [Key("other", "a")]
+    assert not cache.put(item("b", 1, namespace="other"))
+
+
 def test_nobody_keeps_the_managed_fields(item):
     assert "managedFields" not in whole(item("a", 1, managedFields=[{}]))["metadata"]

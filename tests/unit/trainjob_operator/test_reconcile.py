@@ -43,6 +43,10 @@ class Store:
                 **self.objects[path],
                 "status": {**self.objects[path].get("status", {}), **body["status"]},
             }
+        if method == "POST":
+            path = f"{path}/{body['metadata']['name']}"
+            if path in self.objects:
+                raise ApiError(409, "AlreadyExists", "no")
         if method == "DELETE":
             return self.objects.pop(path)
         metadata = {"uid": f"uid-{path}", **body["metadata"], "resourceVersion": str(self.version)}
@@ -97,7 +101,7 @@ def test_the_job_comes_after_what_its_pods_need_then_the_status_then_the_event(r
     assert store.log == [
         "PATCH serviceaccounts/trainjobs-runner",
         "PATCH rolebindings/trainjobs-runner",
-        "PATCH secrets/mnist-ray-token",
+        "POST secrets",
         "PATCH services/mnist",
         "PATCH networkpolicies/mnist",
         "PATCH jobs/mnist",
@@ -121,12 +125,12 @@ def test_a_pass_that_is_cut_off_is_finished_by_the_next_one(reconciler, store, t
     store.refuse[lost] = TransportError("lost")
     with pytest.raises(TransportError):
         reconciler.reconcile(KEY)
-    token = store.objects.get("/api/v1/namespaces/team/secrets/mnist-ray-token")
+    token = store.objects["/api/v1/namespaces/team/secrets/mnist-ray-token-me"]
     store.refuse.clear()
     reconciler.reconcile(KEY)
     reconciler.reconcile(KEY)
     assert "/apis/batch/v1/namespaces/team/jobs/mnist" in store.objects
-    assert store.objects["/api/v1/namespaces/team/secrets/mnist-ray-token"] == token
+    assert store.objects["/api/v1/namespaces/team/secrets/mnist-ray-token-me"] is token
 
 
 def test_an_event_that_is_lost_is_lost(reconciler, store, trainjob):

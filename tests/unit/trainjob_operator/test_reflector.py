@@ -75,6 +75,17 @@ def test_a_list_fills_the_cache_and_wakes_every_key(world, item):
     assert sorted(world.changed) == ["a", "b"]
 
 
+def test_one_namespace_is_listed_and_watched_by_its_path(script, item, clock):
+    cache = Cache()
+    reflector = Reflector(Client(script), TRAINJOBS, cache, print, namespace="team", clock=clock)
+    cache.put(item("b", 1, namespace="other"))
+    script.answers += [page(item("a", 1)), lasting(clock)]
+    reflector.step(STOP)
+    reflector.step(STOP)
+    assert {path for _, path, *_ in script.asked} == {TRAINJOBS.path("team")}
+    assert sorted(cache.keys()) == [Key("other", "b"), Key("team", "a")]
+
+
 def test_a_list_comes_in_pages(world, item):
     world.steps(page(item("a", 1), proceed="next"), page(item("b", 2)))
     assert sorted(world.changed) == ["a", "b"]

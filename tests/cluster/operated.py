@@ -1,0 +1,96 @@
+"""What tests do with an operator that runs in their own process, and with its TrainJobs."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from testbed.fixtures import serial
+from testbed.kubectl import Kubectl
+
+from trainjob_operator.app import Operator, Options
+from trainjob_operator.desired import Settings
+from trainjob_operator.resources import Key
+from trainjob_operator.transport import Transport
+
+WAIT_S = 60.0
+LEASE = Key("trainjobs-system", "trainjobs-operator")
+"""The one that the chart lets the operator hold."""
+
+
+@contextmanager
+def running(transport: Transport, lease: Key = LEASE, namespaces: tuple[str, ...] = ()) -> Iterator[Operator]:
+    """An operator in threads of this process."""
+    options = Options(
+        f"operator-{next(serial)}",
+        lease,
+        Settings("testbed.local/host:1"),
+        health_address=("127.0.0.1", 0),
+    )
+    operator = Operator(transport, options)
+    stop = threading.Event()
+    thread = threading.Thread(target=operator.run, args=[stop])
+    thread.start()
+    try:
+        yield operator
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def trainjob(**spec):
+    trainer = {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": 2, **spec.pop("trainer", {})}
+    return {
+        "apiVersion": "trainjobs.dev/v1alpha1",
+        "kind": "TrainJob",
+        "metadata": {"name": "mnist"},
+        "spec": {"trainer": trainer, **spec},
+    }
+
+
+def eventually(holds: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        time.sleep(0.1)
+
+
+def state(team: Kubectl) -> str:
+    conditions = team.get("tjob/mnist").get("status", {}).get("conditions") or [{}]
+    return conditions[0].get("reason", "")
+
+
+def reaches(team: Kubectl, reason: str) -> None:
+    try:
+        eventually(lambda: state(team) == reason, reason)
+    except AssertionError as error:
+        raise AssertionError(
+            f"{error}; it is {json.dumps(team.get('tjob/mnist').get('status'), indent=1)}"
+        ) from None
+
+
+def pods(team: Kubectl) -> list[str]:
+    return [pod["metadata"]["name"] for pod in team.get("pods")["items"]]
+
+
+def says(team: Kubectl, **status) -> None:
+    """What the run would write."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+    status = {"startTime": now, "training": {"epoch": 7, "step": 70, "lastUpdateTime": now}, **status}
+    team(
+        "patch",
+        "tjob",
+        "mnist",
+        "--subresource=status",
+        "--type=merge",
+        f"--patch={json.dumps({'status': status})}",
+    )
+
+
+def trains(team: Kubectl, nodes: int = 2) -> None:
+    eventually(lambda: len(pods(team)) == nodes, f"{nodes} pods")
+    team.wait("pod", "--all", "--for=condition=Ready")
+    says(team)
+    reaches(team, "Running")

@@ -1,0 +1,210 @@
+"""The chart as text: what values make of it, which of them it refuses, and that what is generated is not old."""
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from functools import cache
+
+import pytest
+import yaml
+from installed import CHART
+from testbed.helm import Helm, HelmError
+from testbed.images import REPOSITORY
+
+from trainjob_operator.metrics import Metrics
+
+GENERATED = (
+    "manifests/crds/trainjobs.trainjobs.dev.yaml",
+    "charts/trainjobs/files/crds/trainjobs.trainjobs.dev.yaml",
+    "manifests/install.yaml",
+)
+EVERYTHING = (
+    "image.digest=sha256:" + 64 * "a",
+    "imagePullSecrets[0].name=registry",
+    "nodeSelector.zone=a",
+    "tolerations[0].operator=Exists",
+    "priorityClassName=system-cluster-critical",
+    "commonLabels.team=ml",
+    "podAnnotations.note=x",
+    "watchNamespaces={vision,speech}",
+    "podMonitor.enabled=true",
+    "prometheusRule.enabled=true",
+    "dashboard.enabled=true",
+)
+
+
+@cache
+def rendered(helm: Helm, *settings: str) -> list[dict]:
+    flags = [f"--set={setting}" for setting in settings]
+    text = helm.within("trainjobs-system")("template", "trainjobs", str(CHART), *flags)
+    return [item for item in yaml.safe_load_all(text) if item]
+
+
+def only(items: list[dict], kind: str, name: str = "") -> dict:
+    (item,) = (each for each in items if each["kind"] == kind and name in ("", each["metadata"]["name"]))
+    return item
+
+
+def pod(items: list[dict]) -> dict:
+    return only(items, "Deployment")["spec"]["template"]["spec"]
+
+
+def operator(items: list[dict]) -> dict:
+    return pod(items)["containers"][0]
+
+
+def test_helm_finds_nothing_wrong(helm: Helm):
+    assert "0 chart(s) failed" in helm("lint", "--strict", str(CHART))
+
+
+def test_what_is_generated_is_up_to_date(tmp_path):
+    make = ["make", "--silent", "generate", f"OUT={tmp_path}"]
+    subprocess.run(make, cwd=REPOSITORY, check=True)
+    for name in GENERATED:
+        assert (REPOSITORY / name).read_text() == (tmp_path / name).read_text(), (
+            f"{name}: run `make generate`"
+        )
+
+
+def test_a_crd_arrives_as_it_was_generated_braces_and_all(helm: Helm, tmp_path):
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    (file,) = (chart / "files" / "crds").glob("*.yaml")
+    crd = yaml.safe_load(file.read_text())
+    crd["spec"]["versions"][0]["additionalPrinterColumns"][0]["description"] = (
+        "Braces: {{ .Values }} {{ nonsense"
+    )
+    file.write_text(yaml.safe_dump(crd))
+    items = [item for item in yaml.safe_load_all(helm("template", "trainjobs", str(chart))) if item]
+    assert only(items, "CustomResourceDefinition") == crd
+
+
+def test_the_chart_has_the_version_of_the_project():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    assert (chart["version"], chart["appVersion"]) == (project["version"], project["version"])
+
+
+REFUSED = {
+    "a value that does not exist": ("replicas=2", "additional properties 'replicas' not allowed"),
+    "a part of one": ("image.name=x", "'/image': additional properties 'name' not allowed"),
+    "negative": ("replicaCount=-1", "'/replicaCount': minimum"),
+    "text for a number": ("replicaCount=two", "'/replicaCount': got string, want integer"),
+    "a tag with a blank": ("image.tag=a b", "'/image/tag': 'a b' does not match pattern"),
+    "half a digest": ("image.digest=sha256:abc", "'/image/digest': 'sha256:abc' does not match pattern"),
+    "no image": ("image.repository=", "'/image/repository'"),
+    "pull policy": ("image.pullPolicy=Sometimes", "must be one of 'Always', 'IfNotPresent', 'Never'"),
+    "pull secret without name": (
+        "imagePullSecrets={registry}",
+        "'/imagePullSecrets/0': got string, want object",
+    ),
+    "a namespace, not a list": ("watchNamespaces=vision", "'/watchNamespaces': got string, want array"),
+    "no name of a namespace": ("watchNamespaces={Vision}", "'/watchNamespaces/0': 'Vision' does not match"),
+    "a namespace twice": ("watchNamespaces={a,a}", "items at 0 and 1 are equal"),
+    "a capability by another name": (
+        "podTemplates.allowedCapabilities={CAP_SYS_PTRACE}",
+        "allowedCapabilities/0",
+    ),
+    "log level": ("logLevel=LOUD", "must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
+    "a label that the chart sets": ("commonLabels.app\\.kubernetes\\.io/name=x", "app.kubernetes.io/name"),
+    "port": ("networkPolicy.apiServerPorts={0}", "'/networkPolicy/apiServerPorts/0': minimum"),
+    "interval": ("podMonitor.interval=often", "'/podMonitor/interval': 'often' does not match pattern"),
+    "switch": ("dashboard.enabled=maybe", "'/dashboard/enabled': got string, want boolean"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_value_is_refused_by_its_path(helm: Helm, case: str):
+    setting, words = REFUSED[case]
+    with pytest.raises(HelmError, match=re.escape(words)):
+        rendered(helm, setting)
+
+
+@pytest.mark.parametrize(
+    ("settings", "image"),
+    [
+        ((), "trainjobs-operator:0.1.0"),
+        (("image.repository=registry.example/op", "image.tag=1.2"), "registry.example/op:1.2"),
+        (("image.tag=1.2", EVERYTHING[0]), "trainjobs-operator@sha256:" + 64 * "a"),
+    ],
+)
+def test_the_image_is_named_by_digest_tag_or_version(helm: Helm, settings: tuple[str, ...], image: str):
+    assert operator(rendered(helm, *settings))["image"] == image
+
+
+def test_values_reach_the_operator(helm: Helm):
+    arguments = operator(rendered(helm, "defaultImage=registry.example/t:1", "logLevel=DEBUG", *EVERYTHING))[
+        "args"
+    ]
+    assert arguments == [
+        "--default-image=registry.example/t:1",
+        "--log-level=DEBUG",
+        "--watch-namespaces=vision,speech",
+    ]
+    assert operator(rendered(helm))["args"][0] == "--default-image=trainjobs:0.1.0"
+
+
+def test_values_reach_every_pod(helm: Helm):
+    items = rendered(helm, *EVERYTHING)
+    for spec in (pod(items), only(items, "Pod")["spec"]):
+        assert spec["imagePullSecrets"] == [{"name": "registry"}]
+        assert spec["nodeSelector"] == {"zone": "a"}
+        assert spec["tolerations"] == [{"operator": "Exists"}]
+        assert spec["priorityClassName"] == "system-cluster-critical"
+
+
+def test_every_object_has_its_labels_and_its_place(helm: Helm):
+    for item in rendered(helm, *EVERYTHING):
+        if item["kind"] == "CustomResourceDefinition":
+            assert item["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"
+            continue
+        assert item["metadata"]["labels"]["team"] == "ml", item
+        assert item["metadata"]["labels"]["app.kubernetes.io/name"].startswith("trainjobs")
+        of_the_cluster = item["kind"].startswith(("Cluster", "ValidatingAdmission"))
+        assert ("namespace" in item["metadata"]) is not of_the_cluster, item
+
+
+def test_with_listed_namespaces_nothing_is_granted_elsewhere(helm: Helm):
+    items = rendered(helm, "watchNamespaces={vision,speech}")
+    assert not [item for item in items if item["kind"] == "ClusterRoleBinding"]
+    bound = {item["metadata"]["namespace"] for item in items if item["kind"] == "RoleBinding"}
+    assert bound == {"vision", "speech", "trainjobs-system"}
+    assert [rule["resources"] for rule in only(items, "Role", "trainjobs-operator-lease")["rules"]] == [
+        ["leases"]
+    ] * 2
+
+
+@pytest.mark.parametrize("part", ["podDisruptionBudget", "networkPolicy"])
+def test_a_part_can_be_left_out(helm: Helm, part: str):
+    kind = part[0].upper() + part[1:]
+    assert only(rendered(helm), kind)
+    assert kind not in {item["kind"] for item in rendered(helm, f"{part}.enabled=false")}
+
+
+def test_monitoring_is_off_by_default_and_asks_for_metrics_that_there_are(helm: Helm):
+    kinds = {item["kind"] for item in rendered(helm)}
+    assert not kinds & {"PodMonitor", "PrometheusRule", "ConfigMap"}
+    items = rendered(helm, *EVERYTHING)
+    monitor = only(items, "PodMonitor")["spec"]
+    ports = {port["name"] for port in operator(items)["ports"]}
+    assert monitor["podMetricsEndpoints"][0]["port"] in ports
+    template = only(items, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert monitor["selector"]["matchLabels"].items() <= template.items()
+    groups = only(items, "PrometheusRule")["spec"]["groups"]
+    alerts = [rule["expr"] for group in groups for rule in group["rules"]]
+    dashboard = json.loads(only(items, "ConfigMap")["data"]["trainjobs.json"])
+    panels = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked = {name for text in (*alerts, *panels) for name in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text)}
+    functions = {"histogram_quantile"}
+    assert len(asked) > 8
+    assert asked - functions <= set(exposed())
+
+
+def exposed():
+    """Names under which Prometheus gets the operator's metrics."""
+    for metric in Metrics().registry.collect():
+        suffix = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(metric.type, ("",))
+        yield from (metric.name + each for each in suffix)
+    # Those that need a TrainJob to be there.
+    yield from ("trainjobs_model_performance", "trainjobs_trainjobs")

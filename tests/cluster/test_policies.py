@@ -1,0 +1,239 @@
+"""What training pods may write, and which pods users may ask for: the chart's policies in a real API server.
+
+Training pods are known by real tokens, bound to a pod as those are that the kubelet mounts.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+from operated import eventually, pods, running, trainjob
+from testbed.controlplane import ControlPlane
+from testbed.kubectl import Kubectl, KubectlError, Manifest
+
+from trainjob_operator.resources import TRAINJOBS
+from trainjob_operator.transport import ApiError, HttpTransport, connect
+from trainjobs.spec.status import TrainJobStatus
+
+Writes = Callable[[Kubectl, str, str, Manifest], None]
+
+TIME = "2026-11-21T10:00:00Z"
+CONDITION = {"type": "Complete", "status": "True", "reason": "Finished", "lastTransitionTime": TIME}
+A_RUNS = {
+    "startTime": TIME,
+    "restarts": 1,
+    "training": {"epoch": 1, "step": 10},
+    "stopping": {"criterion": "plateau", "reason": "val_loss has not improved"},
+    "checkpoint": {"uri": "/checkpoints/1", "epoch": 1, "step": 10, "time": TIME},
+    "accounting": {"gpuSecondsUsed": 10.5},
+}
+THE_OPERATORS = {
+    "conditions": [CONDITION],
+    "observedGeneration": 7,
+    "completionTime": TIME,
+    "activeSeconds": 3.5,
+}
+
+
+def named(name: str, **spec):
+    return {**trainjob(**spec), "metadata": {"name": name}}
+
+
+@cache
+def token(team: Kubectl, pod: str = "") -> str:
+    """The token of a training pod; without a name one of the same account that is no pod's."""
+    bound = [f"--bound-object-name={pod}", "--bound-object-kind=Pod"] if pod else []
+    return team("create", "token", "trainjobs-runner", *bound).strip()
+
+
+@pytest.fixture
+def writes(control_plane: ControlPlane) -> Writes:
+    """One request, as a run does it: kubectl would get the status before."""
+
+    def write(team: Kubectl, pod: str, name: str, status: Manifest) -> None:
+        transport = connect(str(control_plane.kubeconfig_with("pod", token(team, pod))))
+        path = TRAINJOBS.path(team.namespace, name, "status")
+        transport.request("PATCH", path, {}, {"status": status}, "application/merge-patch+json")
+        transport.close()
+
+    return write
+
+
+@pytest.fixture(scope="module")
+def runs(release: Kubectl, kubectl: Kubectl) -> Iterator[Kubectl]:
+    """A namespace with TrainJobs, pods of one of them, and what the operator puts around them."""
+    team = kubectl.create_namespace("runs")
+    account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "trainjobs-runner"}}
+    team.create(account, *(named(name) for name in ("mnist", "mnist-0", "other")))
+    team(
+        "create",
+        "rolebinding",
+        "r",
+        "--clusterrole=trainjobs-runner",
+        "--serviceaccount=runs:trainjobs-runner",
+    )
+    team("create", "secret", "generic", "mnist-ray-token", "--from-literal=token=x")
+    for name in ("mnist-0-abcde", "mnist-12-x9z8y", "my-own"):
+        spec = {"serviceAccountName": "trainjobs-runner", "containers": [{"name": "trainer", "image": "x"}]}
+        team.create({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+    yield team
+    kubectl("delete", "namespace", "runs", "--wait=false")
+
+
+def test_every_field_of_the_status_is_the_runs_or_the_operators():
+    names = {field.alias or name for name, field in TrainJobStatus.model_fields.items()}
+    assert names == A_RUNS.keys() | THE_OPERATORS.keys()
+
+
+@pytest.mark.parametrize("field", A_RUNS)
+def test_a_training_pod_writes_what_a_run_knows(runs: Kubectl, writes: Writes, field: str):
+    writes(runs, "mnist-0-abcde", "mnist", {field: A_RUNS[field]})
+
+
+def test_every_training_pod_writes(runs: Kubectl, writes: Writes):
+    writes(runs, "mnist-12-x9z8y", "mnist", {"restarts": 12})
+    assert runs.get("tjob/mnist")["status"]["restarts"] == 12
+
+
+@pytest.mark.parametrize("field", THE_OPERATORS)
+def test_a_training_pod_does_not_write_what_the_operator_says(runs: Kubectl, writes: Writes, field: str):
+    with pytest.raises(ApiError, match=rf"status\.{field}: only the operator writes it; a run writes"):
+        writes(runs, "mnist-0-abcde", "mnist", {"restarts": 2, field: THE_OPERATORS[field]})
+
+
+@pytest.mark.parametrize(
+    ("pod", "name"),
+    [("mnist-0-abcde", "other"), ("mnist-0-abcde", "mnist-0"), ("my-own", "mnist"), ("", "mnist")],
+    ids=["another TrainJob", "a longer name", "another pod", "no pod"],
+)
+def test_only_a_trainjobs_own_pods_write_its_status(runs: Kubectl, writes: Writes, pod: str, name: str):
+    with pytest.raises(ApiError, match=f"status: only the pods of TrainJob {name} may write it"):
+        writes(runs, pod, name, {"restarts": 3})
+
+
+def test_the_operator_and_others_with_the_right_to_are_not_restricted(runs: Kubectl):
+    patch = json.dumps({"status": {**A_RUNS, **THE_OPERATORS}})
+    runs("patch", "tjob", "other", "--subresource=status", "--type=merge", f"--patch={patch}")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("get", "secret", "mnist-ray-token"),
+        ("get", "pods"),
+        ("get", "trainjobs"),
+        ("patch", "tjob", "mnist", "--type=merge", '--patch={"spec": {"suspend": true}}'),
+        ("delete", "tjob", "mnist"),
+        ("create", "configmap", "x"),
+        ("get", "tjob", "mnist", "--namespace=default"),
+    ],
+    ids=" ".join,
+)
+def test_a_training_pod_may_do_nothing_else(runs: Kubectl, request_: tuple[str, ...]):
+    with pytest.raises(KubectlError, match=r"(?i)forbidden"):
+        runs.as_token(token(runs, "mnist-0-abcde"))(*request_)
+
+
+def test_a_training_pod_watches_its_own_trainjob(runs: Kubectl):
+    pod = runs.as_token(token(runs, "mnist-0-abcde"))
+    assert pod.get("tjob/mnist")["metadata"]["name"] == "mnist"
+    query = "watch=true&timeoutSeconds=1&fieldSelector=metadata.name=mnist"
+    events = pod("get", "--raw", f"/apis/trainjobs.dev/v1alpha1/namespaces/runs/trainjobs?{query}")
+    assert json.loads(events.splitlines()[0])["object"]["metadata"]["name"] == "mnist"
+
+
+def test_a_pod_that_the_job_controller_made_is_recognised(
+    gpus: Kubectl, shipped: HttpTransport, writes: Writes
+):
+    """Also with the longest name: pods' names are cut when they get too long."""
+    name = "m" * 52
+    with running(shipped):
+        gpus.create(named(name))
+        eventually(lambda: len(pods(gpus)) == 2, "two pods")
+        for pod in pods(gpus):
+            writes(gpus, pod, name, {"restarts": 1})
+
+
+def container(**context):
+    return {"containers": [{"name": "trainer", "securityContext": context}]}
+
+
+NOT_ALLOWED = {
+    "hostNetwork": ({"hostNetwork": True}, "hostNetwork: must be false"),
+    "hostPID": ({"hostPID": True}, "hostPID: must be false"),
+    "hostIPC": ({"hostIPC": True}, "hostIPC: must be false"),
+    "hostPort": (
+        {"containers": [{"name": "trainer", "ports": [{"containerPort": 80, "hostPort": 80}]}]},
+        r"containers\[\*\].ports\[\*\].hostPort: must be unset",
+    ),
+    "hostPath": (
+        {"volumes": [{"name": "data", "emptyDir": {}}, {"name": "disk", "hostPath": {"path": "/"}}]},
+        r"volumes\[\*\].hostPath: must be unset",
+    ),
+    "privileged": (container(privileged=True), r"containers\[\*\].securityContext.privileged: must be false"),
+    "privileged, said otherwise": (container(privileged="true"), "privileged: must be false"),
+    "privileged at the start": (
+        {"initContainers": container(privileged=True)["containers"]},
+        "privileged: must be false",
+    ),
+    "procMount": (container(procMount="Unmasked"), "procMount: must be Default"),
+    "hostProcess": (container(windowsOptions={"hostProcess": True}), "hostProcess: must be false"),
+    "seccomp": (
+        container(seccompProfile={"type": "Unconfined"}),
+        "seccompProfile.type, also of containers: must not be Unconfined",
+    ),
+    "seccomp of the pod": (
+        {"securityContext": {"seccompProfile": {"type": "Unconfined"}}},
+        "securityContext.seccompProfile.type",
+    ),
+    "AppArmor": (container(appArmorProfile={"type": "Unconfined"}), "appArmorProfile.type"),
+    "capability": (
+        container(capabilities={"add": ["SYS_ADMIN"]}),
+        "capabilities.add: may hold nothing; remove others, or ask the administrator",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NOT_ALLOWED)
+def test_a_pod_with_privileges_is_refused_with_path_and_remedy(runs: Kubectl, case: str):
+    spec, words = NOT_ALLOWED[case]
+    with pytest.raises(KubectlError, match=rf"spec\.podTemplate\.spec\..*{words}") as refused:
+        runs(
+            "create",
+            "--dry-run=server",
+            "--filename=-",
+            stdin=json.dumps(named("new", podTemplate={"spec": spec})),
+        )
+    assert "podTemplates.allow" in refused.value.stderr
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        None,
+        {},
+        {"spec": {}},
+        {"metadata": {"labels": {"team": "vision"}}},
+        {
+            "spec": {
+                "nodeSelector": {"gpu": "a"},
+                "hostNetwork": False,
+                "tolerations": [{"operator": "Exists"}],
+            }
+        },
+        {"spec": container(privileged=False, capabilities={"drop": ["ALL"]}, runAsUser=2000)},
+        {"spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}},
+    ],
+    ids=str,
+)
+def test_an_ordinary_pod_template_is_accepted(runs: Kubectl, template):
+    spec = {} if template is None else {"podTemplate": template}
+    runs("create", "--dry-run=server", "--filename=-", stdin=json.dumps(named("new", **spec)))
+
+
+def test_the_api_server_finds_nothing_wrong_with_the_policies(release: Kubectl):
+    for name in ("trainjobs-runner", "trainjobs-pod-templates"):
+        release.wait(f"validatingadmissionpolicy/{name}", "--for=jsonpath={.status.observedGeneration}")
+        checking = release.get(f"validatingadmissionpolicy/{name}")["status"].get("typeChecking", {})
+        assert checking.get("expressionWarnings", []) == []
