@@ -31,6 +31,34 @@ def install(helm: Helm, kubectl: Kubectl) -> Kubectl:
 
 
 @contextmanager
+def changed(helm: Helm, release: Kubectl, *settings: str) -> Iterator[None]:
+    """The release with other values, for a while."""
+    upgrade = ("upgrade", "trainjobs", str(CHART))
+    try:
+        helm.on(release)(*upgrade, *(f"--set={setting}" for setting in settings))
+        yield
+    finally:
+        helm.on(release)(*upgrade, "--reset-values")
+        in_force(release)
+
+
+@contextmanager
+def operated_by_pods(helm: Helm, release: Kubectl, image: str, default_image: str) -> Iterator[None]:
+    """The release as a user has it: its operators are pods on real nodes, for a while."""
+    repository, _, tag = image.rpartition(":")
+    place = [f"{name}-" for name in NAMESPACE_ANNOTATIONS]
+    release("annotate", "namespace", NAMESPACE, *place)
+    settings = (f"image.repository={repository}", f"image.tag={tag}", f"defaultImage={default_image}")
+    with changed(helm, release, *settings):
+        release("rollout", "status", "deployment/trainjobs-operator", "--timeout=120s")
+        yield
+        release("scale", "deployment/trainjobs-operator", "--replicas=0")
+        release.wait("pods", "--selector=app.kubernetes.io/name=trainjobs", "--for=delete")
+        place = [f"{name}={value}" for name, value in NAMESPACE_ANNOTATIONS.items()]
+        release("annotate", "namespace", NAMESPACE, *place)
+
+
+@contextmanager
 def connected(control_plane: ControlPlane, account: str, *bound: str) -> Iterator[HttpTransport]:
     """A connection with the rights of one of the chart's service accounts and no others."""
     token = control_plane.kubectl("create", "token", account, f"--namespace={NAMESPACE}", *bound).strip()

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from testbed.fixtures import serial
 from testbed.images import PYTHON
 from testbed.kubectl import Kubectl, KubectlError
 
@@ -96,26 +95,23 @@ class Team:
         }
 
 
-def volume(disk: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A volume that every node of this machine reaches, and the claim `checkpoints` on it."""
-    name = f"checkpoints-{next(serial)}"
-    spec: dict[str, Any] = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
-    place = {"capacity": {"storage": "1Gi"}, "hostPath": {"path": str(disk)}}
-    claim = {"volumeName": name, "resources": {"requests": {"storage": "1Gi"}}}
-    return (
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolume",
-            "metadata": {"name": name},
-            "spec": {**spec, **place},
-        },
-        {
-            "apiVersion": "v1",
-            "kind": "PersistentVolumeClaim",
-            "metadata": {"name": "checkpoints"},
-            "spec": {**spec, **claim},
-        },
-    )
+def volume(disk: Path, namespace: str, claim: str) -> dict[str, Any]:
+    """A volume for a claim, which every node of this machine reaches."""
+    spec = {
+        "accessModes": ["ReadWriteMany"],
+        "capacity": {"storage": "10Gi"},
+        "hostPath": {"path": str(disk)},
+        "claimRef": {"namespace": namespace, "name": claim},
+    }
+    metadata = {"name": f"checkpoints-of-{namespace}"}
+    return {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+
+
+def claim() -> dict[str, Any]:
+    """The claim `checkpoints`."""
+    spec = {"accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "1Gi"}}}
+    metadata = {"name": "checkpoints"}
+    return {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata, "spec": spec}
 
 
 def code(*files: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from installed import CHART, check_runs, connected, in_force
+from installed import CHART, changed, check_runs, connected
 from operated import eventually, pods, running, state, trainjob
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import FakeNodes
@@ -17,18 +17,6 @@ from testbed.kubectl import Kubectl, KubectlError
 from trainjob_operator.check import CheckError, ends, refuses
 from trainjob_operator.client import Client
 from trainjob_operator.transport import ApiError, HttpTransport
-
-
-@contextmanager
-def changed(helm: Helm, release: Kubectl, *settings: str) -> Iterator[None]:
-    """The release with other values, for a while."""
-    upgrade = ("upgrade", "trainjobs", str(CHART))
-    try:
-        helm.on(release)(*upgrade, *(f"--set={setting}" for setting in settings))
-        yield
-    finally:
-        helm.on(release)(*upgrade, "--reset-values")
-        in_force(release)
 
 
 def test_two_operators_become_ready_in_a_restricted_namespace(release: Kubectl, nodes: FakeNodes):

@@ -2,25 +2,21 @@
 tells the truth and nothing is lost."""
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 from forked import ForkedWorkers
-from team import Team, code, trainjob, volume
+from installed import operated_by_pods
+from team import ENVIRONMENT, Team, claim, code, trainjob, volume
 from testbed.fixtures import serial
+from testbed.helm import Helm
 from testbed.images import HOST_IMAGE, PYTHON
 from testbed.kubectl import RESTRICTED, Kubectl
 from testbed.node import Node
 from trials import Trial
-
-from trainjob_operator.app import Operator, Options
-from trainjob_operator.desired import Settings
-from trainjob_operator.resources import Key
-from trainjob_operator.transport import connect
 
 MNIST = Path(__file__).parents[2] / "manifests" / "examples" / "mnist"
 RECIPES = Path(__file__).parents[1] / "support" / "recipes"
@@ -28,41 +24,40 @@ LOSS = {"monitor": "val_loss"}
 
 
 @pytest.fixture(scope="module")
-def rights(crds: Kubectl) -> Kubectl:
-    rules = [
-        {"apiGroups": ["trainjobs.dev"], "resources": ["trainjobs"], "verbs": ["get", "watch"]},
-        {"apiGroups": ["trainjobs.dev"], "resources": ["trainjobs/status"], "verbs": ["patch"]},
-    ]
-    metadata = {"name": "trainjobs-runner"}
-    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": metadata}
-    crds.apply({**role, "rules": rules})
-    return crds
+def operator(node: Node, helm: Helm, release: Kubectl, operator_image: str) -> Iterator[Kubectl]:
+    """The chart's release, with its operators in pods."""
+    with operated_by_pods(helm, release, operator_image, HOST_IMAGE):
+        yield release
 
 
 @pytest.fixture(scope="module")
-def operator(rights: Kubectl) -> Iterator[None]:
-    transport = connect(str(rights.kubeconfig))
-    options = Options("e2e", Key("default", "e2e"), Settings(HOST_IMAGE), health_address=("127.0.0.1", 0))
-    stop = threading.Event()
-    thread = threading.Thread(target=Operator(transport, options).run, args=[stop])
-    thread.start()
-    yield
-    stop.set()
-    thread.join(30)
-    transport.close()
+def new_team(
+    node: Node, operator: Kubectl, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Team]]:
+    """Namespaces, each with a volume of its own."""
+    teams: list[Team] = []
+
+    def make(claim: str) -> Team:
+        disk = tmp_path_factory.mktemp("disk")
+        for directory in disk.parents[:2]:
+            directory.chmod(0o755)
+        disk.chmod(0o777)
+        inside = kubectl.create_namespace(f"training-{next(serial)}", labels=RESTRICTED)
+        inside.apply(volume(disk, inside.namespace, claim))
+        teams.append(Team(inside, disk))
+        return teams[-1]
+
+    yield make
+    for team in teams:
+        kubectl("delete", "namespace", team.kubectl.namespace, "--wait=false")
 
 
 @pytest.fixture(scope="module")
-def team(
-    node: Node, operator: None, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Team]:
-    disk = tmp_path_factory.mktemp("disk")
-    for directory in (disk, *disk.parents[:2]):
-        directory.chmod(0o777 if directory == disk else 0o755)
-    inside = kubectl.create_namespace(f"training-{next(serial)}", labels=RESTRICTED)
-    inside.apply(*volume(disk), code(MNIST / "train.py", RECIPES / "digits.py"))
-    yield Team(inside, disk)
-    kubectl("delete", "namespace", inside.namespace, "--wait=false")
+def team(new_team: Callable[[str], Team]) -> Team:
+    """A namespace with the claim and the code that `digits` runs need."""
+    team = new_team("checkpoints")
+    team.kubectl.apply(claim(), code(RECIPES / "digits.py"))
+    return team
 
 
 def digits(name, *, config=None, max_epochs=4, trainer=None, **spec):
@@ -76,9 +71,12 @@ def digits(name, *, config=None, max_epochs=4, trainer=None, **spec):
     return trainjob(name, trainer, **{"stopping": LOSS, **spec})
 
 
-def test_mnist_stops_early_on_two_pods_and_says_so(team):
-    spec = yaml.safe_load((MNIST / "trainjob.yaml").read_text())["spec"]
-    team.kubectl.apply(trainjob("mnist", spec["trainer"], stopping=spec["stopping"]))
+def test_mnist_stops_early_on_two_pods_and_says_so(new_team):
+    team = new_team("mnist")
+    for item in yaml.safe_load_all(team.kubectl("kustomize", str(MNIST))):
+        if item["kind"] == "TrainJob":
+            item["spec"]["trainer"]["env"] = ENVIRONMENT
+        team.kubectl.apply(item)
     complete = team.wait_for("mnist", "Complete")
     assert complete["reason"] == "EarlyStopped"
     assert "has not improved on" in complete["message"]
