@@ -32,10 +32,10 @@ def install(helm: Helm, kubectl: Kubectl) -> Kubectl:
 
 @contextmanager
 def changed(helm: Helm, release: Kubectl, *settings: str) -> Iterator[None]:
-    """The release with other values, for a while."""
+    """The release with other values, such as `--set=replicaCount=1`, for a while."""
     upgrade = ("upgrade", "trainjobs", str(CHART))
     try:
-        helm.on(release)(*upgrade, *(f"--set={setting}" for setting in settings))
+        helm.on(release)(*upgrade, *settings)
         yield
     finally:
         helm.on(release)(*upgrade, "--reset-values")
@@ -48,8 +48,8 @@ def operated_by_pods(helm: Helm, release: Kubectl, image: str, default_image: st
     repository, _, tag = image.rpartition(":")
     place = [f"{name}-" for name in NAMESPACE_ANNOTATIONS]
     release("annotate", "namespace", NAMESPACE, *place)
-    settings = (f"image.repository={repository}", f"image.tag={tag}", f"defaultImage={default_image}")
-    with changed(helm, release, *settings):
+    values = {"image.repository": repository, "image.tag": tag, "defaultImage": default_image}
+    with changed(helm, release, *(f"--set-string={name}={value}" for name, value in values.items())):
         release("rollout", "status", "deployment/trainjobs-operator", "--timeout=120s")
         yield
         release("scale", "deployment/trainjobs-operator", "--replicas=0")

@@ -58,7 +58,7 @@ def test_a_second_release_is_refused(helm: Helm, team: Kubectl):
 def test_with_listed_namespaces_the_operator_lives_on_rights_in_these(
     release: Kubectl, helm: Helm, gpus: Kubectl, team: Kubectl, control_plane: ControlPlane
 ):
-    with changed(helm, release, f"watchNamespaces={{{gpus.namespace}}}"):
+    with changed(helm, release, f"--set=watchNamespaces={{{gpus.namespace}}}"):
         with (
             connected(control_plane, "trainjobs-operator") as transport,
             pytest.raises(ApiError, match="cannot list resource"),
@@ -106,7 +106,7 @@ def test_what_was_allowed_once_can_still_be_changed(release: Kubectl, helm: Helm
     flags = ("allowHostNamespaces=true", "allowHostPath=true", "allowPrivileged=true")
     settings = (*flags, "allowedCapabilities={IPC_LOCK}")
     manifest = json.dumps(trainjob(podTemplate={"spec": allowed}))
-    with changed(helm, release, *(f"podTemplates.{setting}" for setting in settings)):
+    with changed(helm, release, *(f"--set=podTemplates.{setting}" for setting in settings)):
         eventually(lambda: _created(team, manifest), "the policy allows it")
     team("patch", "tjob", "mnist", "--type=merge", '--patch={"spec": {"suspend": true}}')
     change = {"spec": {"podTemplate": {"spec": {"hostNetwork": True, "hostPID": True}}}}
