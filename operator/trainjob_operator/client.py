@@ -69,12 +69,11 @@ class Client:
         )
 
     def apply(self, item: Object) -> Object:
-        """Server-side apply: the fields of `item` become so, the others stay. Raises ApiError 409 where another
-        manager has set one of them to something else."""
+        """Server-side apply: the fields of `item` become so, whoever has set them, and the others stay."""
         return self.transport.request(
             "PATCH",
             resource_of(item).path(*key_of(item)),
-            {"fieldManager": FIELD_MANAGER},
+            {"fieldManager": FIELD_MANAGER, "force": "true"},
             item,
             "application/apply-patch+yaml",
         )
