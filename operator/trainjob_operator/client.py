@@ -111,5 +111,10 @@ class Client:
         try:
             self.transport.request("DELETE", resource.path(*key), {}, body)
         except ApiError as error:
-            if error.status not in (404, 409):
-                raise
+            if error.status == 404 or (error.status == 409 and not self._is_there(resource, key, uid)):
+                return
+            raise
+
+    def _is_there(self, resource: Resource, key: Key, uid: str) -> bool:
+        known = self.get(resource, key)
+        return known is not None and known["metadata"]["uid"] == uid
