@@ -91,15 +91,22 @@ class Recording:
             return self._timelines[key]
 
     def _follow(self, resource: Resource, labels: str, version: str) -> None:
-        try:
-            for event in self._client.watch(resource, labels, version, timeout_s=3600, silence_s=300):
-                if self._stopped:
-                    return
-                if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
+        while not self._stopped:
+            try:
+                # The server ends a watch whose reader is slow; it goes on from the last event.
+                for event in self._client.watch(resource, labels, version, timeout_s=3600, silence_s=300):
+                    if self._stopped:
+                        return
                     item = event["object"]
-                    name = item["metadata"].get("labels", {}).get(LABEL) if resource is PODS else None
-                    key = Key(item["metadata"]["namespace"], name) if name else key_of(item)
-                    self.of(key).add(Heard(resource, event, time.monotonic()))
-        except TransportError:
-            if not self._stopped:
-                raise
+                    version = item["metadata"]["resourceVersion"]
+                    self._add(resource, event, item)
+            except TransportError:
+                if not self._stopped:
+                    raise
+
+    def _add(self, resource: Resource, event: Object, item: Object) -> None:
+        if event["type"] == "BOOKMARK":
+            return
+        name = item["metadata"].get("labels", {}).get(LABEL) if resource is PODS else None
+        key = Key(item["metadata"]["namespace"], name) if name else key_of(item)
+        self.of(key).add(Heard(resource, event, time.monotonic()))

@@ -56,6 +56,8 @@ class FakeNodes:
                 f"--server-address={address}",
                 "--cidr=100.64.0.1/16",
                 "--node-ip=100.64.0.1",
+                # Without leases the nodes would count as lost again and again, and their pods as not ready.
+                "--node-lease-duration-seconds=40",
             ],
         )
         kwok.wait_ready(processes.answers(f"http://{address}/healthz"), READY_TIMEOUT_S)
