@@ -9,11 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from testbed.fakenodes import PREFIX
 
+from trainjob_operator import surroundings
 from trainjob_operator.cache import Cache
 from trainjob_operator.client import Client
 from trainjob_operator.job import indexed_job
 from trainjob_operator.reflector import Reflector
-from trainjob_operator.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource
+from trainjob_operator.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource, key_of, resource_of
 from trainjobs.spec import parse
 
 HANDS = 8
@@ -67,16 +68,25 @@ def trainjob(namespace: str, name: str) -> Object:
     }
 
 
-def bare_job(namespace: str, name: str) -> Object:
-    """The Job that the operator would make, made by hand: no owner, nothing around it."""
-    job = parse(
-        {**trainjob(namespace, name), "metadata": {"name": name, "namespace": namespace, "uid": "none"}}
+def by_hand(namespace: str, name: str) -> tuple[Object, ...]:
+    """What the operator would make, but without an owner; the Job is the last."""
+    metadata = {"name": name, "namespace": namespace, "uid": "none"}
+    job = parse({**trainjob(namespace, name), "metadata": metadata})
+    made = (
+        surroundings.secret(job, "token"),
+        surroundings.service(job),
+        surroundings.network_policy(job),
+        indexed_job(job, "testbed.local/host:1"),
     )
-    made = indexed_job(job, "testbed.local/host:1")
-    del made["metadata"]["ownerReferences"]
-    pod = made["spec"]["template"]["spec"]
-    pod["serviceAccountName"] = "default"
+    for item in made:
+        del item["metadata"]["ownerReferences"]
+    made[-1]["spec"]["template"]["spec"]["serviceAccountName"] = "default"
     return made
+
+
+def remove(client: Client, items: Iterable[Object]) -> None:
+    for item in items:
+        client.transport.request("DELETE", resource_of(item).path(*key_of(item)))
 
 
 def all_at_once(work: Callable[[str], object], names: Iterable[str]) -> None:

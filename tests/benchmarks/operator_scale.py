@@ -4,7 +4,8 @@
 
 In one cluster (a real API server, Job controller and scheduler; nodes and pods are kwok's), in turns that change
 their order from round to round:
-- N Indexed Jobs of 2 pods, made directly;
+- N Indexed Jobs of 2 pods, made directly ("bare");
+- the same with the Service, the Secret and the NetworkPolicy of a TrainJob, also made directly ("by hand");
 - N TrainJobs of 2 pods, whose Jobs the operator makes, with all else that belongs to a TrainJob.
 Each is timed from the first create until all pods run, and from the first driver's end until all are Complete. What
 a training run writes into the status is written in between, by this program, and not timed.
@@ -24,7 +25,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -36,11 +37,12 @@ from crowds import (
     NODES,
     Tally,
     all_at_once,
-    bare_job,
+    by_hand,
     clear,
     drivers,
     end,
     is_true,
+    remove,
     runs,
     speak,
     trainjob,
@@ -107,26 +109,36 @@ class Scene:
         kubectl = bed.control_plane.kubectl
         kubectl.apply(*CRDS.glob("*.yaml"))
         kubectl.wait(*(f"crd/{file.stem}" for file in CRDS.glob("*.yaml")), "--for=create")
-        for namespace in ("bare", "trainjobs"):
+        for namespace in ("bare", "by-hand", "trainjobs"):
             kubectl.create_namespace(namespace, annotations=NAMESPACE_ANNOTATIONS)
         bed.fake_nodes.add(NODES * count // PODS_PER_NODE + 1)
         self.client = Client(connect(str(kubectl.kubeconfig), connections=16))
 
     def bare(self) -> Walls:
-        """One turn of Jobs made directly."""
-        running, complete = self._tallies("bare", JOBS)
+        """One turn of Jobs alone."""
+        return self._direct("bare", 1)
+
+    def by_hand(self) -> Walls:
+        """One turn of Jobs with all that a TrainJob has around it."""
+        return self._direct("by-hand", 4)
+
+    def _direct(self, namespace: str, items: int) -> Walls:
+        """The Job is the last of the items."""
+        made = {name: by_hand(namespace, name)[-items:] for name in self.names}
+        running, complete = self._tallies(namespace, JOBS)
         used, began = self._cpu_s(), time.monotonic()
-        all_at_once(lambda name: self.client.create(bare_job("bare", name)), self.names)
+        all_at_once(lambda name: [self.client.create(item) for item in made[name]], self.names)
         running.reach(NODES * len(self.names))
         run, used = time.monotonic() - began, self._cpu_s() - used
-        ended, more = self._end("bare", complete)
+        ended, more = self._end(namespace, complete)
         for tally in (running, complete):
             tally.close()
-        clear(self.client, "bare", JOBS)
+        all_at_once(lambda name: remove(self.client, made[name][:-1]), self.names)
+        clear(self.client, namespace, JOBS)
         return Walls(run, ended, used + more)
 
-    def trainjobs(self) -> tuple[Walls, Rest]:
-        """One turn of TrainJobs."""
+    def trainjobs(self, rests: list[Rest]) -> Walls:
+        """One turn of TrainJobs; how the operator rested in it is added to `rests`."""
         running, complete = self._tallies("trainjobs", TRAINJOBS)
         trains = Tally(self.client, TRAINJOBS, "trainjobs", is_true("Running"))
         used, began = self._cpu_s(), time.monotonic()
@@ -135,12 +147,12 @@ class Scene:
         run, used = time.monotonic() - began, self._cpu_s() - used
         all_at_once(lambda name: speak(self.client, "trainjobs", name), self.names)
         trains.reach(len(self.names))
-        rest = self._rest()
+        rests.append(self._rest())
         ended, more = self._end("trainjobs", complete)
         for tally in (running, trains, complete):
             tally.close()
         clear(self.client, "trainjobs", TRAINJOBS)
-        return Walls(run, ended, used + more), rest
+        return Walls(run, ended, used + more)
 
     def _tallies(self, namespace: str, resource: Any) -> tuple[Tally, Tally]:
         return (
@@ -201,24 +213,30 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
-    bare, ours, rests = [], [], []
+    found: dict[str, list[Walls]] = {"bare": [], "by_hand": [], "trainjobs": []}
+    rests: list[Rest] = []
+    turns: dict[str, Callable[[], Walls]] = {
+        "bare": scene.bare,
+        "by_hand": scene.by_hand,
+        "trainjobs": lambda: scene.trainjobs(rests),
+    }
     scene.operator.start()
     for number in range(rounds):
-        turns = [lambda: bare.append(scene.bare()), lambda: _append(scene.trainjobs(), ours, rests)]
-        for turn in turns if number % 2 == 0 else reversed(turns):
-            turn()
-            _say(number, bare, ours)
+        for name in turns if number % 2 == 0 else reversed(turns):
+            found[name].append(turns[name]())
+            print(f"round {number + 1}: {name} {found[name][-1]}", file=sys.stderr, flush=True)
     cpu_s = scene.operator.footprint().cpu_s
     scene.operator.stop()
     requests, jobs = scene.audit.requests(), len(scene.names) * rounds
     return {
         "count": len(scene.names),
         "pods_per_job": NODES,
-        "bare": [asdict(walls) for walls in bare],
-        "trainjobs": [asdict(walls) for walls in ours],
+        **{name: [asdict(walls) for walls in each] for name, each in found.items()},
         "rest": [asdict(rest) for rest in rests],
-        "wall_ratio": round(sum(each.total_s for each in ours) / sum(each.total_s for each in bare), 3),
-        "cpu_ratio": round(sum(each.cpu_s for each in ours) / sum(each.cpu_s for each in bare), 3),
+        "wall_ratio": _ratio(found, "bare", "total_s"),
+        "wall_ratio_to_by_hand": _ratio(found, "by_hand", "total_s"),
+        "cpu_ratio": _ratio(found, "bare", "cpu_s"),
+        "cpu_ratio_to_by_hand": _ratio(found, "by_hand", "cpu_s"),
         "creates": per_job(requests, jobs, *OWN),
         "status_writes": per_job(requests, jobs, "patch trainjobs/status"),
         "events": per_job(requests, jobs, "create events"),
@@ -231,13 +249,10 @@ def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
     }
 
 
-def _append(found: tuple[Walls, Rest], walls: list[Walls], rests: list[Rest]) -> None:
-    walls.append(found[0])
-    rests.append(found[1])
-
-
-def _say(number: int, bare: Sequence[Walls], ours: Sequence[Walls]) -> None:
-    print(f"round {number + 1}: bare {bare[-1:]}, TrainJobs {ours[-1:]}", file=sys.stderr, flush=True)
+def _ratio(found: dict[str, list[Walls]], to: str, what: str) -> float:
+    """Of TrainJobs to something else, over all rounds."""
+    ours, theirs = (sum(getattr(each, what) for each in found[name]) for name in ("trainjobs", to))
+    return round(ours / theirs, 3)
 
 
 def _bars(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -252,11 +267,18 @@ def _table(document: dict[str, Any], bars: dict[str, dict[str, Any]]) -> list[st
         f"\n{document['count']} jobs of {document['pods_per_job']} pods",
         f"{'':14}{'running s':>10}{'complete s':>12}{'cluster CPU s':>15}",
     ]
-    for kind in ("bare", "trainjobs"):
+    for kind in ("bare", "by_hand", "trainjobs"):
         lines += [
             f"{kind:14}{each['running_s']:10.1f}{each['complete_s']:12.1f}{each['cpu_s']:15.1f}"
             for each in document[kind]
         ]
+    lines += [
+        f"TrainJobs to {to.replace('_', ' ')}: wall {document[wall]}, cluster CPU {document[cpu]}"
+        for to, wall, cpu in (
+            ("bare", "wall_ratio", "cpu_ratio"),
+            ("by_hand", "wall_ratio_to_by_hand", "cpu_ratio_to_by_hand"),
+        )
+    ]
     lines += [f"{'':14}{'found':>10}{'bar':>8}"]
     return lines + [
         f"{name:14}{each['found']:10}{each['bar']:8}  {'met' if each['met'] else 'missed'}"
