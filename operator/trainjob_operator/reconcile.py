@@ -85,8 +85,9 @@ class Reconciler:
         return wish
 
     def _act(self, wish: Desired, raw: Object, key: Key) -> None:
+        is_new = not raw.get("status")
         for item in wish.create:
-            self._make(item)
+            self._make(item, is_new)
         job = self.jobs.get(key)
         if wish.patch_job is not None and job is not None:
             version = {"resourceVersion": job["metadata"]["resourceVersion"]}
@@ -96,11 +97,13 @@ class Reconciler:
         if wish.delete_trainjob:
             self.client.delete(TRAINJOBS, key, raw["metadata"]["uid"])
 
-    def _make(self, item: Object) -> None:
-        """Make an object, or bring up to date what is ours already; what is as it should be costs no write."""
+    def _make(self, item: Object, is_new: bool) -> None:
+        """Make an object, or bring up to date what is ours already; what is as it should be costs no write.
+
+        Of a new TrainJob hardly anything is there yet, so nobody asks first; what all of a namespace share is.
+        """
         resource, key = resource_of(item), key_of(item)
-        # Those that a namespace shares are there already but for its first TrainJob; others hardly ever are.
-        known = self.client.get(resource, key) if resource in SHARED else None
+        known = None if is_new and resource not in SHARED else self.client.get(resource, key)
         if known is None:
             known = self._created(item)
         if not _same_owner(known, item):

@@ -10,6 +10,7 @@ from trainjob_operator.desired import Settings
 from trainjob_operator.facts import projected
 from trainjob_operator.metrics import Metrics
 from trainjob_operator.reconcile import Reconciler, contains
+from trainjob_operator.refusals import NameTakenError
 from trainjob_operator.resources import Key
 from trainjob_operator.transport import ApiError, TransportError
 
@@ -128,6 +129,19 @@ def test_what_is_there_as_it_should_be_is_not_written(reconciler, store, trainjo
     reconciler.reconcile(KEY)
     assert [line for line in store.log if line.startswith("PATCH")] == ["PATCH services/mnist"]
     assert not [line for line in store.log if "trainjobs-runner" in line]
+
+
+def test_a_name_that_stays_taken_is_looked_at_without_a_write(reconciler, store, trainjob):
+    trainjob()
+    store.objects["/api/v1/namespaces/team/services/mnist"] = {"metadata": {"name": "mnist"}}
+    for _ in range(2):
+        with pytest.raises(NameTakenError):
+            reconciler.reconcile(KEY)
+    assert store.log.count("PATCH trainjobs/mnist/status") == 1
+    store.log.clear()
+    with pytest.raises(NameTakenError):
+        reconciler.reconcile(KEY)
+    assert store.log == []
 
 
 @pytest.mark.parametrize(
