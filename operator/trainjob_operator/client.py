@@ -83,12 +83,11 @@ class Client:
                 raise
 
     def apply(self, item: Object) -> Object:
-        """Server-side apply: the fields of `item` become so, the others stay. Raises ApiError 409 where another
-        manager has set one of them to something else."""
+        """Server-side apply: the fields of `item` become so, whoever has set them, and the others stay."""
         return self.transport.request(
             "PATCH",
             resource_of(item).path(*key_of(item)),
-            {"fieldManager": FIELD_MANAGER},
+            {"fieldManager": FIELD_MANAGER, "force": "true"},
             item,
             "application/apply-patch+yaml",
         )
@@ -126,5 +125,10 @@ class Client:
         try:
             self.transport.request("DELETE", resource.path(*key), {}, body)
         except ApiError as error:
-            if error.status not in (404, 409):
-                raise
+            if error.status == 404 or (error.status == 409 and not self._is_there(resource, key, uid)):
+                return
+            raise
+
+    def _is_there(self, resource: Resource, key: Key, uid: str) -> bool:
+        known = self.get(resource, key)
+        return known is not None and known["metadata"]["uid"] == uid

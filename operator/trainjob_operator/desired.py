@@ -16,8 +16,8 @@ from trainjob_operator.job import indexed_job
 from trainjob_operator.outcome import stopped_while_idle
 from trainjob_operator.resources import Object
 from trainjob_operator.state import Kind, State
-from trainjob_operator.status_fields import changes, text, written
-from trainjob_operator.upkeep import Upkeep
+from trainjob_operator.status_fields import at_the_end, changes, written
+from trainjob_operator.upkeep import Upkeep, starting
 from trainjob_operator.wish import Desired
 from trainjobs.spec import SpecError, TrainJob, parse
 from trainjobs.spec.status import TrainJobStatus
@@ -96,9 +96,8 @@ def _without_job(
 ) -> Desired:
     if job.spec.stop is not None:
         fields = written(stopped_while_idle(job.spec.stop), status, job.metadata.generation, now)
-        return Desired(status=changes(raw, {**fields, "completionTime": text(now)}))
-    state = State(Kind.STARTING, "Starting", "the Job is being made")
-    news = changes(raw, written(state, status, job.metadata.generation, now))
+        return Desired(status=changes(raw, fields | at_the_end(job, status, now)))
+    news = changes(raw, written(starting(job), status, job.metadata.generation, now))
     if facts is not None:  # the old one is on its way out; its end wakes us
         return Desired(status=news, requeue_after_s=NAME_TAKEN_S)
     return Desired(
@@ -122,7 +121,7 @@ def _name_taken(raw: Object, job: TrainJob, status: TrainJobStatus, now: datetim
     fields = written(state, status, job.metadata.generation, now)
     if now - made >= timedelta(seconds=job.spec.startup_deadline_seconds):
         state = State(Kind.FAILED, state.reason, state.message)
-        fields = written(state, status, job.metadata.generation, now) | {"completionTime": text(now)}
+        fields = written(state, status, job.metadata.generation, now) | at_the_end(job, status, now)
     return Desired(status=changes(raw, fields), requeue_after_s=NAME_TAKEN_S)
 
 

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final
 
 from trainjob_operator.cache import Cache
 from trainjob_operator.client import Client
@@ -20,11 +21,25 @@ from trainjob_operator.metrics import Metrics
 from trainjob_operator.names import LABEL
 from trainjob_operator.notices import notice
 from trainjob_operator.refusals import NameTakenError, refused
-from trainjob_operator.resources import JOBS, PODS, SECRETS, TRAINJOBS, Key, Object, key_of, resource_of
+from trainjob_operator.resources import (
+    JOBS,
+    PODS,
+    ROLE_BINDINGS,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    TRAINJOBS,
+    Key,
+    Object,
+    key_of,
+    resource_of,
+)
 from trainjob_operator.status_fields import changes, written
 from trainjob_operator.transport import ApiError, TransportError
 from trainjob_operator.wish import Desired
 from trainjobs.spec.status import TrainJobStatus
+
+SHARED: Final = (SERVICE_ACCOUNTS, ROLE_BINDINGS)
+"""What all TrainJobs of a namespace use together."""
 
 log = logging.getLogger(__name__)
 
@@ -70,8 +85,9 @@ class Reconciler:
         return wish
 
     def _act(self, wish: Desired, raw: Object, key: Key) -> None:
+        is_new = not raw.get("status")
         for item in wish.create:
-            self._make(item)
+            self._make(item, is_new)
         job = self.jobs.get(key)
         if wish.patch_job is not None and job is not None:
             version = {"resourceVersion": job["metadata"]["resourceVersion"]}
@@ -81,19 +97,35 @@ class Reconciler:
         if wish.delete_trainjob:
             self.client.delete(TRAINJOBS, key, raw["metadata"]["uid"])
 
-    def _make(self, item: Object) -> None:
-        """Make an object, or bring up to date what is ours already."""
+    def _make(self, item: Object, is_new: bool) -> None:
+        """Make an object, or bring up to date what is ours already; what is as it should be costs no write.
+
+        Of a new TrainJob hardly anything is there yet, so nobody asks first; what all of a namespace share is.
+        """
         resource, key = resource_of(item), key_of(item)
         if resource is SECRETS:
             self.client.ensure(item)
             return
-        known = self.client.get(resource, key)
-        if known is not None and not _same_owner(known, item):
+        known = None if is_new and resource not in SHARED else self.client.get(resource, key)
+        if known is None:
+            known = self._created(item)
+        if not _same_owner(known, item):
             raise NameTakenError(f"{resource.kind} {key} belongs to another object; it has to go first")
-        if known is None or resource is not JOBS:
-            known = self.client.apply(item)
+        if resource is not JOBS and not contains(known, item):
+            self.client.apply(item)
         if resource is JOBS:
             self.jobs.put(known)
+
+    def _created(self, item: Object) -> Object:
+        """The new object, or the one that was there before."""
+        try:
+            return self.client.create(item)
+        except ApiError as error:
+            if error.reason == "AlreadyExists":
+                known = self.client.get(resource_of(item), key_of(item))
+                if known is not None:
+                    return known
+            raise
 
     def _explain(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
         """Put into the status what its owner can mend."""
@@ -118,6 +150,15 @@ class Reconciler:
             except TransportError as error:
                 log.warning("%s: event %s not written: %s", key, event["reason"], error)
         return news
+
+
+def contains(known: Any, wanted: Any) -> bool:
+    """Whether all that is wanted is there; the API server adds defaults."""
+    if isinstance(known, dict) and isinstance(wanted, dict):
+        return all(name in known and contains(known[name], value) for name, value in wanted.items())
+    if isinstance(known, list) and isinstance(wanted, list):
+        return len(known) == len(wanted) and all(map(contains, known, wanted))
+    return bool(known == wanted)
 
 
 def _same_owner(known: Object, item: Object) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from trainjob_operator.job import gpus
 from trainjob_operator.resources import Object
 from trainjob_operator.state import Kind, State, conditions
+from trainjobs.spec import TrainJob
 from trainjobs.spec.status import TrainJobStatus, Truth
 
 
@@ -22,8 +24,14 @@ def running_since(status: TrainJobStatus) -> datetime | None:
     )
 
 
+def active_s(status: TrainJobStatus, now: datetime) -> float:
+    """Seconds of running time until now, over pauses."""
+    since = running_since(status)
+    return status.active_seconds + ((now - since).total_seconds() if since else 0.0)
+
+
 def written(state: State, status: TrainJobStatus, generation: int | None, now: datetime) -> dict[str, Any]:
-    """The operator's fields of the status."""
+    """The operator's fields of the status. Whatever ends the running time also adds it up."""
     listed = conditions(state, status.conditions, generation, now.replace(microsecond=0))
     dumped = [
         {
@@ -32,7 +40,18 @@ def written(state: State, status: TrainJobStatus, generation: int | None, now: d
         }
         for condition in listed
     ]
-    return {"conditions": dumped, "observedGeneration": generation}
+    fields: dict[str, Any] = {"conditions": dumped, "observedGeneration": generation}
+    if state.kind is not Kind.RUNNING and running_since(status) is not None:
+        fields["activeSeconds"] = round(active_s(status, now), 3)
+    return fields
+
+
+def at_the_end(job: TrainJob, status: TrainJobStatus, now: datetime) -> dict[str, Any]:
+    """What is written once, with the end; the run's own account of itself stands."""
+    fields: dict[str, Any] = {"completionTime": text(now)}
+    if status.accounting is None:
+        fields["accounting"] = {"gpuSecondsUsed": round(active_s(status, now) * gpus(job), 3)}
+    return fields
 
 
 def changes(raw: Object, fields: dict[str, Any]) -> Object:

@@ -9,12 +9,12 @@ from typing import Final
 from trainjob_operator.deadlines import Deadline, deadlines, started
 from trainjob_operator.diagnosis import last_words, why_not_running
 from trainjob_operator.facts import JobFacts
-from trainjob_operator.job import digest, gpus, queued
+from trainjob_operator.job import digest, queued
 from trainjob_operator.outcome import outcome, stopped_while_idle
 from trainjob_operator.pod import GRACE_PERIOD_S
 from trainjob_operator.resources import Object
 from trainjob_operator.state import Kind, State
-from trainjob_operator.status_fields import changes, running_since, text, written
+from trainjob_operator.status_fields import active_s, at_the_end, changes, running_since, written
 from trainjob_operator.wish import Desired
 from trainjobs.spec import TrainJob
 from trainjobs.spec.status import TrainJobStatus
@@ -23,6 +23,11 @@ SLOW_START_S: Final = 30
 """Seconds after which a Job that does not run yet has its pods looked at, and again after as many."""
 FAREWELL_S: Final = 2 * GRACE_PERIOD_S
 """Seconds after which an ended Job whose pods do not go counts as finished: their node is gone, probably."""
+
+
+def starting(job: TrainJob) -> State:
+    """A start like any other. The same sentence until it takes long: each new one is a write."""
+    return State(Kind.STARTING, "Starting", f"{job.spec.trainer.num_nodes} pods are starting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ class Upkeep:
         cause = why_not_running(self.pods or [])
         if cause is not None:
             return State(Kind.STARTING, *cause)
+        if not self._is_slow():
+            return starting(self.job)
         nodes = self.job.spec.trainer.num_nodes
         return State(Kind.STARTING, "Starting", f"{self.facts.ready} of {nodes} pods are ready")
 
@@ -92,12 +99,8 @@ class Upkeep:
 
     def _decided(self, state: State, patch_job: Object | None = None, delete_job: bool = False) -> Desired:
         fields = written(state, self.status, self.job.metadata.generation, self.now)
-        if state.kind is not Kind.RUNNING and self._was_running():
-            fields["activeSeconds"] = round(self._active_s(), 3)
         if state.is_end:
-            fields["completionTime"] = text(self.now)
-            if self.status.accounting is None:
-                fields["accounting"] = {"gpuSecondsUsed": round(self._active_s() * gpus(self.job), 3)}
+            fields |= at_the_end(self.job, self.status, self.now)
         return Desired(
             patch_job=patch_job,
             delete_job=delete_job,
@@ -110,9 +113,11 @@ class Upkeep:
         """Whether the pods could say more about the state."""
         if state.kind is Kind.FAILED:
             return True
+        return state.kind is Kind.STARTING and self._is_slow()
+
+    def _is_slow(self) -> bool:
         since = self.facts.start_time
-        slow = since is not None and self.now - since >= timedelta(seconds=SLOW_START_S)
-        return state.kind is Kind.STARTING and slow
+        return since is not None and self.now - since >= timedelta(seconds=SLOW_START_S)
 
     def _next_look(self, state: State) -> float | None:
         moments = [deadline.at for deadline in self._deadlines()]
@@ -130,15 +135,9 @@ class Upkeep:
         since = self.facts.ending_since
         return since is not None and self.now - since >= timedelta(seconds=FAREWELL_S)
 
-    def _was_running(self) -> bool:
-        return running_since(self.status) is not None
-
-    def _active_s(self) -> float:
-        since = running_since(self.status)
-        return self.status.active_seconds + ((self.now - since).total_seconds() if since else 0.0)
-
     def _deadlines(self) -> list[Deadline]:
-        return list(deadlines(self.job, self.facts, self._active_s(), self._was_running(), self.now))
+        running = running_since(self.status) is not None
+        return list(deadlines(self.job, self.facts, active_s(self.status, self.now), running, self.now))
 
     def _overdue(self) -> tuple[str, str] | None:
         reached = [deadline for deadline in self._deadlines() if deadline.at <= self.now]

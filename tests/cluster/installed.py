@@ -59,10 +59,12 @@ def operated_by_pods(helm: Helm, release: Kubectl, image: str, default_image: st
 
 
 @contextmanager
-def connected(control_plane: ControlPlane, account: str, *bound: str) -> Iterator[HttpTransport]:
+def connected(
+    control_plane: ControlPlane, account: str, *bound: str, connections: int = 16
+) -> Iterator[HttpTransport]:
     """A connection with the rights of one of the chart's service accounts and no others."""
     token = control_plane.kubectl("create", "token", account, f"--namespace={NAMESPACE}", *bound).strip()
-    transport = connect(str(control_plane.kubeconfig_with(account, token)))
+    transport = connect(str(control_plane.kubeconfig_with(account, token)), connections=connections)
     yield transport
     transport.close()
 

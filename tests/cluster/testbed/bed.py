@@ -11,14 +11,19 @@ from testbed.fakenodes import FakeNodes
 from testbed.node import Node
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import TracebackType
 
 
 class Bed:
-    """One cluster on this machine, a context manager. Each part starts when it is first asked for."""
+    """One cluster on this machine, a context manager. Each part starts when it is first asked for.
 
-    def __init__(self) -> None:
+    ``apiserver_options`` are flags of kube-apiserver in addition to the bed's own.
+    """
+
+    def __init__(self, apiserver_options: Sequence[str] = ()) -> None:
+        self._apiserver_options = apiserver_options
         self._cleanup = ExitStack()
         self._slot: slots.Slot | None = None
         self._control_plane: ControlPlane | None = None
@@ -46,7 +51,7 @@ class Bed:
     def control_plane(self) -> ControlPlane:
         """The running control plane."""
         if self._control_plane is None:
-            control_plane = ControlPlane(self.slot)
+            control_plane = ControlPlane(self.slot, self._apiserver_options)
             self._cleanup.callback(control_plane.stop)
             control_plane.start()
             self._control_plane = control_plane

@@ -19,6 +19,7 @@ from testbed.machines import Machine, run_on_host
 from testbed.slots import MAX_NODES
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from testbed.slots import Slot
@@ -54,8 +55,9 @@ POD_TOLERATION_S = 10
 class ControlPlane:
     """One cluster's control plane. ``machine`` also holds the network switch of the cluster's machines."""
 
-    def __init__(self, slot: Slot) -> None:
+    def __init__(self, slot: Slot, apiserver_options: Sequence[str] = ()) -> None:
         self.slot = slot
+        self._apiserver_options = apiserver_options
         self.machine = Machine("control-plane", slot.directory / "control-plane", slot.logs)
         self.files = self.machine.files / "kubernetes"
         self._tokens: dict[str, tuple[str, str]] = {}
@@ -188,6 +190,7 @@ class ControlPlane:
                 f"--service-account-signing-key-file={signing_key}",
                 "--shutdown-watch-termination-grace-period=0s",
                 "--profiling=false",
+                *self._apiserver_options,
             ],
         )
         apiserver.wait_ready(processes.answers(f"{self.url}/readyz"), READY_TIMEOUT_S)

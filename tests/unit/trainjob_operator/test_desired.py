@@ -299,6 +299,15 @@ def test_gpu_seconds_are_counted_where_the_run_has_not_counted_them():
     assert "accounting" not in look(raw, job(raw, COMPLETE), 100).status
 
 
+@pytest.mark.parametrize("stop", [None, {"reason": "enough"}])
+def test_running_time_counts_also_when_the_job_has_vanished(stop):
+    trainer = {"resourcesPerNode": {"limits": {"nvidia.com/gpu": 4}}}
+    raw = trainjob(running(50, activeSeconds=30), trainer=trainer, **({"stop": stop} if stop else {}))
+    found = look(raw, None, 100)
+    assert found.status["activeSeconds"] == 80
+    assert found.status.get("accounting") == ({"gpuSecondsUsed": 80 * 8} if stop else None)
+
+
 @pytest.mark.parametrize("suspend", [True, False])
 def test_a_stop_before_the_training_completes_at_once_and_removes_the_job(suspend):
     raw = trainjob(stop={"reason": "never mind"}, suspend=suspend)

@@ -9,7 +9,8 @@ from trainjob_operator.client import Client
 from trainjob_operator.desired import Settings
 from trainjob_operator.facts import projected
 from trainjob_operator.metrics import Metrics
-from trainjob_operator.reconcile import Reconciler
+from trainjob_operator.reconcile import Reconciler, contains
+from trainjob_operator.refusals import NameTakenError
 from trainjob_operator.resources import Key
 from trainjob_operator.transport import ApiError, TransportError
 
@@ -27,6 +28,8 @@ class Store:
         self.refuse: dict[str, Exception] = {}
 
     def request(self, method, path, query=None, body=None, content_type="application/json"):
+        if method == "POST" and not path.endswith("/events"):
+            path += f"/{body['metadata']['name']}"
         what = f"{method} {path.split('/team/')[1]}"
         if method != "GET":
             self.log.append(what)
@@ -37,16 +40,14 @@ class Store:
             if path not in self.objects:
                 raise ApiError(404, "NotFound", "no")
             return self.objects[path]
+        if method == "POST" and path in self.objects:
+            raise ApiError(409, "AlreadyExists", "it is there")
         if path.endswith("/status"):
             path = path.removesuffix("/status")
             body = {
                 **self.objects[path],
                 "status": {**self.objects[path].get("status", {}), **body["status"]},
             }
-        if method == "POST":
-            path = f"{path}/{body['metadata']['name']}"
-            if path in self.objects:
-                raise ApiError(409, "AlreadyExists", "no")
         if method == "DELETE":
             return self.objects.pop(path)
         metadata = {"uid": f"uid-{path}", **body["metadata"], "resourceVersion": str(self.version)}
@@ -99,12 +100,12 @@ def test_the_job_comes_after_what_its_pods_need_then_the_status_then_the_event(r
     trainjob()
     assert reconciler.reconcile(KEY) == 0
     assert store.log == [
-        "PATCH serviceaccounts/trainjobs-runner",
-        "PATCH rolebindings/trainjobs-runner",
-        "POST secrets",
-        "PATCH services/mnist",
-        "PATCH networkpolicies/mnist",
-        "PATCH jobs/mnist",
+        "POST serviceaccounts/trainjobs-runner",
+        "POST rolebindings/trainjobs-runner",
+        "POST secrets/mnist-ray-token-me",
+        "POST services/mnist",
+        "POST networkpolicies/mnist",
+        "POST jobs/mnist",
         "PATCH trainjobs/mnist/status",
         "POST events",
     ]
@@ -119,7 +120,45 @@ def test_the_next_pass_writes_nothing(reconciler, store, trainjob):
     assert store.log == []
 
 
-@pytest.mark.parametrize("lost", ["PATCH services/mnist", "PATCH jobs/mnist", "PATCH trainjobs/mnist/status"])
+def test_what_is_there_as_it_should_be_is_not_written(reconciler, store, trainjob):
+    trainjob()
+    reconciler.reconcile(KEY)
+    reconciler.jobs.remove({"metadata": {"namespace": "team", "name": "mnist", "resourceVersion": "999"}})
+    store.objects["/api/v1/namespaces/team/services/mnist"]["spec"]["selector"] = {"app": "web"}
+    store.log.clear()
+    reconciler.reconcile(KEY)
+    assert [line for line in store.log if line.startswith("PATCH")] == ["PATCH services/mnist"]
+    assert not [line for line in store.log if "trainjobs-runner" in line]
+
+
+def test_a_name_that_stays_taken_is_looked_at_without_a_write(reconciler, store, trainjob):
+    trainjob()
+    store.objects["/api/v1/namespaces/team/services/mnist"] = {"metadata": {"name": "mnist"}}
+    for _ in range(2):
+        with pytest.raises(NameTakenError):
+            reconciler.reconcile(KEY)
+    assert store.log.count("PATCH trainjobs/mnist/status") == 1
+    store.log.clear()
+    with pytest.raises(NameTakenError):
+        reconciler.reconcile(KEY)
+    assert store.log == ["POST secrets/mnist-ray-token-me"]  # refused: nobody may look whether it is there
+
+
+@pytest.mark.parametrize(
+    ("known", "wanted", "expected"),
+    [
+        ({"a": 1, "default": 2}, {"a": 1}, True),
+        ({"a": 1}, {"a": 1, "b": 2}, False),
+        ({"a": {"b": [{"c": 1, "default": 2}]}}, {"a": {"b": [{"c": 1}]}}, True),
+        ([1, 2], [1], False),
+        ({"a": [1]}, {"a": {"0": 1}}, False),
+    ],
+)
+def test_what_is_wanted_may_have_defaults_around_it(known, wanted, expected):
+    assert contains(known, wanted) is expected
+
+
+@pytest.mark.parametrize("lost", ["POST services/mnist", "POST jobs/mnist", "PATCH trainjobs/mnist/status"])
 def test_a_pass_that_is_cut_off_is_finished_by_the_next_one(reconciler, store, trainjob, lost):
     trainjob()
     store.refuse[lost] = TransportError("lost")
@@ -141,7 +180,7 @@ def test_an_event_that_is_lost_is_lost(reconciler, store, trainjob):
 
 def test_a_job_that_is_refused_fails_the_trainjob_with_the_servers_words(reconciler, store, trainjob):
     trainjob()
-    store.refuse["PATCH jobs/mnist"] = ApiError(422, "Invalid", "spec.template: nonsense")
+    store.refuse["POST jobs/mnist"] = ApiError(422, "Invalid", "spec.template: nonsense")
     for _ in range(2):
         with pytest.raises(ApiError):
             reconciler.reconcile(KEY)

@@ -1,0 +1,143 @@
+"""Many jobs at once: made, awaited and ended in the same way whether a TrainJob stands behind them or not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from testbed.fakenodes import PREFIX
+
+from trainjob_operator import surroundings
+from trainjob_operator.cache import Cache
+from trainjob_operator.client import Client
+from trainjob_operator.job import indexed_job
+from trainjob_operator.reflector import Reflector
+from trainjob_operator.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource, key_of, resource_of
+from trainjobs.spec import parse
+
+HANDS = 8
+"""Requests at a time, as those of a few busy users."""
+PATIENCE_S = 600
+NODES = 2
+
+
+class Tally:
+    """Counts the objects of a namespace for which something holds, with the operator's own list and watch."""
+
+    def __init__(
+        self, client: Client, resource: Resource, namespace: str, holds: Callable[[Object], bool]
+    ) -> None:
+        self._namespace = namespace
+        self._changed = threading.Condition()
+        self._found: set[Key] = set()
+        self._cache = Cache(lambda item: {"metadata": item["metadata"], "holds": holds(item)})
+        self._stop = threading.Event()
+        reflector = Reflector(client, resource, self._cache, self._count)
+        threading.Thread(target=reflector.run, args=[self._stop], daemon=True).start()
+        if not reflector.synced.wait(PATIENCE_S):
+            raise TimeoutError(f"no list of {resource.plural}")
+
+    def close(self) -> None:
+        """Count no more; the watch ends with its next event."""
+        self._stop.set()
+
+    def reach(self, count: int) -> None:
+        """Return when so many are counted."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._found) >= count, PATIENCE_S):
+                raise TimeoutError(f"{len(self._found)} of {count} after {PATIENCE_S} s")
+
+    def _count(self, key: Key) -> None:
+        item = self._cache.get(key)
+        with self._changed:
+            if item is not None and item["holds"] and key.namespace == self._namespace:
+                self._found.add(key)
+            else:
+                self._found.discard(key)
+            self._changed.notify_all()
+
+
+def trainjob(namespace: str, name: str) -> Object:
+    return {
+        "apiVersion": TRAINJOBS.api_version,
+        "kind": TRAINJOBS.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"trainer": {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": NODES}},
+    }
+
+
+def by_hand(namespace: str, name: str) -> tuple[Object, ...]:
+    """What the operator would make, but without an owner; the Job is the last."""
+    metadata = {"name": name, "namespace": namespace, "uid": "none"}
+    job = parse({**trainjob(namespace, name), "metadata": metadata})
+    made = (
+        surroundings.secret(job, "token"),
+        surroundings.service(job),
+        surroundings.network_policy(job),
+        indexed_job(job, "testbed.local/host:1"),
+    )
+    for item in made:
+        del item["metadata"]["ownerReferences"]
+    made[-1]["spec"]["template"]["spec"]["serviceAccountName"] = "default"
+    return made
+
+
+def remove(client: Client, items: Iterable[Object]) -> None:
+    for item in items:
+        client.transport.request("DELETE", resource_of(item).path(*key_of(item)))
+
+
+def all_at_once(work: Callable[[str], object], names: Iterable[str]) -> None:
+    with ThreadPoolExecutor(HANDS) as hands:
+        list(hands.map(work, names))
+
+
+def speak(client: Client, namespace: str, name: str) -> None:
+    """What the run of a TrainJob writes once it trains."""
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
+    status = {"startTime": now, "training": {"epoch": 1, "step": 1, "lastUpdateTime": now}}
+    client.transport.request(
+        "PATCH",
+        TRAINJOBS.path(namespace, name, "status"),
+        {},
+        {"status": status},
+        "application/merge-patch+json",
+    )
+
+
+def end(client: Client, namespace: str, pod: str) -> None:
+    """Its driver exits with 0."""
+    client.patch(PODS, Key(namespace, pod), {"metadata": {"annotations": {f"{PREFIX}/exit-code": "0"}}})
+
+
+def drivers(client: Client, namespace: str) -> list[str]:
+    """Names of the pods 0."""
+    items = client.list(PODS, namespace, "batch.kubernetes.io/job-completion-index=0").items
+    return [item["metadata"]["name"] for item in items]
+
+
+def runs(pod: Object) -> bool:
+    return bool(pod.get("status", {}).get("phase") == "Running")
+
+
+def is_true(kind: str) -> Callable[[Object], bool]:
+    """Whether an object's condition is true."""
+
+    def holds(item: Object) -> bool:
+        conditions = item.get("status", {}).get("conditions") or ()
+        return any(each["type"] == kind and each["status"] == "True" for each in conditions)
+
+    return holds
+
+
+def clear(client: Client, namespace: str, resource: Resource) -> None:
+    """Delete all of a kind with what belongs to it; return when its pods and Jobs are gone."""
+    client.transport.request("DELETE", resource.path(namespace), {}, {"propagationPolicy": "Background"})
+    deadline = time.monotonic() + PATIENCE_S
+    for kind in (JOBS, PODS):
+        while client.transport.request("GET", kind.path(namespace), {"limit": "1"})["items"]:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{namespace} does not empty")
+            time.sleep(0.5)

@@ -1,0 +1,129 @@
+"""The operator as a process of its own on a test bed, and what it costs: processor, memory, requests."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+from testbed import processes
+from testbed.bed import Bed
+from testbed.kubectl import Kubectl
+
+ACCOUNT = "operator"
+USER = f"system:serviceaccount:default:{ACCOUNT}"
+PORT = 8080
+READY_S = 120
+
+
+class Audit:
+    """The API server's own record of what the operator asked of it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._log = folder / "audit.log"
+        policy = folder / "policy.yaml"
+        rule = {"level": "Metadata", "users": [USER], "omitStages": ["RequestReceived", "ResponseStarted"]}
+        policy.write_text(
+            json.dumps(
+                {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [rule, {"level": "None"}]}
+            )
+        )
+        self.options = (
+            f"--audit-policy-file={policy}",
+            f"--audit-log-path={self._log}",
+            "--audit-log-maxsize=2000",
+        )
+        """Flags of kube-apiserver."""
+
+    def requests(self, namespace: str = "") -> Counter[str]:
+        """Requests until now by what they are: "create jobs", "patch trainjobs/status". The Lease is left out."""
+        found: Counter[str] = Counter()
+        for line in self._log.read_text().splitlines():
+            event = json.loads(line)
+            place = event.get("objectRef", {})
+            if place.get("resource") == "leases" or (namespace and place.get("namespace") != namespace):
+                continue
+            parts = (place.get("resource", ""), place.get("subresource", ""))
+            found[f"{event['verb']} {'/'.join(part for part in parts if part)}"] += 1
+        return found
+
+    def writes(self) -> int:
+        """How many of them write."""
+        return sum(
+            count
+            for what, count in self.requests().items()
+            if what.split()[0] not in ("get", "list", "watch")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Footprint:
+    """What the operator has used so far, over its restarts, and what it holds."""
+
+    cpu_s: float
+    rss_mib: float
+
+
+class OperatorProcess:
+    """`python -m trainjob_operator`, as one of its own users and not as an administrator."""
+
+    def __init__(self, bed: Bed, folder: Path) -> None:
+        self._machine = bed.control_plane.machine
+        self._url = f"http://{bed.slot.control_plane_address}:{PORT}"
+        self._kubeconfig = folder / "operator.kubeconfig"
+        self._kubeconfig.write_text(_kubeconfig(bed.control_plane.kubectl))
+        self._process: processes.Process | None = None
+        self._earlier_cpu_s = 0.0
+
+    def start(self) -> float:
+        """Start it; seconds until its caches are filled (`/readyz`), those of the interpreter's start included."""
+        began = time.monotonic()
+        self._process = self._machine.start(
+            "operator",
+            [
+                sys.executable,
+                *("-m", "trainjob_operator", "--kubeconfig", self._kubeconfig),
+                *("--health-port", str(PORT), "--default-image", "testbed.local/host:1"),
+            ],
+        )
+        self._process.wait_ready(processes.answers(f"{self._url}/readyz"), READY_S)
+        return time.monotonic() - began
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._earlier_cpu_s = self.footprint().cpu_s
+        self._process.stop(grace_s=20)
+        self._machine.processes.remove(self._process)
+
+    def footprint(self) -> Footprint:
+        assert self._process is not None
+        process = psutil.Process(self._process.pid)
+        times = process.cpu_times()
+        return Footprint(self._earlier_cpu_s + times.user + times.system, process.memory_info().rss / 2**20)
+
+
+def folder() -> tempfile.TemporaryDirectory[str]:
+    """For the audit log and the kubeconfig."""
+    return tempfile.TemporaryDirectory(prefix="operator-scale-")
+
+
+def _kubeconfig(kubectl: Kubectl) -> str:
+    kubectl("create", "serviceaccount", ACCOUNT)
+    kubectl(
+        "create", "clusterrolebinding", ACCOUNT, "--clusterrole=cluster-admin", f"--serviceaccount=default:{ACCOUNT}"
+    )  # fmt: skip
+    token = kubectl("create", "token", ACCOUNT, "--duration=24h").strip()
+    config = json.loads(kubectl.kubeconfig.read_text())
+    config["users"] = [{**config["users"][0], "user": {"token": token}}]
+    return json.dumps(config)
+
+
+def per_job(requests: Mapping[str, int], count: int, *what: str) -> float:
+    """Requests of some kinds for each job."""
+    return round(sum(requests.get(each, 0) for each in what) / count, 3)

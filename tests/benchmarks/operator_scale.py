@@ -1,0 +1,290 @@
+"""What the operator adds to Kubernetes' own Job controller when there are many jobs at once.
+
+    python tests/benchmarks/operator_scale.py [--count 500] [--rounds 2] [--quick]
+
+In one cluster (a real API server, Job controller and scheduler; nodes and pods are kwok's), in turns that change
+their order from round to round:
+- N Indexed Jobs of 2 pods, made directly ("bare");
+- the same with the Service, the Secret and the NetworkPolicy of a TrainJob, also made directly ("by hand");
+- N TrainJobs of 2 pods, whose Jobs the operator makes, with all else that belongs to a TrainJob.
+Each is timed from the first create until all pods run, and from the first driver's end until all are Complete. What
+a training run writes into the status is written in between, by this program, and not timed.
+
+The operator is a process of its own. Its requests are counted by the API server's audit log. With all TrainJobs
+running it is left alone for a while (writes must be 0) and then restarted (time until `/readyz`).
+
+All programs share this machine's cores, this one too. No figure is asserted. The last line is one JSON object.
+"""
+
+# ruff: noqa: E402 - the test bed is found only once its folder is on the path
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+sys.path[:0] = [str(Path(__file__).parents[1] / "cluster")]
+
+import psutil
+from crowds import (
+    NODES,
+    Tally,
+    all_at_once,
+    by_hand,
+    clear,
+    drivers,
+    end,
+    is_true,
+    remove,
+    runs,
+    speak,
+    trainjob,
+)
+from machine import machine, told
+from operator_process import Audit, OperatorProcess, folder, per_job
+from testbed.bed import Bed
+from testbed.fakenodes import NAMESPACE_ANNOTATIONS
+
+from trainjob_operator.client import Client
+from trainjob_operator.resources import JOBS, PODS, TRAINJOBS
+from trainjob_operator.transport import connect
+
+BARS = {
+    "wall_ratio": 1.25,
+    "creates": 4,
+    "status_writes": 4,
+    "idle_writes": 0,
+    "rss_mib": 200,
+    "synced_s": 10,
+}
+"""At most."""
+PODS_PER_NODE = 100
+CRDS = Path(__file__).parents[2] / "manifests" / "crds"
+OWN = ("create secrets", "create services", "create networkpolicies", "create jobs")
+SHARED = ("create serviceaccounts", "create rolebindings")
+
+
+@dataclass(frozen=True, slots=True)
+class Walls:
+    """Seconds of one turn."""
+
+    running_s: float
+    complete_s: float
+    cpu_s: float
+    """Processor seconds of etcd, the API server, controllers, scheduler, kwok and the operator: other load on
+    this machine does not count in them."""
+
+    @property
+    def total_s(self) -> float:
+        return self.running_s + self.complete_s
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """The operator while all TrainJobs run and nothing happens."""
+
+    idle_s: float
+    idle_writes: int
+    rss_mib: float
+    synced_s: float
+    writes_after_restart: int
+
+
+class Scene:
+    """The cluster with an operator, and the two kinds of turn in it."""
+
+    def __init__(self, bed: Bed, audit: Audit, place: Path, count: int, idle_s: float) -> None:
+        self.audit = audit
+        self.names = [f"job-{index}" for index in range(count)]
+        self.idle_s = idle_s
+        self.operator = OperatorProcess(bed, place)
+        self._processes = bed.control_plane.machine.processes
+        kubectl = bed.control_plane.kubectl
+        kubectl.apply(*CRDS.glob("*.yaml"))
+        kubectl.wait(*(f"crd/{file.stem}" for file in CRDS.glob("*.yaml")), "--for=create")
+        for namespace in ("bare", "by-hand", "trainjobs"):
+            kubectl.create_namespace(namespace, annotations=NAMESPACE_ANNOTATIONS)
+        bed.fake_nodes.add(NODES * count // PODS_PER_NODE + 1)
+        self.client = Client(connect(str(kubectl.kubeconfig), connections=16))
+
+    def bare(self) -> Walls:
+        """One turn of Jobs alone."""
+        return self._direct("bare", 1)
+
+    def by_hand(self) -> Walls:
+        """One turn of Jobs with all that a TrainJob has around it."""
+        return self._direct("by-hand", 4)
+
+    def _direct(self, namespace: str, items: int) -> Walls:
+        """The Job is the last of the items."""
+        made = {name: by_hand(namespace, name)[-items:] for name in self.names}
+        running, complete = self._tallies(namespace, JOBS)
+        used, began = self._cpu_s(), time.monotonic()
+        all_at_once(lambda name: [self.client.create(item) for item in made[name]], self.names)
+        running.reach(NODES * len(self.names))
+        run, used = time.monotonic() - began, self._cpu_s() - used
+        ended, more = self._end(namespace, complete)
+        for tally in (running, complete):
+            tally.close()
+        all_at_once(lambda name: remove(self.client, made[name][:-1]), self.names)
+        clear(self.client, namespace, JOBS)
+        return Walls(run, ended, used + more)
+
+    def trainjobs(self, rests: list[Rest]) -> Walls:
+        """One turn of TrainJobs; how the operator rested in it is added to `rests`."""
+        running, complete = self._tallies("trainjobs", TRAINJOBS)
+        trains = Tally(self.client, TRAINJOBS, "trainjobs", is_true("Running"))
+        used, began = self._cpu_s(), time.monotonic()
+        all_at_once(lambda name: self.client.create(trainjob("trainjobs", name)), self.names)
+        running.reach(NODES * len(self.names))
+        run, used = time.monotonic() - began, self._cpu_s() - used
+        all_at_once(lambda name: speak(self.client, "trainjobs", name), self.names)
+        trains.reach(len(self.names))
+        rests.append(self._rest())
+        ended, more = self._end("trainjobs", complete)
+        for tally in (running, trains, complete):
+            tally.close()
+        clear(self.client, "trainjobs", TRAINJOBS)
+        return Walls(run, ended, used + more)
+
+    def _tallies(self, namespace: str, resource: Any) -> tuple[Tally, Tally]:
+        return (
+            Tally(self.client, PODS, namespace, runs),
+            Tally(self.client, resource, namespace, is_true("Complete")),
+        )
+
+    def _end(self, namespace: str, complete: Tally) -> tuple[float, float]:
+        pods = drivers(self.client, namespace)
+        used, began = self._cpu_s(), time.monotonic()
+        all_at_once(lambda pod: end(self.client, namespace, pod), pods)
+        complete.reach(len(self.names))
+        return time.monotonic() - began, self._cpu_s() - used
+
+    def _cpu_s(self) -> float:
+        times = (psutil.Process(process.pid).cpu_times() for process in self._processes)
+        return sum(each.user + each.system for each in times)
+
+    def _rest(self) -> Rest:
+        quiet = -1
+        while quiet != (quiet := self.audit.writes()):
+            time.sleep(2)
+        time.sleep(self.idle_s)
+        idle, rss = self.audit.writes() - quiet, self.operator.footprint().rss_mib
+        self.operator.stop()
+        synced = self.operator.start()
+        before = self.audit.writes()
+        time.sleep(self.idle_s)
+        return Rest(self.idle_s, idle, round(rss, 1), round(synced, 2), self.audit.writes() - before)
+
+
+def main(arguments: Sequence[str]) -> None:
+    options = _options(arguments)
+    began, facts = time.monotonic(), machine("kubernetes")
+    print(told(facts), flush=True)
+    with folder() as path:
+        audit = Audit(Path(path))
+        with Bed(audit.options) as bed:
+            scene = Scene(bed, audit, Path(path), options.count, options.idle_seconds)
+            document = _measured(scene, options.rounds)
+    bars = _bars(document)
+    for line in _table(document, bars):
+        print(line)
+    head = {"benchmark": "operator_scale", "machine": facts, "load_1min_at_end": round(os.getloadavg()[0], 2)}
+    print(json.dumps({**head, **document, "bars": bars, "seconds": round(time.monotonic() - began, 1)}))
+
+
+def _options(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--count", type=int, default=500, help="jobs of each kind (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of each kind (default: %(default)s)")
+    parser.add_argument("--idle-seconds", type=float, default=20, help="how long it is left alone")
+    parser.add_argument("--quick", action="store_true", help="50 jobs, one turn: too few to quote")
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.count, options.rounds, options.idle_seconds = 50, 1, 3
+    return options
+
+
+def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
+    found: dict[str, list[Walls]] = {"bare": [], "by_hand": [], "trainjobs": []}
+    rests: list[Rest] = []
+    turns: dict[str, Callable[[], Walls]] = {
+        "bare": scene.bare,
+        "by_hand": scene.by_hand,
+        "trainjobs": lambda: scene.trainjobs(rests),
+    }
+    scene.operator.start()
+    for number in range(rounds):
+        for name in turns if number % 2 == 0 else reversed(turns):
+            found[name].append(turns[name]())
+            print(f"round {number + 1}: {name} {found[name][-1]}", file=sys.stderr, flush=True)
+    cpu_s = scene.operator.footprint().cpu_s
+    scene.operator.stop()
+    requests, jobs = scene.audit.requests(), len(scene.names) * rounds
+    return {
+        "count": len(scene.names),
+        "pods_per_job": NODES,
+        **{name: [asdict(walls) for walls in each] for name, each in found.items()},
+        "rest": [asdict(rest) for rest in rests],
+        "wall_ratio": _ratio(found, "bare", "total_s"),
+        "wall_ratio_to_by_hand": _ratio(found, "by_hand", "total_s"),
+        "cpu_ratio": _ratio(found, "bare", "cpu_s"),
+        "cpu_ratio_to_by_hand": _ratio(found, "by_hand", "cpu_s"),
+        "creates": per_job(requests, jobs, *OWN),
+        "status_writes": per_job(requests, jobs, "patch trainjobs/status"),
+        "events": per_job(requests, jobs, "create events"),
+        "shared_creates": sum(requests[what] for what in SHARED),
+        "idle_writes": max(rest.idle_writes + rest.writes_after_restart for rest in rests),
+        "rss_mib": max(rest.rss_mib for rest in rests),
+        "synced_s": max(rest.synced_s for rest in rests),
+        "operator_cpu_ms_per_job": round(cpu_s * 1000 / jobs, 1),
+        "requests": dict(sorted(requests.items())),
+    }
+
+
+def _ratio(found: dict[str, list[Walls]], to: str, what: str) -> float:
+    """Of TrainJobs to something else, over all rounds."""
+    ours, theirs = (sum(getattr(each, what) for each in found[name]) for name in ("trainjobs", to))
+    return round(ours / theirs, 3)
+
+
+def _bars(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {"bar": bar, "found": document[name], "met": document[name] <= bar}
+        for name, bar in BARS.items()
+    }
+
+
+def _table(document: dict[str, Any], bars: dict[str, dict[str, Any]]) -> list[str]:
+    lines = [
+        f"\n{document['count']} jobs of {document['pods_per_job']} pods",
+        f"{'':14}{'running s':>10}{'complete s':>12}{'cluster CPU s':>15}",
+    ]
+    for kind in ("bare", "by_hand", "trainjobs"):
+        lines += [
+            f"{kind:14}{each['running_s']:10.1f}{each['complete_s']:12.1f}{each['cpu_s']:15.1f}"
+            for each in document[kind]
+        ]
+    lines += [
+        f"TrainJobs to {to.replace('_', ' ')}: wall {document[wall]}, cluster CPU {document[cpu]}"
+        for to, wall, cpu in (
+            ("bare", "wall_ratio", "cpu_ratio"),
+            ("by_hand", "wall_ratio_to_by_hand", "cpu_ratio_to_by_hand"),
+        )
+    ]
+    lines += [f"{'':14}{'found':>10}{'bar':>8}"]
+    return lines + [
+        f"{name:14}{each['found']:10}{each['bar']:8}  {'met' if each['met'] else 'missed'}"
+        for name, each in bars.items()
+    ]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,72 @@
+"""The state that two runs of one scenario have in common: everything but names, UIDs, times and counters."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from trainjob_operator.client import Client
+from trainjob_operator.resources import JOBS, NETWORK_POLICIES, SECRETS, SERVICES, TRAINJOBS, Key, Object
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+VARYING = (
+    *("resourceVersion", "managedFields", "generation", "observedGeneration", "message"),
+    *("activeSeconds", "gpuSecondsUsed", "clusterIP", "clusterIPs", "uncountedTerminatedPods"),
+)
+"""Fields that differ between two runs in which nothing went wrong."""
+
+
+def picture(client: Client, key: Key) -> dict[str, Any]:
+    """The TrainJob and what belongs to it. An object that is not there, or about to go, is None."""
+    trainjob = client.get(TRAINJOBS, key)
+    owner = trainjob["metadata"]["uid"] if trainjob else "?"
+    wanted = {
+        "Job": (JOBS, key),
+        "Service": (SERVICES, key),
+        "NetworkPolicy": (NETWORK_POLICIES, key),
+        "Secret": (SECRETS, Key(key.namespace, f"{key.name}-ray-token-{owner[:8]}")),
+    }
+    found = {"TrainJob": trainjob, **{kind: client.get(*place) for kind, place in wanted.items()}}
+    return {kind: _drawn(item, key, owner) for kind, item in found.items()}
+
+
+def difference(wanted: Any, found: Any, path: str = "") -> list[str]:
+    """Where two pictures differ."""
+    if isinstance(wanted, dict) and isinstance(found, dict):
+        names = sorted(wanted.keys() | found.keys())
+        return [
+            line for name in names for line in difference(wanted.get(name), found.get(name), f"{path}.{name}")
+        ]
+    return [] if wanted == found else [f"{path.lstrip('.')}: {found!r}, undisturbed {wanted!r}"]
+
+
+def _drawn(item: Object | None, key: Key, owner: str) -> Any:
+    if item is None or "deletionTimestamp" in item["metadata"]:
+        return None
+    status = item.get("status") or {}
+    lags = status.get("observedGeneration", item["metadata"].get("generation")) != item["metadata"].get(
+        "generation"
+    )
+    text = _plain(item, key, owner)
+    if item["kind"] == TRAINJOBS.kind:
+        # Whether anybody saw a state that passed at once is chance, and leaves Running=False behind or not.
+        first, *others = text["status"]["conditions"]
+        kept = [each for each in others if (each["type"], each["status"]) != ("Running", "False")]
+        text["status"]["conditions"] = [first, *kept]
+    if item["kind"] == SECRETS.kind:
+        text["data"] = sorted(text["data"])
+    return {**text, "status is behind": lags and item["kind"] == TRAINJOBS.kind}
+
+
+def _plain(value: Any, key: Key, owner: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(part, key, owner) for name, part in value.items() if name not in VARYING}
+    if isinstance(value, list):
+        return [_plain(part, key, owner) for part in value]
+    if isinstance(value, str):
+        value = (
+            value.replace(owner, "the TrainJob's UID").replace(owner[:8], "UID").replace(key.name, "mnist")
+        )
+        value = value.replace(key.namespace, "team")
+        return "a UID" if re.fullmatch(r"[0-9a-f-]{36}", value) else TIME.sub("a time", value)
+    return value
