@@ -104,6 +104,8 @@ class Scene:
         self.audit = audit
         self.names = [f"job-{index}" for index in range(count)]
         self.idle_s = idle_s
+        self.is_last = False
+        """Whether no other turn follows, for which to clear up."""
         self.operator = OperatorProcess(bed, place)
         self._processes = bed.control_plane.machine.processes
         kubectl = bed.control_plane.kubectl
@@ -151,7 +153,8 @@ class Scene:
         ended, more = self._end("trainjobs", complete)
         for tally in (running, trains, complete):
             tally.close()
-        clear(self.client, "trainjobs", TRAINJOBS)
+        if not self.is_last:
+            clear(self.client, "trainjobs", TRAINJOBS)
         return Walls(run, ended, used + more)
 
     def _tallies(self, namespace: str, resource: Any) -> tuple[Tally, Tally]:
@@ -223,6 +226,7 @@ def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
     scene.operator.start()
     for number in range(rounds):
         for name in turns if number % 2 == 0 else reversed(turns):
+            scene.is_last = number == rounds - 1 and number % 2 == 0 and name == "trainjobs"
             found[name].append(turns[name]())
             print(f"round {number + 1}: {name} {found[name][-1]}", file=sys.stderr, flush=True)
     cpu_s = scene.operator.footprint().cpu_s
