@@ -11,7 +11,7 @@ from trainjob_operator import names
 from trainjob_operator.resources import Object
 
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
-_STATUS: Final = ("active", "ready", "startTime", "completionTime")
+_STATUS: Final = ("active", "ready", "terminating", "startTime", "completionTime")
 _CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
 _LONGEST_MESSAGE: Final = 256
 
@@ -54,7 +54,7 @@ class JobFacts:
     """Whether it is to have no pods."""
     deleting: bool
     active: int
-    """Pods that are there and not finished."""
+    """Pods that are there and not finished; those that are told to end are there until they have."""
     ready: int
     """Pods that are ready."""
     start_time: datetime | None
@@ -92,7 +92,7 @@ def job_facts(item: Object | None) -> JobFacts | None:
         made_from=metadata.get("annotations", {}).get(names.MADE_FROM, ""),
         suspend=spec.get("suspend", False),
         deleting="deletionTimestamp" in metadata,
-        active=status.get("active", 0),
+        active=status.get("active", 0) + status.get("terminating", 0),
         ready=status.get("ready", 0),
         start_time=time_of(status.get("startTime")),
         has_deadline="activeDeadlineSeconds" in spec,

@@ -46,3 +46,13 @@ def test_a_condition_that_is_not_true_says_nothing():
     facts = job_facts(projected(item))
     assert facts is not None
     assert facts.conditions == {}
+
+
+def test_pods_that_are_told_to_end_hold_their_gpus_until_they_have():
+    item = {
+        "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"},
+        "status": {"active": 1, "terminating": 2},
+    }
+    facts = job_facts(projected(item))
+    assert facts is not None
+    assert facts.active == 3
