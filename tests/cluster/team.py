@@ -66,6 +66,10 @@ class Team:
         living = [pod for pod in found if pod["status"].get("phase") in {"Pending", "Running"}]
         return sorted(living, key=lambda pod: str(pod["metadata"]["name"]))
 
+    def address(self, pod: str) -> str:
+        """A pod's IP address."""
+        return str(self.kubectl.get(f"pod/{pod}")["status"]["podIP"])
+
     def log(self, pod: str) -> str:
         """A pod's log, as far as there is one."""
         try:

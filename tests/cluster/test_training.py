@@ -14,7 +14,7 @@ from team import ENVIRONMENT, Team, claim, code, trainjob, volume
 from testbed.fixtures import serial
 from testbed.helm import Helm
 from testbed.images import HOST_IMAGE, PYTHON
-from testbed.kubectl import RESTRICTED, Kubectl
+from testbed.kubectl import RESTRICTED, Kubectl, KubectlError
 from testbed.node import Node
 from trials import Trial
 
@@ -93,9 +93,13 @@ def test_mnist_stops_early_on_two_pods_and_says_so(new_team):
     print(f"from the decision to the end, pods gone: {(over - decided).total_seconds():.1f} s")
 
 
-def test_a_stop_verb_halts_both_pods_at_one_step(team):
+def test_a_stop_verb_halts_both_pods_at_one_step_and_ray_lets_no_stranger_in(team):
     team.kubectl.apply(digits("stopped", config={"pause": 0.05}, max_epochs=1000))
     team.wait_for_step("stopped", 20)
+    head, worker = (pod["metadata"]["name"] for pod in team.pods("stopped"))
+    without_token = ("env", "--unset=RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE=disabled", PYTHON, "-c", STRANGER)
+    with pytest.raises(KubectlError, match=r"(?i)unauthenticated|authentication"):
+        team.kubectl("exec", worker, "--", *without_token, team.address(head))
     stop = {"spec": {"stop": {"reason": "good enough"}}}
     team.kubectl("patch", "trainjob/stopped", "--type=merge", f"--patch={yaml.safe_dump(stop)}")
     complete = team.wait_for("stopped", "Complete", timeout_s=60)
@@ -188,6 +192,12 @@ def test_whatever_interrupts_a_run_it_ends_as_an_undisturbed_one(team, two_nodes
     assert team.status(name)["training"]["epoch"] == patience + 1
     assert team.model(name) == undisturbed(tmp_path, patience)
 
+
+STRANGER = """
+import sys
+import ray
+ray.init(sys.argv[1] + ":6379", log_to_driver=False)
+"""
 
 KILL_RAYLET = """
 import psutil
