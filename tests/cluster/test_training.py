@@ -97,6 +97,7 @@ def test_a_stop_verb_halts_both_pods_at_one_step_and_ray_lets_no_stranger_in(tea
     team.kubectl.apply(digits("stopped", config={"pause": 0.05}, max_epochs=1000))
     team.wait_for_step("stopped", 20)
     head, worker = (pod["metadata"]["name"] for pod in team.pods("stopped"))
+    assert team.log(head).splitlines().count("[rank 1] epoch 1") == 1
     without_token = ("env", "--unset=RAY_AUTH_TOKEN_PATH", "RAY_AUTH_MODE=disabled", PYTHON, "-c", STRANGER)
     with pytest.raises(KubectlError, match=r"(?i)unauthenticated|authentication"):
         team.kubectl("exec", worker, "--", *without_token, team.address(head))

@@ -29,7 +29,7 @@ from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import ConfigError, Exit, UserError
 from trainjobs.runtime.ray_workers import RayCluster
 from trainjobs.runtime.record import Result
-from trainjobs.runtime.watchdog import NO_PROGRESS
+from trainjobs.runtime.retry import NO_PROGRESS
 from trainjobs.spec import SpecError, parse
 from trainjobs.spec.status import TrainJobStatus
 

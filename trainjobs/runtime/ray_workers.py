@@ -19,6 +19,7 @@ SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the default of 2 s is how late Ray notices that training ended
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",  # a preemption reaches the run as a request to interrupt
     "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",  # each line would come twice, through a logger too
     "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600",  # waiting for nodes is the operator's to limit; slow is not lost
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",

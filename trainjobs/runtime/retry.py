@@ -10,6 +10,8 @@ from trainjobs.runtime.exits import Exit
 
 DIED = "WorkerDied"
 """The kind of a failure whose worker could say nothing any more."""
+NO_PROGRESS = "NoProgress"
+"""The kind of a failure of a worker that made no step for too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,10 @@ def after_failure(
 
 
 def _distance(failure: Failed) -> int:
-    """How far from the cause: when one rank raises or dies, collectives fail on the others, and Ray sees it last."""
+    """How far from the cause: when one rank raises, hangs or dies, collectives fail on the others, and Ray sees it
+    last."""
     if failure.exit_code != Exit.FAILURE:
         return 0
-    if failure.kind == DIED:
-        return 1
-    return 2 if failure.rank is not None else 3
+    if failure.rank is None:
+        return 4
+    return {NO_PROGRESS: 1, DIED: 2}.get(failure.kind, 3)

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from trainjobs.runtime.exits import Exit
 from trainjobs.runtime.journey import Journey
 
-NO_PROGRESS = "NoProgress"
-"""The kind of a failure of a run that hung."""
+OTHERS_S = 3.0
+"""How long this process stays after it has told: when one ends, Ray ends the others, and they have to tell too."""
 MARGIN_S = 10.0
 """When the interpreter itself is stuck, a thread of the C library ends the process, this much later."""
 
@@ -53,6 +53,7 @@ def _watch(
         elif time.monotonic() - since >= deadline_s:
             reason = f"no step for {deadline_s:g} s (progressDeadlineSeconds) after step {seen.step}"
             hung(f"{reason}; the stacks of all ranks are in the log", _stacks())
+            time.sleep(OTHERS_S)
             os._exit(Exit.FAILURE)
         left_s = max(0.0, deadline_s - (time.monotonic() - since))
         faulthandler.dump_traceback_later(left_s + MARGIN_S, exit=True, file=2)

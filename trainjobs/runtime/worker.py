@@ -27,9 +27,10 @@ from trainjobs.runtime.exits import ConfigError, Exit
 from trainjobs.runtime.failures import failure_of
 from trainjobs.runtime.journey import Interrupted, Journey, Place
 from trainjobs.runtime.keeper import Keeper, Terms
+from trainjobs.runtime.retry import NO_PROGRESS
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.storage import storage_at
-from trainjobs.runtime.watchdog import NO_PROGRESS, watched
+from trainjobs.runtime.watchdog import watched
 from trainjobs.runtime.workers import Setup
 from trainjobs.spec import EnvironmentVariable, Stopping
 from trainjobs.stopping import Panel

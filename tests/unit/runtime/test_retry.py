@@ -4,12 +4,13 @@ import pytest
 
 from trainjobs.runtime.events import Failed
 from trainjobs.runtime.exits import Exit
-from trainjobs.runtime.retry import DIED, GiveUp, Retry, after_failure
+from trainjobs.runtime.retry import DIED, NO_PROGRESS, GiveUp, Retry, after_failure
 
 USER = Failed(1, "ValueError", "bad label", "...", Exit.USER_CODE)
 DISK = Failed(0, "StorageError", "no space left", "", Exit.IO)
 COLLATERAL = Failed(0, "RuntimeError", "Connection closed by peer", "", Exit.FAILURE)
 GONE = Failed(2, DIED, "the process of rank 2 died", "", Exit.FAILURE)
+HUNG = Failed(0, NO_PROGRESS, "no step for 30 s", "", Exit.FAILURE)
 RAY = Failed(None, "WorkerGroupError", "no resources", "", Exit.FAILURE)
 
 
@@ -19,6 +20,7 @@ RAY = Failed(None, "WorkerGroupError", "no resources", "", Exit.FAILURE)
         ([COLLATERAL, GONE, RAY], 1, 3, GONE),
         ([GONE, RAY], 3, 3, GONE),
         ([COLLATERAL, RAY], 1, 3, COLLATERAL),
+        ([COLLATERAL, GONE, HUNG, RAY], 1, 3, HUNG),
         ([RAY], 1, 1, RAY),
     ],
 )
