@@ -48,11 +48,6 @@ class PodPlace:
             token=Path(environment["RAY_AUTH_TOKEN_PATH"]).read_bytes().strip(),
         )
 
-    @property
-    def pod(self) -> str:
-        """The pod's name without its random end."""
-        return f"{self.name}-{self.index}"
-
     def storage_uri(self) -> str:
         """Where this TrainJob's checkpoints go; a new one of the same name begins anew. Empty: the pod's disk."""
         return f"{self.storage.rstrip('/')}/{self.name}-{self.uid[:8]}" if self.storage else ""
