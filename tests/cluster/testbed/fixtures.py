@@ -1,8 +1,8 @@
 """pytest fixtures of the test bed. One bed serves the whole test run; its parts start with their first test.
 
 Where the bed cannot run, its tests skip with the reason; with ``CI=true`` they fail, because a test that
-nobody runs anywhere proves nothing. Programs are built before the first test, so that no test's time limit
-covers ten minutes of compiling.
+nobody runs anywhere proves nothing. Programs are built before the first test that needs them, and no
+test's time limit covers ten minutes of compiling.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from testbed.bed import Bed
 from testbed.helm import Helm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from testbed.controlplane import ControlPlane
     from testbed.fakenodes import FakeNodes
@@ -51,19 +51,23 @@ class NewNamespace(Protocol):
     ) -> Kubectl: ...
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build what the collected tests will need."""
-    if session.config.option.collectonly:
-        return
-    wanted = {name for item in session.items for name in getattr(item, "fixturenames", ())}
-    tools = {
-        tool.folder: tool
-        for part, (commands, tools) in PARTS.items()
-        if part in wanted and requirements.lacking(commands, tools) is None
-        for tool in binaries.unbuilt(tools)
-    }
-    reporter = session.config.pluginmanager.getplugin("terminalreporter")
-    for tool in tools.values():
+looked_at: set[str] = set()
+"""Parts whose programs are built, or cannot be."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Build what a test will need, before its time limit begins, and after the tests that need nothing."""
+    for part in PARTS.keys() & set(getattr(item, "fixturenames", ())) - looked_at:
+        looked_at.add(part)
+        commands, tools = PARTS[part]
+        if requirements.lacking(commands, tools) is None:
+            _build(tools, item.config.pluginmanager.getplugin("terminalreporter"))
+    return (yield)
+
+
+def _build(tools: tuple[binaries.Tool, ...], reporter: pytest.TerminalReporter | None) -> None:
+    for tool in binaries.unbuilt(tools):
         if reporter is not None:
             reporter.write_line(f"building {', '.join(tool.packages)} {tool.version}, once, for some minutes")
         try:
