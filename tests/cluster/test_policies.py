@@ -23,6 +23,7 @@ CONDITION = {"type": "Complete", "status": "True", "reason": "Finished", "lastTr
 A_RUNS = {
     "startTime": TIME,
     "restarts": 1,
+    "failedAttempts": 1,
     "training": {"epoch": 1, "step": 10},
     "stopping": {"criterion": "plateau", "reason": "val_loss has not improved"},
     "checkpoint": {"uri": "/checkpoints/1", "epoch": 1, "step": 10, "time": TIME},

@@ -61,6 +61,10 @@ def test_the_operator_uses_every_right_that_it_has(
     with running(shipped):
         gpus.create(trainjob(ttlSecondsAfterFinished=1))
         eventually(lambda: len(pods(gpus)) == 2, "two pods")
+        without_label = '{"spec": {"selector": {"trainjobs.dev/trainjob": null, "app": "another"}}}'
+        gpus("patch", "service/mnist", "--type=merge", f"--patch={without_label}")
+        gpus("patch", "rolebinding/trainjobs-runner", "--type=merge", '--patch={"subjects": null}')
+        gpus("patch", "networkpolicy/mnist", "--type=merge", '--patch={"spec": {"ingress": null}}')
         gpus("patch", "tjob", "mnist", "--type=merge", '--patch={"spec": {"trainer": {"numNodes": 1}}}')
         eventually(lambda: len(pods(gpus)) == 1, "the Job is made anew")
         gpus("patch", "tjob", "mnist", "--type=merge", '--patch={"spec": {"suspend": true}}')

@@ -25,6 +25,7 @@ STATUS = {
     "startTime": "2026-11-21T09:00:00Z",
     "completionTime": "2026-11-21T10:00:00Z",
     "restarts": 1,
+    "failedAttempts": 1,
     "activeSeconds": 30.5,
     "training": {
         "epoch": 37,
