@@ -94,7 +94,7 @@ class Recording:
         while not self._stopped:
             try:
                 # The server ends a watch whose reader is slow; it goes on from the last event.
-                for event in self._client.watch(resource, labels, version, timeout_s=3600, silence_s=300):
+                for event in self._client.watch(resource, "", labels, version, timeout_s=3600, silence_s=300):
                     if self._stopped:
                         return
                     item = event["object"]

@@ -59,7 +59,9 @@ class Life:
     def __init__(self, stage: Stage, key: Key, fault: Fault) -> None:
         self.seam = Seam(stage.operators, stage.recording, key, fault)
         settings = Settings("testbed.local/host:1")
-        options = Options("trial", Key("default", "none"), settings, 2, ("127.0.0.1", 0))
+        options = Options(
+            "trial", Key("default", "none"), settings, workers=2, health_address=("127.0.0.1", 0)
+        )
         self.operator = stage.make(self.seam, options)
         self._key = key
         self._stop = threading.Event()
