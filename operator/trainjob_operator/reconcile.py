@@ -130,9 +130,9 @@ class Reconciler:
     def _explain(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
         """Put into the status what its owner can mend."""
         state = refused(error)
-        if state is None:
-            return
         known = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
+        if state is None or known.completion_time is not None:  # an end that was shown stays
+            return
         news = changes(raw, written(state, known, raw["metadata"]["generation"], now))
         if news:
             self._show(news, raw, key, now)

@@ -199,3 +199,15 @@ def test_a_trainjob_whose_time_has_come_is_deleted_and_not_written_to(reconciler
     store.log.clear()
     reconciler.reconcile(KEY)
     assert store.log == ["DELETE trainjobs/mnist"]
+
+
+def test_an_end_stays_also_when_the_trainjob_may_not_be_deleted(reconciler, store, trainjob):
+    trainjob(stop={}, ttlSecondsAfterFinished=0)
+    reconciler.reconcile(KEY)
+    ended = reconciler.trainjobs.get(KEY)["status"]
+    store.log.clear()
+    store.refuse["DELETE trainjobs/mnist"] = ApiError(403, "Forbidden", "not yet")
+    with pytest.raises(ApiError):
+        reconciler.reconcile(KEY)
+    assert store.log == ["DELETE trainjobs/mnist"]
+    assert reconciler.trainjobs.get(KEY)["status"] == ended
