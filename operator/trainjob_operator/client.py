@@ -59,10 +59,10 @@ class Client:
         }
         return self.transport.stream(resource.path(namespace), query, silence_s)
 
-    def get(self, resource: Resource, key: Key) -> Object | None:
-        """One object, or None."""
+    def get(self, resource: Resource, key: Key, fresh: bool = True) -> Object | None:
+        """One object, or None. Unless `fresh`, from the API server's memory: cheap, and perhaps seconds old."""
         try:
-            return self.transport.request("GET", resource.path(*key))
+            return self.transport.request("GET", resource.path(*key), {} if fresh else {"resourceVersion": "0"})
         except ApiError as error:
             if error.status == 404:
                 return None

@@ -1,4 +1,4 @@
-"""Kubernetes Events about a TrainJob: one for each change of what it is doing."""
+"""Kubernetes Events about a TrainJob: that it runs, pauses, has ended, and what keeps it from starting."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from trainjob_operator.resources import EVENTS, Object
 
 _LONGEST_NOTE: Final = 1024
 _WARNINGS: Final = ("Failed",)
+_ON_THE_WAY: Final = ("Starting", "Suspending", "Ending", "Stopping")
+"""Reasons of what is soon followed by something that is told: the condition says it meanwhile."""
 
 
 def notice(trainjob: Object, status: Mapping[str, Any], reporter: str, now: datetime) -> Object | None:
-    """The Event for a status about to be shown; None when the first condition tells what it told before."""
+    """The Event for a status about to be shown; None when its first condition tells nothing that is worth one."""
     known = _told((trainjob.get("status") or {}).get("conditions"))
     told = _told(status.get("conditions"))
-    if told is None or told == known:
+    if told is None or told == known or told[2] in _ON_THE_WAY:
         return None
     kind, truth, reason = told
     metadata = trainjob["metadata"]
-    warns = kind in _WARNINGS or (truth == "False" and reason not in ("Starting", "Ending", "Suspending"))
+    warns = kind in _WARNINGS or truth == "False"
     return {
         "apiVersion": EVENTS.api_version,
         "kind": EVENTS.kind,

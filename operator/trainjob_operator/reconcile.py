@@ -100,13 +100,15 @@ class Reconciler:
     def _make(self, item: Object, is_new: bool) -> None:
         """Make an object, or bring up to date what is ours already; what is as it should be costs no write.
 
-        Of a new TrainJob hardly anything is there yet, so nobody asks first; what all of a namespace share is.
+        Of a new TrainJob hardly anything is there yet, so nobody asks first; what all of a namespace share is, and
+        hardly ever changes.
         """
         resource, key = resource_of(item), key_of(item)
         if resource is SECRETS:
             self.client.ensure(item)
             return
-        known = None if is_new and resource not in SHARED else self.client.get(resource, key)
+        is_shared = resource in SHARED
+        known = None if is_new and not is_shared else self.client.get(resource, key, fresh=not is_shared)
         if known is None:
             known = self._created(item)
         if not _same_owner(known, item):

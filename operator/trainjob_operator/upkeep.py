@@ -21,6 +21,8 @@ from trainjobs.spec.status import TrainJobStatus
 
 SLOW_START_S: Final = 30
 """Seconds after which a Job that does not run yet has its pods looked at, and again after as many."""
+UNTOLD_S: Final = 10
+"""Seconds for which nothing is said of pods that leave: most are gone by then, and what is said is a write."""
 FAREWELL_S: Final = 2 * GRACE_PERIOD_S
 """Seconds after which an ended Job whose pods do not go counts as finished: their node is gone, probably."""
 
@@ -48,6 +50,8 @@ class Upkeep:
             return Desired(delete_job=True)
         if job.spec.stop is not None and not facts.finished and not self._has_trained():
             return self._decided(stopped_while_idle(job.spec.stop), delete_job=True)
+        if (left_s := self._until_told()) > 0:
+            return Desired(requeue_after_s=left_s)
         state = self._state()
         return self._decided(state, patch_job=self._job_patch(state))
 
@@ -62,6 +66,12 @@ class Upkeep:
         if (overdue := self._overdue()) is not None:
             return State(Kind.ENDING, *overdue)
         return self._running() if started(self.job, facts) else self._starting()
+
+    def _until_told(self) -> float:
+        since = self.facts.ending_since
+        if since is None or self.facts.finished:
+            return 0.0
+        return UNTOLD_S - (self.now - since).total_seconds()
 
     def _running(self) -> State:
         stopping = self.status.stopping

@@ -142,16 +142,17 @@ class Scene:
     def trainjobs(self, rests: list[Rest]) -> Walls:
         """One turn of TrainJobs; how the operator rested in it is added to `rests`."""
         running, complete = self._tallies("trainjobs", TRAINJOBS)
-        trains = Tally(self.client, TRAINJOBS, "trainjobs", is_true("Running"))
         used, began = self._cpu_s(), time.monotonic()
         all_at_once(lambda name: self.client.create(trainjob("trainjobs", name)), self.names)
         running.reach(NODES * len(self.names))
         run, used = time.monotonic() - began, self._cpu_s() - used
+        trains = Tally(self.client, TRAINJOBS, "trainjobs", is_true("Running"))
         all_at_once(lambda name: speak(self.client, "trainjobs", name), self.names)
         trains.reach(len(self.names))
+        trains.close()
         rests.append(self._rest())
         ended, more = self._end("trainjobs", complete)
-        for tally in (running, trains, complete):
+        for tally in (running, complete):
             tally.close()
         if not self.is_last:
             clear(self.client, "trainjobs", TRAINJOBS)

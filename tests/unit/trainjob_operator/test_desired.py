@@ -7,7 +7,8 @@ import pytest
 from trainjob_operator.desired import Settings, desired
 from trainjob_operator.facts import JobFacts, job_facts, projected
 from trainjob_operator.job import digest
-from trainjob_operator.upkeep import FAREWELL_S, SLOW_START_S
+from trainjob_operator.upkeep import FAREWELL_S, SLOW_START_S, UNTOLD_S
+from trainjob_operator.wish import Desired
 from trainjobs.spec import parse
 from trainjobs.spec.status import TrainJobStatus
 
@@ -219,12 +220,13 @@ def test_what_the_driver_says_of_its_end_is_the_conditions_reason_and_message():
 def test_an_end_waits_for_the_pods_to_leave_but_not_for_ever():
     raw = trainjob(heard(90))
     facts = job(raw, SUCCESS)
-    leaving = look(raw, facts, 101)
+    assert look(raw, facts, 101) == Desired(requeue_after_s=UNTOLD_S - 1)
+    leaving = look(raw, facts, 100 + UNTOLD_S)
     assert story(leaving) == [("Running", "False", "Ending")]
-    assert leaving.requeue_after_s == FAREWELL_S - 1
+    assert leaving.requeue_after_s == FAREWELL_S - UNTOLD_S
     assert story(look(raw, facts, 100 + FAREWELL_S)) == [("Complete", "True", "Finished")]
     failing = job(raw, ("FailureTarget", "BackoffLimitExceeded", "", 100))
-    assert story(look(raw, failing, 101)) == [("Running", "False", "Ending")]
+    assert story(look(raw, failing, 100 + UNTOLD_S)) == [("Running", "False", "Ending")]
     assert story(look(raw, failing, 100 + FAREWELL_S)) == [("Failed", "True", "BackoffLimitExceeded")]
 
 

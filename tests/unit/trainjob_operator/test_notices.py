@@ -20,7 +20,6 @@ def after(item, before, now):
 @pytest.mark.parametrize(
     ("before", "now", "expected"),
     [
-        (None, conditions("Running", "False", "Starting"), ("Normal", "Starting")),
         (conditions("Running", "False", "Starting"), conditions("Running", "True", "Running"), ("Normal", "Running")),
         (conditions("Running", "False", "Starting"), conditions("Running", "False", "Unschedulable"),
          ("Warning", "Unschedulable")),
@@ -40,7 +39,13 @@ def test_a_change_of_what_is_told_first_is_an_event(item, before, now, expected)
 
 
 @pytest.mark.parametrize(
-    "now", [{"activeSeconds": 3}, conditions("Running", "True", "Running", "other words")]
+    "now",
+    [
+        {"activeSeconds": 3},
+        conditions("Running", "True", "Running", "other words"),
+        conditions("Running", "True", "Stopping"),
+        *(conditions("Running", "False", reason) for reason in ("Starting", "Suspending", "Ending")),
+    ],
 )
 def test_other_changes_are_none(item, now):
     assert after(item, conditions("Running", "True", "Running"), now) is None

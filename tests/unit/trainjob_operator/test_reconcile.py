@@ -96,7 +96,7 @@ def test_an_unknown_key_is_no_work(reconciler, store):
     assert store.log == []
 
 
-def test_the_job_comes_after_what_its_pods_need_then_the_status_then_the_event(reconciler, store, trainjob):
+def test_the_job_comes_after_what_its_pods_need_and_then_the_status(reconciler, store, trainjob):
     trainjob()
     assert reconciler.reconcile(KEY) == 0
     assert store.log == [
@@ -107,8 +107,13 @@ def test_the_job_comes_after_what_its_pods_need_then_the_status_then_the_event(r
         "POST networkpolicies/mnist",
         "POST jobs/mnist",
         "PATCH trainjobs/mnist/status",
-        "POST events",
     ]
+
+
+def test_an_event_comes_after_the_status_that_it_tells_of(reconciler, store, trainjob):
+    trainjob(stop={"reason": "enough"})
+    reconciler.reconcile(KEY)
+    assert store.log == ["PATCH trainjobs/mnist/status", "POST events"]
 
 
 def test_the_next_pass_writes_nothing(reconciler, store, trainjob):
@@ -173,7 +178,7 @@ def test_a_pass_that_is_cut_off_is_finished_by_the_next_one(reconciler, store, t
 
 
 def test_an_event_that_is_lost_is_lost(reconciler, store, trainjob):
-    trainjob()
+    trainjob(stop={"reason": "enough"})
     store.refuse["POST events"] = TransportError("lost")
     assert reconciler.reconcile(KEY) == 0
 
