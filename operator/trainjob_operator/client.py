@@ -29,10 +29,14 @@ class Client:
 
     transport: Transport
 
-    def list(self, resource: Resource, namespace: str = "", labels: str = "") -> Listing:
+    def list(self, resource: Resource, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
         """All objects, page by page. Raises ApiError 410 when a page came too late."""
         items: list[Object] = []
-        query = {"limit": str(PAGE), **({"labelSelector": labels} if labels else {})}
+        query = {
+            "limit": str(PAGE),
+            **({"labelSelector": labels} if labels else {}),
+            **({"fieldSelector": fields} if fields else {}),
+        }
         while True:
             page = self.transport.request("GET", resource.path(namespace), query)
             items += page.get("items") or []
@@ -62,7 +66,9 @@ class Client:
     def get(self, resource: Resource, key: Key, fresh: bool = True) -> Object | None:
         """One object, or None. Unless `fresh`, from the API server's memory: cheap, and perhaps seconds old."""
         try:
-            return self.transport.request("GET", resource.path(*key), {} if fresh else {"resourceVersion": "0"})
+            return self.transport.request(
+                "GET", resource.path(*key), {} if fresh else {"resourceVersion": "0"}
+            )
         except ApiError as error:
             if error.status == 404:
                 return None

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trainjob_operator import surroundings
+from trainjob_operator.diagnosis import Seen
 from trainjob_operator.facts import JobFacts
 from trainjob_operator.job import indexed_job
 from trainjob_operator.outcome import stopped_while_idle
@@ -40,7 +41,7 @@ def desired(
     now: datetime,
     token: str,
     settings: Settings,
-    pods: list[Object] | None = None,
+    seen: Seen | None = None,
 ) -> Desired:
     """What should be of one TrainJob.
 
@@ -50,7 +51,7 @@ def desired(
         now: with a time zone.
         token: a new Ray token, used if there is none yet.
         settings: the administrator's.
-        pods: the Job's. None: not asked for; ask and call again if `wants_pods`.
+        seen: the Job's pods. None: not asked for; ask and call again if `wants_pods`.
     """
     if "deletionTimestamp" in raw["metadata"]:
         return Desired()
@@ -65,7 +66,7 @@ def desired(
         return _name_taken(raw, job, status, now)
     if facts is None or facts.deleting:
         return _without_job(raw, job, status, facts, token, settings, now)
-    return Upkeep(raw, job, status, facts, now, pods).result()
+    return Upkeep(raw, job, status, facts, now, seen).result()
 
 
 def _readable(raw: Object, lenient: bool) -> tuple[TrainJob | None, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from trainjob_operator.pod import CONTAINER
@@ -15,9 +15,32 @@ _HARMLESS: Final = ("ContainerCreating", "PodInitializing")
 _LONGEST: Final = 500
 
 
-def why_not_running(pods: list[Object]) -> tuple[str, str] | None:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was looked up of a Job that does not run or has failed."""
+
+    pods: list[Object]
+    warnings: list[Object] = field(default_factory=list)
+    """Events of type Warning about what `unexplained` names."""
+
+
+def unexplained(pods: list[Object], nodes: int, job: str) -> tuple[str, str] | None:
+    """Kind and name of the object whose Events may say what keeps the Job's pods from running; None: they say it
+    themselves, or nothing keeps them."""
+    if why_not_running(Seen(pods)) is not None:
+        return None
+    there = [pod for pod in pods if pod.get("status", {}).get("phase") in ("Pending", "Running")]
+    if len(there) < nodes:
+        return "Job", job  # a quota or a policy, say, refuses them
+    pending = [pod["metadata"]["name"] for pod in there if pod["status"]["phase"] == "Pending"]
+    return ("Pod", pending[0]) if pending else None  # a volume, say, cannot be mounted
+
+
+def why_not_running(seen: Seen) -> tuple[str, str] | None:
     """A reason and a sentence; None when nothing is known to be wrong."""
-    causes = [cause for pod in pods for cause in _causes(pod)]
+    causes = [cause for pod in seen.pods for cause in _causes(pod)]
+    if not causes and seen.warnings:
+        return _newest(seen.warnings)
     if not causes:
         return None
     reason, message, name = causes[0]
@@ -41,6 +64,17 @@ def last_words(pods: list[Object]) -> LastWords:
     drivers.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
     texts = [text for pod in drivers for text in _termination_messages(pod)]
     return _words(texts[0]) if texts else LastWords()
+
+
+def _newest(warnings: list[Object]) -> tuple[str, str]:
+    def told_at(event: Object) -> str:
+        series = event.get("series") or {}
+        times = (series.get("lastObservedTime"), event.get("deprecatedLastTimestamp"), event.get("eventTime"))
+        return max(time or "" for time in times)
+
+    event = max(warnings, key=told_at)
+    about = event["regarding"]
+    return event["reason"], f"{about['kind'].lower()} {about['name']}: {event.get('note', '')[:_LONGEST]}"
 
 
 def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:

@@ -16,12 +16,14 @@ from typing import Any, Final
 from trainjob_operator.cache import Cache
 from trainjob_operator.client import Client
 from trainjob_operator.desired import Settings, desired
+from trainjob_operator.diagnosis import Seen, unexplained
 from trainjob_operator.facts import job_facts
 from trainjob_operator.metrics import Metrics
 from trainjob_operator.names import LABEL
 from trainjob_operator.notices import notice
 from trainjob_operator.refusals import NameTakenError, refused
 from trainjob_operator.resources import (
+    EVENTS,
     JOBS,
     PODS,
     ROLE_BINDINGS,
@@ -80,9 +82,18 @@ class Reconciler:
         facts, token = job_facts(self.jobs.get(key)), secrets.token_urlsafe(32)
         wish = desired(raw, facts, now, token, self.settings)
         if wish.wants_pods:
-            pods = self.client.list(PODS, key.namespace, f"{LABEL}={key.name}").items
-            wish = desired(raw, facts, now, token, self.settings, pods)
+            seen = self._seen(raw, key, wish.wants_warnings)
+            wish = desired(raw, facts, now, token, self.settings, seen)
         return wish
+
+    def _seen(self, raw: Object, key: Key, with_warnings: bool) -> Seen:
+        pods = self.client.list(PODS, key.namespace, f"{LABEL}={key.name}").items
+        about = unexplained(pods, raw["spec"]["trainer"].get("numNodes", 1), key.name)
+        if not with_warnings or about is None:
+            return Seen(pods)
+        kind, name = about
+        fields = f"type=Warning,regarding.kind={kind},regarding.name={name}"
+        return Seen(pods, self.client.list(EVENTS, key.namespace, fields=fields).items)
 
     def _act(self, wish: Desired, raw: Object, key: Key) -> None:
         is_new = not raw.get("status")

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from trainjob_operator.deadlines import Deadline, deadlines, started
-from trainjob_operator.diagnosis import last_words, why_not_running
+from trainjob_operator.diagnosis import Seen, last_words, why_not_running
 from trainjob_operator.facts import JobFacts
 from trainjob_operator.job import digest, queued
 from trainjob_operator.outcome import outcome, stopped_while_idle
@@ -23,6 +23,7 @@ SLOW_START_S: Final = 30
 """Seconds after which a Job that does not run yet has its pods looked at, and again after as many."""
 UNTOLD_S: Final = 10
 """Seconds for which nothing is said of pods that leave: most are gone by then, and what is said is a write."""
+BACKOFF_LIMIT: Final = "BackoffLimitExceeded"
 FAREWELL_S: Final = 2 * GRACE_PERIOD_S
 """Seconds after which an ended Job whose pods do not go counts as finished: their node is gone, probably."""
 
@@ -41,7 +42,7 @@ class Upkeep:
     status: TrainJobStatus
     facts: JobFacts
     now: datetime
-    pods: list[Object] | None
+    seen: Seen | None
 
     def result(self) -> Desired:
         """What should be."""
@@ -58,7 +59,7 @@ class Upkeep:
     def _state(self) -> State:
         facts = self.facts
         if facts.finished or self._overstayed():
-            return outcome(self.job, facts, self._overdue(), last_words(self.pods or []))
+            return outcome(self.job, facts, self._overdue(), last_words(self.seen.pods if self.seen else []))
         if facts.ending_since is not None:
             return State(Kind.ENDING, "Ending", "the pods are leaving")
         if facts.suspend:
@@ -87,7 +88,7 @@ class Upkeep:
         return State(Kind.SUSPENDED, "Suspended", "spec.suspend is true")
 
     def _starting(self) -> State:
-        cause = why_not_running(self.pods or [])
+        cause = why_not_running(self.seen) if self.seen else None
         if cause is not None:
             return State(Kind.STARTING, *cause)
         if not self._is_slow():
@@ -111,19 +112,15 @@ class Upkeep:
         fields = written(state, self.status, self.job.metadata.generation, self.now)
         if state.is_end:
             fields |= at_the_end(self.job, self.status, self.now)
+        is_slow = state.kind is Kind.STARTING and self._is_slow()
         return Desired(
             patch_job=patch_job,
             delete_job=delete_job,
             status=changes(self.raw, fields),
             requeue_after_s=None if state.is_end else self._next_look(state),
-            wants_pods=self.pods is None and self._is_unexplained(state),
+            wants_pods=self.seen is None and (is_slow or state.kind is Kind.FAILED),
+            wants_warnings=is_slow,
         )
-
-    def _is_unexplained(self, state: State) -> bool:
-        """Whether the pods could say more about the state."""
-        if state.kind is Kind.FAILED:
-            return True
-        return state.kind is Kind.STARTING and self._is_slow()
 
     def _is_slow(self) -> bool:
         since = self.facts.start_time
@@ -150,5 +147,14 @@ class Upkeep:
         return list(deadlines(self.job, self.facts, active_s(self.status, self.now), running, self.now))
 
     def _overdue(self) -> tuple[str, str] | None:
+        """Why the Job has to end though it would go on."""
+        in_place, with_pods = self.status.failed_attempts, self.facts.failed_pods
+        limit = self.job.spec.backoff_limit
+        if (
+            in_place and with_pods and in_place + with_pods > limit
+        ):  # the run and the Job each count their own
+            return BACKOFF_LIMIT, (
+                f"{in_place + with_pods} attempts failed, {with_pods} of them with their pods (backoffLimit {limit})"
+            )
         reached = [deadline for deadline in self._deadlines() if deadline.at <= self.now]
         return (reached[0].reason, reached[0].message) if reached else None

@@ -420,7 +420,7 @@ def test_the_table_tells_the_story(team):
         ],
         "training": {"epoch": 17, "best": {"metric": "val_loss", "value": "0.398", "epoch": 12}},
         "stopping": {"criterion": "plateau"},
-        "accounting": {"gpuSecondsSaved": 5400.5},
+        "accounting": {"gpuHoursSaved": 1.5},
     }
     team(
         "patch", "tjob", "mnist", "--subresource=status", "--type=merge",
@@ -428,4 +428,4 @@ def test_the_table_tells_the_story(team):
     )  # fmt: skip
     header, row = team("get", "trainjobs").splitlines()
     assert header.split("  ")[0] == "NAME"
-    assert row.split()[:6] == ["mnist", "EarlyStopped", "17", "0.398", "plateau", "5400.5"]
+    assert row.split()[:6] == ["mnist", "EarlyStopped", "17", "0.398", "plateau", "1.5"]

@@ -138,6 +138,18 @@ def test_what_does_not_fit_is_explained_and_given_up(
     eventually(lambda: pods(gpus) == [], "no pods")
 
 
+def test_pods_that_are_not_made_are_explained_too(
+    gpus: Kubectl, operator: Operator, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("trainjob_operator.upkeep.SLOW_START_S", 1)
+    gpus("create", "quota", "small", "--hard=pods=1")
+    gpus.create(trainjob())
+    reaches(gpus, "FailedCreate")
+    message = gpus.get("tjob/mnist")["status"]["conditions"][0]["message"]
+    assert message.startswith("job mnist: Error creating: ")
+    assert "exceeded quota: small" in message
+
+
 def test_a_pod_template_that_kubernetes_refuses_is_an_invalid_spec(gpus: Kubectl, operator: Operator):
     gpus.create(trainjob(podTemplate={"spec": {"tolerations": [{"operator": "Nonsense"}]}}))
     reaches(gpus, "InvalidSpec")

@@ -57,9 +57,14 @@ def test_the_operator_uses_every_right_that_it_has(
     shipped: HttpTransport,
     nodes: FakeNodes,
     control_plane: ControlPlane,
+    monkeypatch: pytest.MonkeyPatch,
 ):
     with running(shipped):
+        monkeypatch.setattr("trainjob_operator.upkeep.SLOW_START_S", 1)
+        gpus("create", "quota", "small", "--hard=pods=1")
         gpus.create(trainjob(ttlSecondsAfterFinished=1))
+        reaches(gpus, "FailedCreate")
+        gpus("delete", "quota", "small")
         eventually(lambda: len(pods(gpus)) == 2, "two pods")
         without_label = '{"spec": {"selector": {"trainjobs.dev/trainjob": null, "app": "another"}}}'
         gpus("patch", "service/mnist", "--type=merge", f"--patch={without_label}")

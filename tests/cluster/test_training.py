@@ -120,14 +120,17 @@ def test_a_training_function_that_raises_fails_the_job_at_once_in_its_own_words(
     assert team.status("raises")["restarts"] == 0
 
 
-def test_an_image_that_does_not_exist_is_named(team):
+def test_an_image_or_code_that_does_not_exist_is_named(team):
     team.kubectl.apply(digits("imageless", trainer={"image": "registry.invalid/nothing:1"}))
+    team.kubectl.apply(digits("codeless", trainer={"code": {"configMap": "lost"}}))
     team.wait_until(
         lambda: "registry.invalid/nothing:1" in team.condition("imageless", "Running").get("message", ""),
         "imageless",
     )
     assert team.condition("imageless", "Running")["reason"] in {"ErrImagePull", "ImagePullBackOff"}
-    team.kubectl("delete", "trainjob/imageless")
+    team.wait_until(lambda: team.condition("codeless", "Running").get("reason") == "FailedMount", "codeless")
+    assert 'configmap "lost" not found' in team.condition("codeless", "Running")["message"]
+    team.kubectl("delete", "trainjob/imageless", "trainjob/codeless")
 
 
 def test_a_run_that_hangs_shows_its_stacks_and_starts_again(team):

@@ -149,9 +149,11 @@ class Account:
     def accounting(self) -> status.Accounting:
         """What was used and saved."""
         gpus = gpus_per_node(self.job.spec.trainer) * self.job.spec.trainer.num_nodes
+        saved_s = self.seconds_saved() * gpus
         return status.Accounting(
             gpu_seconds_used=self.seconds * gpus,
-            gpu_seconds_saved=self.seconds_saved() * gpus,
+            gpu_seconds_saved=saved_s,
+            gpu_hours_saved=round(saved_s / 3600, 2),
             epochs_saved=self._epochs_saved(),
         )
 

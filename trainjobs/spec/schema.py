@@ -29,10 +29,10 @@ COLUMNS: Final = (
     ("Metric", "string", ".status.training.best.value", "Best value of stopping.monitor."),
     ("Stopped By", "string", ".status.stopping.criterion", "Criterion that stopped the run."),
     (
-        "Saved GPU s",
+        "Saved GPU h",
         "number",
-        ".status.accounting.gpuSecondsSaved",
-        "Estimate of GPU seconds saved against maxEpochs.",
+        ".status.accounting.gpuHoursSaved",
+        "Estimate of GPU hours saved against maxEpochs.",
     ),
     ("Age", "date", ".metadata.creationTimestamp", "Time since its creation."),
 )

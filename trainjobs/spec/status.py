@@ -160,6 +160,8 @@ class Accounting(Report):
     """Seconds of running time times GPUs held, all attempts added up."""
     gpu_seconds_saved: Amount = 0
     """Estimate: epochs saved times mean GPU seconds of a finished epoch."""
+    gpu_hours_saved: Amount = 0
+    """The same in hours, to two decimals, for people."""
     epochs_saved: Amount = 0
     """Epochs of the baseline that were not trained."""
     baseline: Baseline = Baseline.MAX_EPOCHS

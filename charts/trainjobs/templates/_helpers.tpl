@@ -85,7 +85,7 @@ priorityClassName: {{ . }}
   verbs: [bind]
 - apiGroups: [events.k8s.io]
   resources: [events]
-  verbs: [create]
+  verbs: [list, create]  # list: why pods do not run
 {{- end }}
 
 {{/* `helm test`: not the operator's selector, or its budget and network policy would be for the check too. */}}

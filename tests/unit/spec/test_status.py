@@ -58,6 +58,7 @@ STATUS = {
     "accounting": {
         "gpuSecondsUsed": 7200.5,
         "gpuSecondsSaved": 12259.5,
+        "gpuHoursSaved": 3.41,
         "epochsSaved": 63.0,
         "baseline": "MaxEpochs",
     },

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trainjob_operator.desired import Settings, desired
+from trainjob_operator.diagnosis import Seen
 from trainjob_operator.facts import JobFacts, job_facts, projected
 from trainjob_operator.job import digest
 from trainjob_operator.upkeep import FAREWELL_S, SLOW_START_S, UNTOLD_S
@@ -86,8 +87,19 @@ def running(since, **status):
     return heard(since, conditions=[condition], observedGeneration=3, **status)
 
 
-def look(raw, facts, now, pods=None):
-    return desired(raw, facts, T0 + timedelta(seconds=now), "secret", Settings("default:1"), pods)
+def look(raw, facts, now, pods=None, warnings=()):
+    seen = None if pods is None else Seen(pods, list(warnings))
+    return desired(raw, facts, T0 + timedelta(seconds=now), "secret", Settings("default:1"), seen)
+
+
+def warning(kind, name, number, note):
+    """An Event; the higher the number, the newer."""
+    return {
+        "regarding": {"kind": kind, "name": name},
+        "reason": f"Refused{number}",
+        "note": note,
+        "deprecatedLastTimestamp": at(number),
+    }
 
 
 def story(found) -> list[tuple[str, str, str]]:
@@ -356,13 +368,44 @@ def test_a_slow_start_is_explained_by_the_pods(pods, reason, message):
     raw = trainjob()
     facts = job(raw, ready=0)
     assert not look(raw, facts, SLOW_START_S - 1).wants_pods
-    assert look(raw, facts, SLOW_START_S).wants_pods
+    slow = look(raw, facts, SLOW_START_S)
+    assert (slow.wants_pods, slow.wants_warnings) == (True, True)
     pods = [{"metadata": {"name": f"mnist-{i}"}, "status": status} for i, status in enumerate(pods)]
     found = look(raw, facts, SLOW_START_S, pods)
     assert not found.wants_pods
     assert found.requeue_after_s == SLOW_START_S
     assert story(found) == [("Running", "False", reason)]
     assert found.status["conditions"][0]["message"] == message
+
+
+def test_a_slow_start_is_explained_by_events_where_the_pods_are_silent():
+    raw = trainjob()
+    found = look(
+        raw, job(raw, ready=0), SLOW_START_S, [], [warning("Job", "mnist", 1, "exceeded quota: team")]
+    )
+    assert story(found) == [("Running", "False", "Refused1")]
+    assert found.status["conditions"][0]["message"] == "job mnist: exceeded quota: team"
+
+
+@pytest.mark.parametrize(
+    ("with_pods", "in_place", "reason"),
+    [(0, 3, "Running"), (3, 0, "Running"), (2, 1, "Running"), (2, 2, "BackoffLimitExceeded")],
+)
+def test_attempts_that_failed_in_place_and_with_their_pods_count_together(with_pods, in_place, reason):
+    raw = trainjob(running(50, failedAttempts=in_place), backoffLimit=3)
+    found = look(raw, job(raw, failed=with_pods), 60)
+    if reason == "Running":
+        assert found.patch_job is None
+        return
+    assert found.patch_job == {"spec": {"activeDeadlineSeconds": 1}}
+    assert story(found) == [("Running", "False", reason)]
+    ended = job(raw, ("Failed", "DeadlineExceeded", "", 62), failed=with_pods, active=0)
+    over = look(raw, ended, 62, [])
+    assert ("Failed", "True", reason) in story(over)
+    assert (
+        over.status["conditions"][0]["message"]
+        == "4 attempts failed, 2 of them with their pods (backoffLimit 3)"
+    )
 
 
 def test_an_invalid_spec_fails_until_it_is_mended():

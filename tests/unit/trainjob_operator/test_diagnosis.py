@@ -1,0 +1,54 @@
+"""Whom to ask about pods that do not run, and what is said."""
+
+import pytest
+
+from trainjob_operator.diagnosis import Seen, unexplained, why_not_running
+
+
+def pod(index, phase="Pending", waiting="ContainerCreating"):
+    container = {"name": "trainer", "state": {"waiting": {"reason": waiting, "message": "no such image"}}}
+    return {
+        "metadata": {"name": f"mnist-{index}"},
+        "status": {"phase": phase, "containerStatuses": [container] if phase == "Pending" else []},
+    }
+
+
+def warning(number, **times):
+    return {
+        "regarding": {"kind": "Pod", "name": "mnist-0"},
+        "reason": f"Reason{number}",
+        "note": f"note {number}",
+        **times,
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "about"),
+    [
+        ([], ("Job", "mnist")),
+        ([pod(0, "Running")], ("Job", "mnist")),
+        ([pod(0, "Failed"), pod(1)], ("Job", "mnist")),
+        ([pod(0, "Running"), pod(1)], ("Pod", "mnist-1")),
+        ([pod(0, "Running"), pod(1, "Running")], None),
+        ([pod(0, waiting="ErrImagePull")], None),
+    ],
+)
+def test_only_what_the_pods_do_not_say_themselves_is_asked(pods, about):
+    assert unexplained(pods, 2, "mnist") == about
+
+
+def test_the_newest_warning_counts_however_its_time_is_written():
+    warnings = [
+        warning(1, eventTime="2026-11-21T10:00:05.000000Z"),
+        warning(2, deprecatedLastTimestamp="2026-11-21T10:00:07Z", eventTime=None),
+        warning(3, eventTime="2026-11-21T10:00:01.000000Z",
+                series={"lastObservedTime": "2026-11-21T10:00:06.000000Z", "count": 9}),
+    ]  # fmt: skip
+    assert why_not_running(Seen([pod(0)], warnings)) == ("Reason2", "pod mnist-0: note 2")
+
+
+def test_the_pods_own_words_go_before_any_event():
+    assert why_not_running(Seen([pod(0, waiting="ErrImagePull")], [warning(1)])) == (
+        "ErrImagePull",
+        "pod mnist-0: ErrImagePull: no such image",
+    )
