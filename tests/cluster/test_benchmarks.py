@@ -10,12 +10,13 @@ from testbed.fixtures import require
 SCALE = Path(__file__).parents[1] / "benchmarks" / "operator_scale.py"
 
 
-def test_the_operators_writes_are_counted():
+def test_500_trainjobs_at_once_complete_with_as_few_writes_as_promised():
     require("fake_nodes")
-    few = ("--count", "3", "--rounds", "1", "--idle-seconds", "1")
-    done = subprocess.run([sys.executable, SCALE, *few], capture_output=True, text=True, check=False)
+    options = ("--count", "500", "--rounds", "1", "--idle-seconds", "5")
+    done = subprocess.run([sys.executable, SCALE, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+    print(done.stdout)
     figures = json.loads(done.stdout.splitlines()[-1])
     assert (figures["creates"], figures["idle_writes"]) == (4, 0)
-    assert figures["status_writes"] >= 3
+    assert figures["status_writes"] <= 4
     assert figures["wall_ratio"] > 0

@@ -213,18 +213,28 @@ def _top_level_not(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
 
 
 def _best_without_checkpoint(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
-    checkpoint = job.spec.checkpoint
-    if not job.spec.stopping.restore_best:
-        return
-    if checkpoint.every_epochs > 1:
+    every = job.spec.checkpoint.every_epochs
+    if job.spec.stopping.restore_best and every > 1:
         yield (
             ("spec", "checkpoint", "everyEpochs"),
-            f"is {checkpoint.every_epochs}, so restoreBest knows only every "
-            f"{checkpoint.every_epochs}th epoch's model and may miss the best one: write 1",
+            f"is {every}, so restoreBest knows only every {every}th epoch's model and may miss the best one: "
+            "write 1",
         )
-    if checkpoint.storage is None and (job.spec.trainer.image or job.spec.trainer.code):
+
+
+def _no_storage(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
+    trainer, at = job.spec.trainer, ("spec", "checkpoint", "storage")
+    if job.spec.checkpoint.storage is not None:
+        return
+    if trainer.num_nodes > 1:
         yield (
-            ("spec", "checkpoint", "storage"),
+            at,
+            f"is unset, and in a cluster the pods of {trainer.num_nodes} nodes share no disk, so the run refuses to "
+            "start there: name a claim that all can mount, or a URI (on one machine the run directory holds it)",
+        )
+    elif job.spec.stopping.restore_best and (trainer.image or trainer.code):
+        yield (
+            at,
             "is unset, so in a cluster the best checkpoint is lost with its pod and restoreBest has nothing "
             "to restore: name a claim or a URI (on one machine the run directory holds it)",
         )
@@ -247,5 +257,6 @@ _RULES: Final[tuple[Callable[[TrainJob, DataFacts], Iterator[Finding]], ...]] = 
     _patience_for_data,
     _no_test_set,
     _best_without_checkpoint,
+    _no_storage,
     _starts_stopped,
 )

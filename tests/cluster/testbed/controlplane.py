@@ -151,6 +151,8 @@ class ControlPlane:
                 # A metrics address that this machine can ask; clients are served on the loopback only.
                 f"--listen-metrics-urls=http://{self.slot.control_plane_address}:2381",
                 "--unsafe-no-fsync",
+                # Thousands of jobs within minutes keep more history than the default of 2 GiB holds.
+                f"--quota-backend-bytes={8 * 2**30}",
                 "--log-level=warn",
             ],
         )

@@ -129,6 +129,11 @@ def test_a_sound_manifest_needs_no_advice(quiet):
             "spec.checkpoint.storage",
             "name a claim or a URI",
         ),
+        (
+            job({**GOOD, "restoreBest": True}, trainer={"numNodes": 3}),
+            "spec.checkpoint.storage",
+            "the pods of 3 nodes share no disk",
+        ),
         (job(stop={"reason": "enough"}), "spec.stop", "remove it to train"),
         (job(suspend=True), "spec.suspend", "until it is set to false"),
     ],
