@@ -5,11 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from testbed.fixtures import require
 
 SCALE = Path(__file__).parents[1] / "benchmarks" / "operator_scale.py"
 
 
+@pytest.mark.timeout(1200)
 def test_500_trainjobs_at_once_complete_with_as_few_writes_as_promised():
     require("fake_nodes")
     options = ("--count", "500", "--rounds", "1", "--idle-seconds", "5")
