@@ -1,7 +1,7 @@
 """`trainjobs replay`: what criteria would have done to a run that is already recorded."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,7 @@ from trainjobs.cli.wording import count, duration, number
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.events import jsonable, row
 from trainjobs.runtime.exits import DataError
-from trainjobs.spec import Problem, SpecError, Stopping, load, load_stopping, parse_stopping
-from trainjobs.spec.yaml_text import documents
+from trainjobs.spec import SpecError, Stopping, load, load_stopping
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, Stop
 from trainjobs.stopping import replay as judge_again
 
@@ -51,9 +50,6 @@ def read_criteria(path: Path) -> tuple[Stopping, int | None]:
     And the TrainJob's maxEpochs.
     """
     with reading(path):
-        bare = _under_stopping(path)
-        if bare is not None:
-            return bare, None
         stopping = load_stopping(path)
         try:
             return stopping, load(path).spec.trainer.max_epochs
@@ -86,21 +82,6 @@ def told(again: Replay, curve: str, reports: int) -> list[RenderableType]:
         Text("Each criterion alone"),
         Padding(criteria_table(rows, whole_sentences=True), (0, 0, 0, 2)),
     ]
-
-
-def _under_stopping(path: Path) -> Stopping | None:
-    found = documents(path.read_text(encoding="utf-8-sig", errors="replace"), path.name)
-    value = found[0].value if len(found) == 1 else None
-    if not isinstance(value, Mapping) or set(value) != {"stopping"} or found[0].problems:
-        return None
-    try:
-        return parse_stopping(value["stopping"])
-    except SpecError as error:
-        raise SpecError(_placed(problem, path) for problem in error.problems) from None
-
-
-def _placed(problem: Problem, path: Path) -> Problem:
-    return replace(problem, path=f"stopping.{problem.path}".rstrip("."), source=path.name)
 
 
 def _headline(again: Replay) -> str:

@@ -83,8 +83,9 @@ def mistakes_told() -> Iterator[None]:
 
 def exit_code(error: "SpecError") -> Exit:
     """65 for a file that is no YAML at all, 78 for one that says something impossible."""
-    unreadable = any(not problem.path and "not YAML" in problem.message for problem in error.problems)
-    return Exit.DATA if unreadable else Exit.CONFIG
+    from trainjobs.spec import UnreadableError
+
+    return Exit.DATA if isinstance(error, UnreadableError) else Exit.CONFIG
 
 
 @contextmanager

@@ -10,7 +10,7 @@ fields are what `kubectl explain` shows.
 from trainjobs.spec.advice import Advice, DataFacts, advise
 from trainjobs.spec.base import Location, path_text
 from trainjobs.spec.change import MUTABLE, immutable_changes
-from trainjobs.spec.errors import Problem, SpecError
+from trainjobs.spec.errors import Problem, SpecError, UnreadableError
 from trainjobs.spec.manifest import dump, load, load_stopping, parse, parse_stopping
 from trainjobs.spec.metadata import Metadata
 from trainjobs.spec.pod import Code, EnvironmentVariable, PodTemplate, Resources
@@ -44,6 +44,7 @@ __all__ = [
     "TrainJobSpec",
     "TrainJobStatus",
     "Trainer",
+    "UnreadableError",
     "WhenMissing",
     "advise",
     "dump",

@@ -2,6 +2,7 @@
 
 Exception
 └── SpecError: one or more problems, each with its place, value, rule and remedy
+    └── UnreadableError: the text is not YAML
 """
 
 import json
@@ -41,6 +42,10 @@ class SpecError(Exception):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class UnreadableError(SpecError):
+    """A text that is not YAML in UTF-8, so that nothing in it can be judged."""
 
 
 def shown(value: Any) -> str:

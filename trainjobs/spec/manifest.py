@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from trainjobs.spec import yaml_text
 from trainjobs.spec.base import Model
 from trainjobs.spec.document import Document
-from trainjobs.spec.errors import Problem, SpecError
+from trainjobs.spec.errors import Problem, SpecError, UnreadableError
 from trainjobs.spec.explanation import explained
 from trainjobs.spec.fields import nearest
 from trainjobs.spec.override import override
@@ -23,6 +23,13 @@ from trainjobs.spec.trainjob import API_VERSION, TrainJob
 _KIND = "TrainJob"
 
 M = TypeVar("M", bound=Model)
+
+
+class _StoppingAlone(Model):
+    """A document with `stopping` and nothing else."""
+
+    stopping: Stopping
+    """What would stand in a TrainJob's spec."""
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> TrainJob:
@@ -36,14 +43,17 @@ def load(path: Path, overrides: Sequence[str] = ()) -> TrainJob:
 
 
 def load_stopping(path: Path, overrides: Sequence[str] = ()) -> Stopping:
-    """The criteria of a YAML file that holds a TrainJob, or only what stands under its `stopping`.
+    """The criteria of a YAML file that holds a TrainJob, only its `stopping`, or only what stands under that.
 
     Raises SpecError and OSError as `load` does. Paths of problems and overrides start at the top of the file.
     """
     found = _documents(path)
-    if len(found) == 1 and not any(found[0].get(field) for field in ("apiVersion", "kind", "spec")):
-        return _typed(_overridden(found[0], overrides), Stopping)
-    return load(path, overrides).spec.stopping
+    if len(found) != 1 or any(found[0].get(field) for field in ("apiVersion", "kind", "spec")):
+        return load(path, overrides).spec.stopping
+    alone = _overridden(found[0], overrides)
+    if alone.get("stopping") is not None:
+        return _typed(alone, _StoppingAlone).stopping
+    return _typed(alone, Stopping)
 
 
 def parse(document: Mapping[str, Any]) -> TrainJob:
@@ -73,7 +83,8 @@ def _documents(path: Path) -> list[Document]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         line = path.read_bytes()[: error.start].count(b"\n") + 1
-        raise SpecError([Problem("", None, "not UTF-8: save the file as UTF-8", line, source)]) from None
+        problem = Problem("", None, "not UTF-8: save the file as UTF-8", line, source)
+        raise UnreadableError([problem]) from None
     return yaml_text.documents(text, source)
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from trainjobs.spec.base import Location, path_text
 from trainjobs.spec.document import Document, Place
-from trainjobs.spec.errors import Problem, SpecError
+from trainjobs.spec.errors import Problem, SpecError, UnreadableError
 
 _DEEPEST: Final = 64
 _MOST_NODES: Final = 100_000
@@ -59,14 +59,14 @@ _Dumper.add_implicit_resolver(f"{_TAG}bool", re.compile("[yYnN]$"), list("yYnN")
 def documents(text: str, source: str) -> list[Document]:
     """Every document of a YAML text that is not empty.
 
-    A repeated key or a tag that JSON has no type for becomes a problem of its document. Raises SpecError,
-    with line and column, for text that is not YAML, and for more than 64 levels or 100,000 values (which
-    aliases can make of a short text).
+    A repeated key or a tag that JSON has no type for becomes a problem of its document. Raises UnreadableError,
+    with line and column, for text that is not YAML, and SpecError for more than 64 levels or 100,000 values
+    (which aliases can make of a short text).
     """
     try:
         nodes = [node for node in yaml.compose_all(text, _Composer) if node is not None]
     except yaml.YAMLError as error:
-        raise SpecError([_malformed(error, text, source)]) from None
+        raise UnreadableError([_malformed(error, text, source)]) from None
     except RecursionError:
         raise SpecError([Problem("", None, f"nests deeper than {_DEEPEST} levels", None, source)]) from None
     read = [_Reading(source).document(node) for node in nodes]

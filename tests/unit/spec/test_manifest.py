@@ -209,6 +209,14 @@ def test_criteria_of_their_own_have_paths_from_the_top_of_their_file(file, probl
     )
 
 
+def test_criteria_may_stand_under_stopping_and_nothing_else(file, problems):
+    path = file("stopping:\n  monitor: val_loss\n  criteria:\n    - plateau: {patience: 0}\n")
+    expected = "stopping.criteria[0].plateau.patience: 0: must be at least 1"
+    assert problems(path, read=load_stopping) == [f"mnist.yaml:4: {expected}"]
+    setting = "stopping.criteria[0].plateau.patience=3"
+    assert load_stopping(path, [setting]).criteria[0].plateau.patience == 3
+
+
 def test_values_without_a_file_have_no_place(mnist):
     with pytest.raises(SpecError) as caught:
         parse({**yaml.safe_load(mnist), "spec": {"trainer": {"entrypoint": "a:b"}}})
