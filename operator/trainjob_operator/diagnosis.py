@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from trainjob_operator import names
 from trainjob_operator.pod import CONTAINER
 from trainjob_operator.resources import Object
 
-INDEX: Final = "batch.kubernetes.io/job-completion-index"
 _HARMLESS: Final = ("ContainerCreating", "PodInitializing")
 _LONGEST: Final = 500
 
@@ -60,7 +60,7 @@ class LastWords:
 
 def last_words(pods: list[Object]) -> LastWords:
     """Those of the newest pod 0 that left any."""
-    drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(INDEX) == "0"]
+    drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(names.INDEX) == "0"]
     drivers.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
     texts = [text for pod in drivers for text in _termination_messages(pod)]
     return _words(texts[0]) if texts else LastWords()

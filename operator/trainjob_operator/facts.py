@@ -11,7 +11,7 @@ from trainjob_operator import names
 from trainjob_operator.resources import Object
 
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
-_STATUS: Final = ("active", "ready", "terminating", "failed", "startTime", "completionTime")
+_STATUS: Final = ("active", "terminating", "failed", "startTime", "completionTime")
 _CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
 _LONGEST_MESSAGE: Final = 256
 
@@ -55,8 +55,6 @@ class JobFacts:
     deleting: bool
     active: int
     """Pods that are there and not finished; those that are told to end are there until they have."""
-    ready: int
-    """Pods that are ready."""
     failed_pods: int
     """Pods that failed and count against its `backoffLimit`."""
     start_time: datetime | None
@@ -95,7 +93,6 @@ def job_facts(item: Object | None) -> JobFacts | None:
         suspend=spec.get("suspend", False),
         deleting="deletionTimestamp" in metadata,
         active=status.get("active", 0) + status.get("terminating", 0),
-        ready=status.get("ready", 0),
         failed_pods=status.get("failed", 0),
         start_time=time_of(status.get("startTime")),
         has_deadline="activeDeadlineSeconds" in spec,

@@ -15,12 +15,16 @@ from trainjobs.spec import TrainJob
 
 
 def service(job: TrainJob) -> Object:
-    """A headless Service: pod i is `<name>-<i>.<name>`, also before it is ready."""
+    """A headless Service: pod 0 is `<name>-0.<name>`, also before it is ready.
+
+    The others connect to it, and nobody to them. In the Service, each of their changes would be two writes more.
+    """
+    pod_0 = {**names.selector(job), names.INDEX: "0"}
     return {
         "apiVersion": SERVICES.api_version,
         "kind": SERVICES.kind,
         "metadata": names.metadata(job, job.metadata.name),
-        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": names.selector(job)},
+        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": pod_0},
     }
 
 

@@ -29,7 +29,7 @@ FAREWELL_S: Final = 2 * GRACE_PERIOD_S
 
 
 def starting(job: TrainJob) -> State:
-    """A start like any other. The same sentence until it takes long: each new one is a write."""
+    """A start like any other. It counts no pods: each new sentence is a write."""
     return State(Kind.STARTING, "Starting", f"{job.spec.trainer.num_nodes} pods are starting")
 
 
@@ -89,12 +89,7 @@ class Upkeep:
 
     def _starting(self) -> State:
         cause = why_not_running(self.seen) if self.seen else None
-        if cause is not None:
-            return State(Kind.STARTING, *cause)
-        if not self._is_slow():
-            return starting(self.job)
-        nodes = self.job.spec.trainer.num_nodes
-        return State(Kind.STARTING, "Starting", f"{self.facts.ready} of {nodes} pods are ready")
+        return starting(self.job) if cause is None else State(Kind.STARTING, *cause)
 
     def _job_patch(self, state: State) -> Object | None:
         spec, facts = self.job.spec, self.facts

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import tomllib
 from functools import cache
+from pathlib import Path
 
 import pytest
 import yaml
 from installed import CHART
 from testbed.helm import Helm, HelmError
 from testbed.images import REPOSITORY
+from testbed.kubectl import Kubectl
 
 from trainjob_operator.metrics import Metrics
 
@@ -33,6 +35,13 @@ EVERYTHING = (
     "prometheusRule.enabled=true",
     "dashboard.enabled=true",
 )
+
+PROMETHEUS_OPERATOR = (
+    "github.com/prometheus-operator/prometheus-operator",
+    "v0.85.0",
+    "h1:M5xLCLEoaW2IJfnuCwFzzpL+jSVQu3KGT84Pye+fW8s=",
+)
+"""Go module, version and checksum of the definitions of PodMonitor and PrometheusRule."""
 
 
 @cache
@@ -199,6 +208,34 @@ def test_monitoring_is_off_by_default_and_asks_for_metrics_that_there_are(helm: 
     functions = {"histogram_quantile"}
     assert len(asked) > 8
     assert asked - functions <= set(exposed())
+
+
+def test_the_prometheus_operator_takes_what_is_for_it(helm: Helm, kubectl: Kubectl, namespace: Kubectl):
+    kinds = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
+    source = module(*PROMETHEUS_OPERATOR) / "example" / "prometheus-operator-crd"
+    kubectl.apply(*(source / f"monitoring.coreos.com_{plural}.yaml" for plural in kinds.values()))
+    for plural in kinds.values():
+        kubectl.wait(f"crd/{plural}.monitoring.coreos.com", "--for=condition=Established")
+    for item in rendered(helm, *EVERYTHING):
+        if item["kind"] in kinds:
+            item["metadata"].pop("namespace", None)
+            namespace(
+                "create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(item)
+            )
+
+
+def module(name: str, version: str, checksum: str) -> Path:
+    """Where the source of a Go module is, which is fetched if need be."""
+    fetched = subprocess.run(
+        ["go", "mod", "download", "-json", f"{name}@{version}"],
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(fetched.stdout)
+    assert found["Sum"] == checksum
+    return Path(found["Dir"])
 
 
 def exposed():

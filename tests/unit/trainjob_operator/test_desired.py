@@ -344,7 +344,7 @@ def test_a_stop_during_the_training_is_the_runs_to_follow():
 @pytest.mark.parametrize(
     ("pods", "reason", "message"),
     [
-        ([], "Starting", "0 of 2 pods are ready"),
+        ([], "Starting", "2 pods are starting"),
         (
             [{"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable",
                               "message": "0/4 nodes are available"}]}] * 2,
@@ -360,13 +360,13 @@ def test_a_stop_during_the_training_is_the_runs_to_follow():
         (
             [{"containerStatuses": [{"name": "trainer", "state": {"waiting": {"reason": "ContainerCreating"}}}]}],
             "Starting",
-            "0 of 2 pods are ready",
+            "2 pods are starting",
         ),
     ],
 )  # fmt: skip
 def test_a_slow_start_is_explained_by_the_pods(pods, reason, message):
     raw = trainjob()
-    facts = job(raw, ready=0)
+    facts = job(raw)
     assert not look(raw, facts, SLOW_START_S - 1).wants_pods
     slow = look(raw, facts, SLOW_START_S)
     assert (slow.wants_pods, slow.wants_warnings) == (True, True)
@@ -380,9 +380,7 @@ def test_a_slow_start_is_explained_by_the_pods(pods, reason, message):
 
 def test_a_slow_start_is_explained_by_events_where_the_pods_are_silent():
     raw = trainjob()
-    found = look(
-        raw, job(raw, ready=0), SLOW_START_S, [], [warning("Job", "mnist", 1, "exceeded quota: team")]
-    )
+    found = look(raw, job(raw), SLOW_START_S, [], [warning("Job", "mnist", 1, "exceeded quota: team")])
     assert story(found) == [("Running", "False", "Refused1")]
     assert found.status["conditions"][0]["message"] == "job mnist: exceeded quota: team"
 
