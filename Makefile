@@ -10,11 +10,11 @@ READY := .venv/ready
 demo: $(READY)
 	$(BIN)/trainjobs run manifests/examples/mnist/trainjob.yaml --fresh
 
-test: lint
-	$(BIN)/python -m pytest tests/unit tests/processes tests/ray tests/cluster
+test: lint unit
+	$(BIN)/python -m pytest tests/processes tests/ray tests/cluster
 
 unit: $(READY)
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest tests/unit --numprocesses=auto
 
 lint: $(READY)
 	$(BIN)/ruff check
