@@ -67,22 +67,25 @@ class Size:
     world_sizes: tuple[int, ...]
     plan: Plan
     trials: int
+    in_ray: bool
+    """Whether to start Ray Train too, which takes most of a minute."""
 
 
-FULL = Size((2, 4), Plan(rounds=48, steps=20), trials=25)
-QUICK = Size((2,), Plan(rounds=6, steps=10), trials=5)
+FULL = Size((2, 4), Plan(rounds=48, steps=20), trials=25, in_ray=True)
+QUICK = Size((2,), Plan(rounds=6, steps=10), trials=5, in_ray=False)
 
 
 def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument(
-        "--quick", action="store_true", help="a smoke run on 2 ranks: too few samples to quote"
+        "--quick", action="store_true", help="a smoke run on 2 ranks without Ray: too few samples to quote"
     )
     size = QUICK if parser.parse_args(arguments).quick else FULL
     began, facts = time.monotonic(), machine("ray", "accelerate", "lightning")
     print(told(facts), flush=True)
     scenes = [scene for ranks in _world_sizes(size) for scene in _shown(_spawned(ranks, size))]
-    in_ray = _shown(_in_ray(scenes, size), place="in workers of Ray Train, with a baseline of their own")
+    in_ray = _in_ray(scenes, size) if size.in_ray else ()
+    _shown(in_ray, place="in workers of Ray Train, with a baseline of their own")
     document = {
         "benchmark": "stop_overhead",
         "machine": facts,
