@@ -88,8 +88,9 @@ class Reconciler:
 
     def _seen(self, raw: Object, key: Key, with_warnings: bool) -> Seen:
         pods = self.client.list(PODS, key.namespace, f"{LABEL}={key.name}").items
-        about = unexplained(pods, raw["spec"]["trainer"].get("numNodes", 1), key.name)
-        if not with_warnings or about is None:
+        nodes = raw["spec"]["trainer"].get("numNodes", 1)
+        about = unexplained(pods, nodes, key.name) if with_warnings else None
+        if about is None:
             return Seen(pods)
         kind, name = about
         fields = f"type=Warning,regarding.kind={kind},regarding.name={name}"

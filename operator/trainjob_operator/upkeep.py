@@ -144,12 +144,9 @@ class Upkeep:
     def _overdue(self) -> tuple[str, str] | None:
         """Why the Job has to end though it would go on."""
         in_place, with_pods = self.status.failed_attempts, self.facts.failed_pods
-        limit = self.job.spec.backoff_limit
-        if (
-            in_place and with_pods and in_place + with_pods > limit
-        ):  # the run and the Job each count their own
-            return BACKOFF_LIMIT, (
-                f"{in_place + with_pods} attempts failed, {with_pods} of them with their pods (backoffLimit {limit})"
-            )
+        failed, limit = in_place + with_pods, self.job.spec.backoff_limit
+        if in_place and with_pods and failed > limit:  # the run and the Job each look after their own
+            why = f"{failed} attempts failed, {with_pods} of them with their pods (backoffLimit {limit})"
+            return BACKOFF_LIMIT, why
         reached = [deadline for deadline in self._deadlines() if deadline.at <= self.now]
         return (reached[0].reason, reached[0].message) if reached else None

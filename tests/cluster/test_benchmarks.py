@@ -20,5 +20,5 @@ def test_500_trainjobs_at_once_complete_with_as_few_writes_as_promised():
     print(done.stdout)
     figures = json.loads(done.stdout.splitlines()[-1])
     assert (figures["creates"], figures["idle_writes"]) == (4, 0)
-    assert figures["status_writes"] <= 4
+    assert 3 <= figures["status_writes"] <= 4
     assert figures["wall_ratio"] > 0

@@ -216,12 +216,11 @@ def test_the_prometheus_operator_takes_what_is_for_it(helm: Helm, kubectl: Kubec
     kubectl.apply(*(source / f"monitoring.coreos.com_{plural}.yaml" for plural in kinds.values()))
     for plural in kinds.values():
         kubectl.wait(f"crd/{plural}.monitoring.coreos.com", "--for=condition=Established")
-    for item in rendered(helm, *EVERYTHING):
-        if item["kind"] in kinds:
-            item["metadata"].pop("namespace", None)
-            namespace(
-                "create", "--dry-run=server", "--validate=strict", "--filename=-", stdin=json.dumps(item)
-            )
+    strictly = ("create", "--dry-run=server", "--validate=strict", "--filename=-")
+    for kind in kinds:
+        item = only(rendered(helm, *EVERYTHING), kind)
+        metadata = {**item["metadata"], "namespace": namespace.namespace}
+        namespace(*strictly, stdin=json.dumps({**item, "metadata": metadata}))
 
 
 def module(name: str, version: str, checksum: str) -> Path:

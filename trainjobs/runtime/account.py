@@ -148,7 +148,7 @@ class Account:
 
     def accounting(self) -> status.Accounting:
         """What was used and saved."""
-        gpus = gpus_per_node(self.job.spec.trainer) * self.job.spec.trainer.num_nodes
+        gpus = gpus_of_all_nodes(self.job.spec.trainer)
         saved_s = self.seconds_saved() * gpus
         return status.Accounting(
             gpu_seconds_used=self.seconds * gpus,
@@ -171,6 +171,11 @@ class Account:
 def gpus_per_node(trainer: Trainer) -> int:
     """GPUs that each node's workers share; 0 trains on CPUs."""
     return int(trainer.resources_per_node.limits.get("nvidia.com/gpu", 0))
+
+
+def gpus_of_all_nodes(trainer: Trainer) -> int:
+    """GPUs that a run holds."""
+    return gpus_per_node(trainer) * trainer.num_nodes
 
 
 def now() -> datetime:
