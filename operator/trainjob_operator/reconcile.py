@@ -82,14 +82,13 @@ class Reconciler:
         facts, token = job_facts(self.jobs.get(key)), secrets.token_urlsafe(32)
         wish = desired(raw, facts, now, token, self.settings)
         if wish.wants_pods:
-            seen = self._seen(raw, key, wish.wants_warnings)
+            seen = self._seen(key, wish.expected_pods)
             wish = desired(raw, facts, now, token, self.settings, seen)
         return wish
 
-    def _seen(self, raw: Object, key: Key, with_warnings: bool) -> Seen:
+    def _seen(self, key: Key, expected_pods: int) -> Seen:
         pods = self.client.list(PODS, key.namespace, f"{LABEL}={key.name}").items
-        nodes = raw["spec"]["trainer"].get("numNodes", 1)
-        about = unexplained(pods, nodes, key.name) if with_warnings else None
+        about = unexplained(pods, expected_pods, key.name) if expected_pods else None
         if about is None:
             return Seen(pods)
         kind, name = about

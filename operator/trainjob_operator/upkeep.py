@@ -114,7 +114,7 @@ class Upkeep:
             status=changes(self.raw, fields),
             requeue_after_s=None if state.is_end else self._next_look(state),
             wants_pods=self.seen is None and (is_slow or state.kind is Kind.FAILED),
-            wants_warnings=is_slow,
+            expected_pods=self.job.spec.trainer.num_nodes if is_slow else 0,
         )
 
     def _is_slow(self) -> bool:

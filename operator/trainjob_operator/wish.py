@@ -23,5 +23,5 @@ class Desired:
     """When to look again even if nothing happens. None: no need."""
     wants_pods: bool = False
     """More can be said with the Job's pods."""
-    wants_warnings: bool = False
-    """And with the Events about them, if they do not say it themselves."""
+    expected_pods: int = 0
+    """So many should run by now: what keeps them, if they do not say it themselves, is in Events. 0: not asked."""

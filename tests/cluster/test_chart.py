@@ -210,6 +210,9 @@ def test_monitoring_is_off_by_default_and_asks_for_metrics_that_there_are(helm: 
     assert asked - functions <= set(exposed())
 
 
+@pytest.mark.skipif(
+    shutil.which("go") is None, reason="needs Go, which fetches the Prometheus operator's module"
+)
 def test_the_prometheus_operator_takes_what_is_for_it(helm: Helm, kubectl: Kubectl, namespace: Kubectl):
     kinds = {"PodMonitor": "podmonitors", "PrometheusRule": "prometheusrules"}
     source = module(*PROMETHEUS_OPERATOR) / "example" / "prometheus-operator-crd"

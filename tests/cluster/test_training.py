@@ -71,7 +71,7 @@ def digits(name, *, config=None, max_epochs=4, trainer=None, **spec):
     return trainjob(name, trainer, **{"stopping": LOSS, **spec})
 
 
-def test_mnist_stops_early_on_two_pods_and_says_so(new_team):
+def test_mnist_stops_early_on_two_pods_and_says_so(new_team, record_property):
     team = new_team("mnist")
     for item in yaml.safe_load_all(team.kubectl("kustomize", str(MNIST))):
         if item["kind"] == "TrainJob":
@@ -90,7 +90,7 @@ def test_mnist_stops_early_on_two_pods_and_says_so(new_team):
     decided, over = (
         datetime.fromisoformat(text) for text in (stopping["decisionTime"], status["completionTime"])
     )
-    print(f"from the decision to the end, pods gone: {(over - decided).total_seconds():.1f} s")
+    record_property("seconds from the decision to the end, pods gone", (over - decided).total_seconds())
 
 
 def test_a_stop_verb_halts_both_pods_at_one_step_and_ray_lets_no_stranger_in(team):

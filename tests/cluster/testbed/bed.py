@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 class Bed:
     """One cluster on this machine, a context manager. Each part starts when it is first asked for.
 
-    ``apiserver_options`` are flags of kube-apiserver in addition to the bed's own.
+    ``apiserver_options`` are flags of kube-apiserver in addition to the bed's own. With ``default_rates``, controllers
+    and scheduler ask no more of it in a second than Kubernetes' defaults let them; else they may ask far more.
     """
 
-    def __init__(self, apiserver_options: Sequence[str] = ()) -> None:
+    def __init__(self, apiserver_options: Sequence[str] = (), default_rates: bool = False) -> None:
         self._apiserver_options = apiserver_options
+        self._default_rates = default_rates
         self._cleanup = ExitStack()
         self._slot: slots.Slot | None = None
         self._control_plane: ControlPlane | None = None
@@ -51,7 +53,7 @@ class Bed:
     def control_plane(self) -> ControlPlane:
         """The running control plane."""
         if self._control_plane is None:
-            control_plane = ControlPlane(self.slot, self._apiserver_options)
+            control_plane = ControlPlane(self.slot, self._apiserver_options, self._default_rates)
             self._cleanup.callback(control_plane.stop)
             control_plane.start()
             self._control_plane = control_plane

@@ -52,12 +52,20 @@ POD_TOLERATION_S = 10
 """How long pods stay bound to a node that is not ready (Kubernetes: 300)."""
 
 
+RAISED_RATES = ("--kube-api-qps=500", "--kube-api-burst=1000")
+"""Far above the defaults of controllers (20 requests a second) and scheduler (50), so that a hundred Jobs at once
+measure the operator and not these."""
+
+
 class ControlPlane:
     """One cluster's control plane. ``machine`` also holds the network switch of the cluster's machines."""
 
-    def __init__(self, slot: Slot, apiserver_options: Sequence[str] = ()) -> None:
+    def __init__(
+        self, slot: Slot, apiserver_options: Sequence[str] = (), default_rates: bool = False
+    ) -> None:
         self.slot = slot
         self._apiserver_options = apiserver_options
+        self._default_rates = default_rates
         self.machine = Machine("control-plane", slot.directory / "control-plane", slot.logs)
         self.files = self.machine.files / "kubernetes"
         self._tokens: dict[str, tuple[str, str]] = {}
@@ -210,10 +218,7 @@ class ControlPlane:
                 f"--service-account-private-key-file={self.files / 'service-accounts.key'}",
                 f"--root-ca-file={self.files / 'apiserver.crt'}",
                 f"--node-monitor-grace-period={NODE_GRACE_PERIOD_S}s",
-                # Above the defaults, so that a hundred Jobs at once measure the operator and not these.
-                "--kube-api-qps=500",
-                "--kube-api-burst=1000",
-                "--concurrent-job-syncs=20",
+                *(() if self._default_rates else (*RAISED_RATES, "--concurrent-job-syncs=20")),
             ],
         )
         scheduler = self.machine.start(
@@ -223,8 +228,7 @@ class ControlPlane:
                 f"--kubeconfig={self.kubeconfig_for('system:kube-scheduler')}",
                 f"--bind-address={address}",
                 "--leader-elect=false",
-                "--kube-api-qps=500",
-                "--kube-api-burst=1000",
+                *(() if self._default_rates else RAISED_RATES),
             ],
         )
         controllers.wait_ready(processes.answers(f"https://{address}:10257/healthz"), READY_TIMEOUT_S)

@@ -369,7 +369,7 @@ def test_a_slow_start_is_explained_by_the_pods(pods, reason, message):
     facts = job(raw)
     assert not look(raw, facts, SLOW_START_S - 1).wants_pods
     slow = look(raw, facts, SLOW_START_S)
-    assert (slow.wants_pods, slow.wants_warnings) == (True, True)
+    assert (slow.wants_pods, slow.expected_pods) == (True, 2)
     pods = [{"metadata": {"name": f"mnist-{i}"}, "status": status} for i, status in enumerate(pods)]
     found = look(raw, facts, SLOW_START_S, pods)
     assert not found.wants_pods
