@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from typing import TypeVar
 
 from testbed.fakenodes import PREFIX
 
@@ -18,6 +20,8 @@ from trainjob_operator.resources import JOBS, PODS, TRAINJOBS, Key, Object, Reso
 from trainjob_operator.transport import ApiError, TransportError
 from trainjobs.spec import parse
 
+T = TypeVar("T")
+
 HANDS = 8
 """Requests at a time, as those of a few busy users."""
 PATIENCE_S = 1800
@@ -25,12 +29,16 @@ NODES = 2
 
 
 class Tally:
-    """Counts the objects of a namespace for which something holds, with the operator's own list and watch."""
+    """Counts the objects of some namespaces for which something holds, with the operator's own list and watch."""
 
     def __init__(
-        self, client: Client, resource: Resource, namespace: str, holds: Callable[[Object], bool]
+        self,
+        client: Client,
+        resource: Resource,
+        namespaces: Collection[str],
+        holds: Callable[[Object], bool],
     ) -> None:
-        self._namespace = namespace
+        self._namespaces = namespaces
         self._changed = threading.Condition()
         self._found: set[Key] = set()
         self._cache = Cache(lambda item: {"metadata": item["metadata"], "holds": holds(item)})
@@ -53,26 +61,31 @@ class Tally:
     def _count(self, key: Key) -> None:
         item = self._cache.get(key)
         with self._changed:
-            if item is not None and item["holds"] and key.namespace == self._namespace:
+            if item is not None and item["holds"] and key.namespace in self._namespaces:
                 self._found.add(key)
             else:
                 self._found.discard(key)
             self._changed.notify_all()
 
 
-def trainjob(namespace: str, name: str) -> Object:
+def keys(kind: str, count: int, per_namespace: int) -> list[Key]:
+    """Names for so many jobs of a kind, in as many namespaces as needed."""
+    return [Key(f"{kind}-{index // per_namespace}", f"job-{index}") for index in range(count)]
+
+
+def trainjob(key: Key) -> Object:
     return {
         "apiVersion": TRAINJOBS.api_version,
         "kind": TRAINJOBS.kind,
-        "metadata": {"name": name, "namespace": namespace},
+        "metadata": {"name": key.name, "namespace": key.namespace},
         "spec": {"trainer": {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": NODES}},
     }
 
 
-def by_hand(namespace: str, name: str) -> tuple[Object, ...]:
+def by_hand(key: Key) -> tuple[Object, ...]:
     """What the operator would make, but without an owner; the Job is the last."""
-    metadata = {"name": name, "namespace": namespace, "uid": "none"}
-    job = parse({**trainjob(namespace, name), "metadata": metadata})
+    item = trainjob(key)
+    job = parse({**item, "metadata": {**item["metadata"], "uid": "none"}})
     made = (
         surroundings.secret(job, "token"),
         surroundings.service(job),
@@ -90,33 +103,33 @@ def remove(client: Client, items: Iterable[Object]) -> None:
         client.transport.request("DELETE", resource_of(item).path(*key_of(item)))
 
 
-def all_at_once(work: Callable[[str], object], names: Iterable[str]) -> None:
+def all_at_once(work: Callable[[T], object], items: Iterable[T]) -> None:
     with ThreadPoolExecutor(HANDS) as hands:
-        list(hands.map(work, names))
+        list(hands.map(work, items))
 
 
-def speak(client: Client, namespace: str, name: str) -> None:
+def speak(client: Client, key: Key) -> None:
     """What the run of a TrainJob writes once it trains."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
     status = {"startTime": now, "training": {"epoch": 1, "step": 1, "lastUpdateTime": now}}
     client.transport.request(
         "PATCH",
-        TRAINJOBS.path(namespace, name, "status"),
+        TRAINJOBS.path(*key, "status"),
         {},
         {"status": status},
         "application/merge-patch+json",
     )
 
 
-def end(client: Client, namespace: str, pod: str) -> None:
-    """Its driver exits with 0."""
-    client.patch(PODS, Key(namespace, pod), {"metadata": {"annotations": {f"{PREFIX}/exit-code": "0"}}})
+def end(client: Client, driver: Key) -> None:
+    """It exits with 0."""
+    client.patch(PODS, driver, {"metadata": {"annotations": {f"{PREFIX}/exit-code": "0"}}})
 
 
-def drivers(client: Client, namespace: str) -> list[str]:
-    """Names of the pods 0."""
-    items = client.list(PODS, namespace, "batch.kubernetes.io/job-completion-index=0").items
-    return [item["metadata"]["name"] for item in items]
+def drivers(client: Client, namespaces: Iterable[str]) -> list[Key]:
+    """The pods 0."""
+    index = "batch.kubernetes.io/job-completion-index=0"
+    return [key_of(item) for namespace in namespaces for item in client.list(PODS, namespace, index).items]
 
 
 def runs(pod: Object) -> bool:
@@ -133,16 +146,16 @@ def is_true(kind: str) -> Callable[[Object], bool]:
     return holds
 
 
-def clear(client: Client, namespace: str, resource: Resource) -> None:
+def clear(client: Client, namespaces: Sequence[str], resource: Resource) -> None:
     """Delete all of a kind with what belongs to it; return when its pods and Jobs are gone."""
     deadline = time.monotonic() + PATIENCE_S
-    for kind in (resource, JOBS, PODS):
+    for kind, namespace in product((resource, JOBS, PODS), namespaces):
         while client.transport.request("GET", kind.path(namespace), {"limit": "1"})["items"]:
             if kind is resource:
                 delete_some(client, namespace, resource)
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{namespace} does not empty")
-            time.sleep(0.5)
+            time.sleep(0.1)
 
 
 def delete_some(client: Client, namespace: str, resource: Resource) -> None:

@@ -1,12 +1,15 @@
 """What the operator adds to Kubernetes' own Job controller when there are many jobs at once.
 
-    python tests/benchmarks/operator_scale.py [--count 500] [--rounds 2] [--default-rates] [--quick]
+    python tests/benchmarks/operator_scale.py [--count 500] [--rounds 2] [--per-namespace 100]
+                                              [--default-rates] [--quick]
 
 In one cluster (a real API server, Job controller and scheduler; nodes and pods are kwok's), in turns that change
 their order from round to round:
 - N Indexed Jobs of 2 pods, made directly ("bare");
 - the same with the Service, the Secret and the NetworkPolicy of a TrainJob, also made directly ("by hand");
 - N TrainJobs of 2 pods, whose Jobs the operator makes, with all else that belongs to a TrainJob.
+They are spread over namespaces, for Kubernetes itself is made for no more than 3,000 pods in one (its SIG Scalability's
+thresholds): controllers and scheduler look through all Services of a namespace at each change of a pod in it.
 Each is timed from the first create until all pods run, and from the first driver's end until all are Complete. What
 a training run writes into the status is written in between, by this program, and not timed.
 
@@ -30,6 +33,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +49,7 @@ from crowds import (
     drivers,
     end,
     is_true,
+    keys,
     remove,
     runs,
     speak,
@@ -103,9 +108,13 @@ class Rest:
 class Scene:
     """The cluster with an operator, and the two kinds of turn in it."""
 
-    def __init__(self, bed: Bed, audit: Audit, place: Path, count: int, idle_s: float) -> None:
+    def __init__(
+        self, bed: Bed, audit: Audit, place: Path, count: int, per_namespace: int, idle_s: float
+    ) -> None:
         self.audit = audit
-        self.names = [f"job-{index}" for index in range(count)]
+        self.keys = {kind: keys(kind, count, per_namespace) for kind in ("bare", "by-hand", "trainjobs")}
+        self.namespaces = {kind: sorted({key.namespace for key in each}) for kind, each in self.keys.items()}
+        self.count = count
         self.idle_s = idle_s
         self.is_last = False
         """Whether no other turn follows, for which to clear up."""
@@ -114,7 +123,7 @@ class Scene:
         kubectl = bed.control_plane.kubectl
         kubectl.apply(*CRDS.glob("*.yaml"))
         kubectl.wait(*(f"crd/{file.stem}" for file in CRDS.glob("*.yaml")), "--for=create")
-        for namespace in ("bare", "by-hand", "trainjobs"):
+        for namespace in chain(*self.namespaces.values()):
             kubectl.create_namespace(namespace, annotations=NAMESPACE_ANNOTATIONS)
         bed.fake_nodes.add(NODES * count // PODS_PER_NODE + 1)
         self.client = Client(connect(str(kubectl.kubeconfig), connections=16))
@@ -127,51 +136,52 @@ class Scene:
         """One turn of Jobs with all that a TrainJob has around it."""
         return self._direct("by-hand", 4)
 
-    def _direct(self, namespace: str, items: int) -> Walls:
+    def _direct(self, kind: str, items: int) -> Walls:
         """The Job is the last of the items."""
-        made = {name: by_hand(namespace, name)[-items:] for name in self.names}
-        running, complete = self._tallies(namespace, JOBS)
+        made = [by_hand(key)[-items:] for key in self.keys[kind]]
+        running, complete = self._tallies(kind, JOBS)
         used, began = self._cpu_s(), time.monotonic()
-        all_at_once(lambda name: [self.client.create(item) for item in made[name]], self.names)
-        running.reach(NODES * len(self.names))
+        all_at_once(lambda each: [self.client.create(item) for item in each], made)
+        running.reach(NODES * self.count)
         run, used = time.monotonic() - began, self._cpu_s() - used
-        ended, more = self._end(namespace, complete)
+        ended, more = self._end(kind, complete)
         for tally in (running, complete):
             tally.close()
-        all_at_once(lambda name: remove(self.client, made[name][:-1]), self.names)
-        clear(self.client, namespace, JOBS)
+        all_at_once(lambda each: remove(self.client, each[:-1]), made)
+        clear(self.client, self.namespaces[kind], JOBS)
         return Walls(run, ended, used + more)
 
     def trainjobs(self, rests: list[Rest]) -> Walls:
         """One turn of TrainJobs; how the operator rested in it is added to `rests`."""
+        mine, namespaces = self.keys["trainjobs"], self.namespaces["trainjobs"]
         running, complete = self._tallies("trainjobs", TRAINJOBS)
         used, began = self._cpu_s(), time.monotonic()
-        all_at_once(lambda name: self.client.create(trainjob("trainjobs", name)), self.names)
-        running.reach(NODES * len(self.names))
+        all_at_once(lambda key: self.client.create(trainjob(key)), mine)
+        running.reach(NODES * self.count)
         run, used = time.monotonic() - began, self._cpu_s() - used
-        trains = Tally(self.client, TRAINJOBS, "trainjobs", is_true("Running"))
-        all_at_once(lambda name: speak(self.client, "trainjobs", name), self.names)
-        trains.reach(len(self.names))
+        trains = Tally(self.client, TRAINJOBS, namespaces, is_true("Running"))
+        all_at_once(lambda key: speak(self.client, key), mine)
+        trains.reach(self.count)
         trains.close()
         rests.append(self._rest())
         ended, more = self._end("trainjobs", complete)
         for tally in (running, complete):
             tally.close()
         if not self.is_last:
-            clear(self.client, "trainjobs", TRAINJOBS)
+            clear(self.client, namespaces, TRAINJOBS)
         return Walls(run, ended, used + more)
 
-    def _tallies(self, namespace: str, resource: Any) -> tuple[Tally, Tally]:
+    def _tallies(self, kind: str, resource: Any) -> tuple[Tally, Tally]:
         return (
-            Tally(self.client, PODS, namespace, runs),
-            Tally(self.client, resource, namespace, is_true("Complete")),
+            Tally(self.client, PODS, self.namespaces[kind], runs),
+            Tally(self.client, resource, self.namespaces[kind], is_true("Complete")),
         )
 
-    def _end(self, namespace: str, complete: Tally) -> tuple[float, float]:
-        pods = drivers(self.client, namespace)
+    def _end(self, kind: str, complete: Tally) -> tuple[float, float]:
+        pods = drivers(self.client, self.namespaces[kind])
         used, began = self._cpu_s(), time.monotonic()
-        all_at_once(lambda pod: end(self.client, namespace, pod), pods)
-        complete.reach(len(self.names))
+        all_at_once(lambda pod: end(self.client, pod), pods)
+        complete.reach(self.count)
         return time.monotonic() - began, self._cpu_s() - used
 
     def _cpu_s(self) -> float:
@@ -198,13 +208,15 @@ def main(arguments: Sequence[str]) -> None:
     with folder() as path:
         audit = Audit(Path(path))
         with Bed(audit.options, options.default_rates) as bed:
-            scene = Scene(bed, audit, Path(path), options.count, options.idle_seconds)
+            size = (options.count, options.per_namespace, options.idle_seconds)
+            scene = Scene(bed, audit, Path(path), *size)
             document = _measured(scene, options.rounds)
     bars = _bars(document)
     for line in _table(document, bars):
         print(line)
     head = {"benchmark": "operator_scale", "machine": facts, "load_1min_at_end": round(os.getloadavg()[0], 2)}
-    how = {"default_rates": options.default_rates, "seconds": round(time.monotonic() - began, 1)}
+    how: dict[str, Any] = {"per_namespace": options.per_namespace, "default_rates": options.default_rates}
+    how["seconds"] = round(time.monotonic() - began, 1)
     print(json.dumps({**head, **document, "bars": bars, **how}))
 
 
@@ -213,6 +225,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=500, help="jobs of each kind (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=2, help="turns of each kind (default: %(default)s)")
     parser.add_argument("--idle-seconds", type=float, default=20, help="how long it is left alone")
+    parser.add_argument(
+        "--per-namespace", type=int, default=100, help="jobs in a namespace (default: %(default)s)"
+    )
     parser.add_argument("--default-rates", action="store_true", help="controllers at Kubernetes' own rates")
     parser.add_argument("--quick", action="store_true", help="50 jobs, one turn: too few to quote")
     options = parser.parse_args(arguments)
@@ -237,9 +252,9 @@ def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
             print(f"round {number + 1}: {name} {found[name][-1]}", file=sys.stderr, flush=True)
     cpu_s = scene.operator.footprint().cpu_s
     scene.operator.stop()
-    requests, jobs = scene.audit.requests(), len(scene.names) * rounds
+    requests, jobs = scene.audit.requests(), scene.count * rounds
     return {
-        "count": len(scene.names),
+        "count": scene.count,
         "pods_per_job": NODES,
         **{name: [asdict(walls) for walls in each] for name, each in found.items()},
         "rest": [asdict(rest) for rest in rests],
