@@ -9,7 +9,7 @@ their order from round to round:
 - the same with the Service, the Secret and the NetworkPolicy of a TrainJob, also made directly ("by hand");
 - N TrainJobs of 2 pods, whose Jobs the operator makes, with all else that belongs to a TrainJob.
 They are spread over namespaces, for Kubernetes itself is made for no more than 3,000 pods in one (its SIG Scalability's
-thresholds): controllers and scheduler look through all Services of a namespace at each change of a pod in it.
+thresholds): its Endpoints controllers list all pods and Services of a namespace at each change of a pod in it.
 Each is timed from the first create until all pods run, and from the first driver's end until all are Complete. What
 a training run writes into the status is written in between, by this program, and not timed.
 
