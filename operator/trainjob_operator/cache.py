@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from trainjob_operator.resources import Key, Object, key_of
 
 Projection = Callable[[Object], Object]
+
+GRAVES: Final = 10_000
+"""Deletions that are remembered: more than there can be while an answer is on its way."""
 
 
 def whole(item: Object) -> Object:
@@ -24,7 +28,8 @@ class Cache:
     """
 
     def __init__(self, projection: Projection = whole) -> None:
-        self._projection = projection
+        self.projection = projection
+        """What of an object is kept."""
         self._lock = threading.Lock()
         self._items: dict[Key, Object] = {}
         self._buried: dict[Key, int] = {}  # version at which an object went; for answers that arrive late
@@ -50,7 +55,7 @@ class Cache:
             known = self._items.get(key)
             if version <= max(version_of(known), self._buried.get(key, 0)):
                 return False
-            self._items[key] = self._projection(item)
+            self._items[key] = self.projection(item)
             self._buried.pop(key, None)
             return True
 
@@ -62,11 +67,13 @@ class Cache:
             if version < version_of(known):
                 return False
             self._buried[key] = version
+            if len(self._buried) > GRAVES:
+                del self._buried[next(iter(self._buried))]
             return self._items.pop(key, None) is not None
 
     def replace(self, items: Iterable[Object], resource_version: str, namespace: str = "") -> set[Key]:
-        """All objects of a namespace (of all, without) at one moment; returns the keys of those that came, went
-        or changed meanwhile."""
+        """All objects of a namespace (of all, without) at one moment, of each what `projection` keeps; returns the
+        keys of those that came, went or changed meanwhile."""
         moment = int(resource_version)
         listed = {key_of(item): item for item in items}
         with self._lock:
@@ -83,7 +90,7 @@ class Cache:
             for key in gone:
                 del self._items[key]
             for key in changed:
-                self._items[key] = self._projection(listed[key])
+                self._items[key] = listed[key]
             # What was buried before this moment is in no later answer but in those that are older anyway.
             self._buried = {
                 key: version

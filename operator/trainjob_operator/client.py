@@ -10,13 +10,13 @@ from trainjob_operator.resources import Key, Object, Resource, key_of, resource_
 from trainjob_operator.transport import ApiError, Transport
 
 FIELD_MANAGER: Final = "trainjobs-operator"
-PAGE: Final = 500
+PAGE: Final = 100
 """Objects in one answer to a list; larger answers hold up the API server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """All objects of a resource at one moment."""
+    """Objects of a resource at one moment."""
 
     items: list[Object]
     resource_version: str
@@ -30,8 +30,17 @@ class Client:
     transport: Transport
 
     def list(self, resource: Resource, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
-        """All objects, page by page. Raises ApiError 410 when a page came too late."""
+        """All objects. Raises ApiError 410 when a page came too late."""
         items: list[Object] = []
+        for page in self.pages(resource, namespace, labels, fields):
+            items += page.items
+        return Listing(items, page.resource_version)
+
+    def pages(
+        self, resource: Resource, namespace: str = "", labels: str = "", fields: str = ""
+    ) -> Iterator[Listing]:
+        """All objects, page by page, all of one moment; at least one page. Raises ApiError 410 when one came too
+        late."""
         query = {
             "limit": str(PAGE),
             **({"labelSelector": labels} if labels else {}),
@@ -39,10 +48,10 @@ class Client:
         }
         while True:
             page = self.transport.request("GET", resource.path(namespace), query)
-            items += page.get("items") or []
+            yield Listing(page.get("items") or [], page["metadata"]["resourceVersion"])
             proceed = page["metadata"].get("continue", "")
             if not proceed:
-                return Listing(items, page["metadata"]["resourceVersion"])
+                return
             query["continue"] = proceed
 
     def watch(

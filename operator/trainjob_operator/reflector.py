@@ -87,12 +87,14 @@ class Reflector:
         return delay_s
 
     def _list(self) -> None:
-        listing = self._client.list(self._resource, self._namespace, self._labels)
         # Items of a list do not say their kind; objects of a watch do.
         named = {"apiVersion": self._resource.api_version, "kind": self._resource.kind}
-        items = ({**named, **item} for item in listing.items)
-        changed = self._cache.replace(items, listing.resource_version, self._namespace)
-        self._version = listing.resource_version
+        items: list[Object] = []
+        for page in self._client.pages(self._resource, self._namespace, self._labels):
+            # No more than a page of whole objects at a time: memory that was needed once is hardly given back.
+            items += [self._cache.projection({**named, **item}) for item in page.items]
+        changed = self._cache.replace(items, page.resource_version, self._namespace)
+        self._version = page.resource_version
         self.synced.set()
         for key in changed:
             self._changed(key)

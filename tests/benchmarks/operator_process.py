@@ -64,10 +64,11 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What the operator has used so far, over its restarts, and what it holds."""
+    """What the operator has used so far, over its restarts."""
 
     cpu_s: float
-    rss_mib: float
+    peak_mib: float
+    """The most memory that it ever held (RSS)."""
 
 
 class OperatorProcess:
@@ -79,7 +80,7 @@ class OperatorProcess:
         self._kubeconfig = folder / "operator.kubeconfig"
         self._kubeconfig.write_text(_kubeconfig(bed.control_plane.kubectl))
         self._process: processes.Process | None = None
-        self._earlier_cpu_s = 0.0
+        self._earlier = Footprint(0.0, 0.0)
 
     def start(self) -> float:
         """Start it; seconds until its caches are filled (`/readyz`), those of the interpreter's start included."""
@@ -97,15 +98,18 @@ class OperatorProcess:
 
     def stop(self) -> None:
         assert self._process is not None
-        self._earlier_cpu_s = self.footprint().cpu_s
+        self._earlier = self.footprint()
         self._process.stop(grace_s=20)
         self._machine.processes.remove(self._process)
 
     def footprint(self) -> Footprint:
         assert self._process is not None
-        process = psutil.Process(self._process.pid)
-        times = process.cpu_times()
-        return Footprint(self._earlier_cpu_s + times.user + times.system, process.memory_info().rss / 2**20)
+        times = psutil.Process(self._process.pid).cpu_times()
+        status = Path(f"/proc/{self._process.pid}/status").read_text()
+        peak_mib = int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        return Footprint(
+            self._earlier.cpu_s + times.user + times.system, max(self._earlier.peak_mib, peak_mib)
+        )
 
 
 def folder() -> tempfile.TemporaryDirectory[str]:

@@ -69,7 +69,7 @@ BARS = {
     "creates": 4,
     "status_writes": 4,
     "idle_writes": 0,
-    "rss_mib": 200,
+    "peak_mib": 200,
     "synced_s": 10,
 }
 """At most."""
@@ -100,7 +100,6 @@ class Rest:
 
     idle_s: float
     idle_writes: int
-    rss_mib: float
     synced_s: float
     writes_after_restart: int
 
@@ -193,12 +192,12 @@ class Scene:
         while quiet != (quiet := self.audit.writes()):
             time.sleep(2)
         time.sleep(self.idle_s)
-        idle, rss = self.audit.writes() - quiet, self.operator.footprint().rss_mib
+        idle = self.audit.writes() - quiet
         self.operator.stop()
         synced = self.operator.start()
         before = self.audit.writes()
         time.sleep(self.idle_s)
-        return Rest(self.idle_s, idle, round(rss, 1), round(synced, 2), self.audit.writes() - before)
+        return Rest(self.idle_s, idle, round(synced, 2), self.audit.writes() - before)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -250,7 +249,7 @@ def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
             scene.is_last = number == rounds - 1 and number % 2 == 0 and name == "trainjobs"
             found[name].append(turns[name]())
             print(f"round {number + 1}: {name} {found[name][-1]}", file=sys.stderr, flush=True)
-    cpu_s = scene.operator.footprint().cpu_s
+    footprint = scene.operator.footprint()
     scene.operator.stop()
     requests, jobs = scene.audit.requests(), scene.count * rounds
     return {
@@ -267,9 +266,9 @@ def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
         "events": per_job(requests, jobs, "create events"),
         "shared_creates": sum(requests[what] for what in SHARED),
         "idle_writes": max(rest.idle_writes + rest.writes_after_restart for rest in rests),
-        "rss_mib": max(rest.rss_mib for rest in rests),
+        "peak_mib": round(footprint.peak_mib, 1),
         "synced_s": max(rest.synced_s for rest in rests),
-        "operator_cpu_ms_per_job": round(cpu_s * 1000 / jobs, 1),
+        "operator_cpu_ms_per_job": round(footprint.cpu_s * 1000 / jobs, 1),
         "requests": dict(sorted(requests.items())),
     }
 

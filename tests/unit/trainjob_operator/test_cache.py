@@ -1,6 +1,6 @@
 """What replaces what in the cache."""
 
-from trainjob_operator.cache import Cache, whole
+from trainjob_operator.cache import GRAVES, Cache, whole
 from trainjob_operator.resources import Key
 
 A = Key("team", "a")
@@ -66,6 +66,14 @@ def test_graves_do_not_pile_up(item):
         cache.remove(item(f"a{number}", number + 1))
     cache.replace([], "1000")
     assert cache._buried == {}
+
+
+def test_graves_do_not_pile_up_while_a_watch_goes_on(item):
+    cache = Cache()
+    for number in range(GRAVES + 100):
+        cache.remove(item(f"a{number}", number + 1))
+    assert len(cache._buried) == GRAVES
+    assert not cache.put(item(f"a{GRAVES + 99}", 1))
 
 
 def test_a_list_of_one_namespace_says_nothing_about_the_others(item):

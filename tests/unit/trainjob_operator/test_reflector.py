@@ -92,6 +92,23 @@ def test_a_list_comes_in_pages(world, item):
     assert [asked[2].get("continue") for asked in world.asked] == [None, "next"]
 
 
+def test_a_page_is_made_small_before_the_next_is_asked_for(script, clock, item):
+    kept_when_asked = []
+    kept = []
+
+    def projection(whole):
+        kept.append(whole["metadata"]["name"])
+        return whole
+
+    def second():
+        kept_when_asked.extend(kept)
+        return page(item("b", 2))
+
+    script.answers += [page(item("a", 1), proceed="next"), second]
+    Reflector(Client(script), TRAINJOBS, Cache(projection), print, clock=clock).step(STOP)
+    assert (kept_when_asked, kept) == (["a"], ["a", "b"])
+
+
 def test_items_of_a_list_get_their_kind(world, item):
     bare = {"metadata": item("a", 1)["metadata"]}
     world.steps(page(bare))
