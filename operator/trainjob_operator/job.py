@@ -55,15 +55,6 @@ def digest(job: TrainJob) -> str:
     return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def gpus(job: TrainJob) -> int:
-    """GPUs that all pods hold together."""
-    limits = job.spec.trainer.resources_per_node.limits
-    per_node = sum(
-        int(count) for name, count in limits.items() if name.endswith("/gpu") and count.isdecimal()
-    )
-    return per_node * job.spec.trainer.num_nodes
-
-
 def _failure_rules() -> list[Object]:
     def on_exit(action: str, codes: tuple[int, ...]) -> Object:
         return {

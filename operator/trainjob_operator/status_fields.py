@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from trainjob_operator.job import gpus
 from trainjob_operator.resources import Object
 from trainjob_operator.state import Kind, State, conditions
 from trainjobs.spec import TrainJob
@@ -50,7 +49,7 @@ def at_the_end(job: TrainJob, status: TrainJobStatus, now: datetime) -> dict[str
     """What is written once, with the end; the run's own account of itself stands."""
     fields: dict[str, Any] = {"completionTime": text(now)}
     if status.accounting is None:
-        fields["accounting"] = {"gpuSecondsUsed": round(active_s(status, now) * gpus(job), 3)}
+        fields["accounting"] = {"gpuSecondsUsed": round(active_s(status, now) * job.spec.trainer.num_gpus, 3)}
     return fields
 
 

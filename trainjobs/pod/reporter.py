@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from trainjobs.runtime import events
-from trainjobs.runtime.account import Account, gpus_of_all_nodes, now
+from trainjobs.runtime.account import Account, now
 from trainjobs.spec import Stopping, TrainJob
 from trainjobs.spec.status import TrainJobStatus
 
@@ -120,7 +120,7 @@ class Reporter:
         before, account = self._before, self._account
         if not account.ever(events.Started):
             return before.model_copy(update={"failed_attempts": self._failed_attempts})
-        gpus = gpus_of_all_nodes(account.job.spec.trainer)
+        gpus = account.job.spec.trainer.num_gpus
         used = before.accounting.gpu_seconds_used if before.accounting else 0.0
         started: events.Started | None = account.last(events.Started)
         attempts = (before.restarts + 1 if before.start_time else 0) + (started.attempt - 1 if started else 0)

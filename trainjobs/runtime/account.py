@@ -12,7 +12,7 @@ from trainjobs.stopping import Observation, Panel, replay
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from trainjobs.spec import Trainer, TrainJob
+    from trainjobs.spec import TrainJob
 
 
 class Account:
@@ -148,7 +148,7 @@ class Account:
 
     def accounting(self) -> status.Accounting:
         """What was used and saved."""
-        gpus = gpus_of_all_nodes(self.job.spec.trainer)
+        gpus = self.job.spec.trainer.num_gpus
         saved_s = self.seconds_saved() * gpus
         return status.Accounting(
             gpu_seconds_used=self.seconds * gpus,
@@ -166,16 +166,6 @@ class Account:
         if not self.history:
             return 0.0
         return self._epochs_saved() * self.history[-1].seconds / self.history[-1].epoch
-
-
-def gpus_per_node(trainer: Trainer) -> int:
-    """GPUs that each node's workers share; 0 trains on CPUs."""
-    return int(trainer.resources_per_node.limits.get("nvidia.com/gpu", 0))
-
-
-def gpus_of_all_nodes(trainer: Trainer) -> int:
-    """GPUs that a run holds."""
-    return gpus_per_node(trainer) * trainer.num_nodes
 
 
 def now() -> datetime:

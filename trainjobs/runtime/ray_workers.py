@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from trainjobs.runtime.account import gpus_per_node
 from trainjobs.runtime.workers import Group, Setup
 
 SETTINGS = {
@@ -152,9 +151,7 @@ class RayGroup:
             TorchTrainer(
                 work_in_ray,
                 train_loop_config={"setup": setup},
-                scaling_config=ScalingConfig(
-                    num_workers=trainer.num_workers, use_gpu=gpus_per_node(trainer) > 0
-                ),
+                scaling_config=ScalingConfig(num_workers=trainer.num_workers, use_gpu=trainer.num_gpus > 0),
                 run_config=RunConfig(
                     name=f"attempt-{setup.attempt}-{int(setup.launched)}",
                     storage_path=str(directory.absolute()),

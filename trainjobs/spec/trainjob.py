@@ -59,6 +59,14 @@ class Trainer(Model):
         """Ranks of the whole run."""
         return self.num_nodes * self.num_proc_per_node
 
+    @property
+    def num_gpus(self) -> int:
+        """GPUs that the pods of all nodes hold, of any maker: the limits called `<maker>/gpu`. 0: it trains on CPUs."""
+        limits = self.resources_per_node.limits
+        return self.num_nodes * sum(
+            int(count) for name, count in limits.items() if name.endswith("/gpu") and count.isdecimal()
+        )
+
     @model_validator(mode="after")
     def _variable_named_once(self) -> Self:
         names = [variable.name for variable in self.env]

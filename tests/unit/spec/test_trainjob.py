@@ -264,6 +264,21 @@ def test_another_entrypoint_is_refused_with_an_example(entrypoint):
     )
 
 
+@pytest.mark.parametrize(
+    ("limits", "nodes", "expected"),
+    [
+        ({}, 4, 0),
+        ({"cpu": 8}, 4, 0),
+        ({"nvidia.com/gpu": 2, "cpu": 8}, 4, 8),
+        ({"amd.com/gpu": "1"}, 1, 1),
+        ({"nvidia.com/gpu": "0"}, 1, 0),
+    ],
+)
+def test_gpus_of_all_makers_and_all_nodes_are_counted(limits, nodes, expected):
+    job = parse(manifest(trainer__numNodes=nodes, trainer__resourcesPerNode={"limits": limits}))
+    assert job.spec.trainer.num_gpus == expected
+
+
 @pytest.mark.parametrize("quantity", [1, 0, "1", "0.5", "500m", "2Gi", "1e3", "1.5G"])
 def test_a_quantity_is_a_whole_number_or_text(quantity):
     job = parse(manifest(trainer__resourcesPerNode={"limits": {"cpu": quantity}}))

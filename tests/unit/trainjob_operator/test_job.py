@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjob_operator.job import USERS_MISTAKES, digest, gpus, indexed_job
+from trainjob_operator.job import USERS_MISTAKES, digest, indexed_job
 from trainjobs.spec import parse
 
 
@@ -47,12 +47,3 @@ def test_the_digest_changes_with_what_a_job_cannot_follow_and_with_nothing_else(
     )
     assert digest(trainjob(trainer={"numNodes": 2})) != before
     assert digest(trainjob(backoffLimit=9)) != before
-
-
-@pytest.mark.parametrize(
-    ("limits", "nodes", "expected"),
-    [({}, 4, 0), ({"nvidia.com/gpu": 2, "cpu": 8}, 4, 8), ({"amd.com/gpu": "1"}, 1, 1)],
-)
-def test_gpus_of_all_makers_and_all_nodes_are_counted(limits, nodes, expected):
-    job = trainjob(trainer={"numNodes": nodes, "resourcesPerNode": {"limits": limits}})
-    assert gpus(job) == expected
