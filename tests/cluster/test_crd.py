@@ -148,6 +148,11 @@ IN_OUR_WORDS = {
         "spec.stopping.startAfter",
         "metric: must name exactly one of below, above",
     ),
+    "more processes than GPUs": (
+        manifest(trainer={"numProcPerNode": 4, "resourcesPerNode": {"limits": {"nvidia.com/gpu": "2"}}}),
+        "spec.trainer.numProcPerNode",
+        "must be at most the GPUs of a node in resourcesPerNode.limits",
+    ),
     "bound without a metric": (
         stopping(PLATEAU, startAfter={"epoch": 1, "above": 1}),
         "spec.stopping.startAfter",
@@ -311,9 +316,10 @@ VALID = {
                 {"name": "T", "valueFrom": {"secretKeyRef": {"name": "s", "key": "t"}}},
             ],
             "resourcesPerNode": {
-                "limits": {"nvidia.com/gpu": 1, "memory": "8Gi"},
+                "limits": {"nvidia.com/gpu": 2, "amd.com/gpu": "0", "memory": "8Gi"},
                 "requests": {"cpu": "500m"},
             },
+            "numProcPerNode": 2,
             "code": {"configMap": "mnist-code"},
             "numNodes": 2,
         },

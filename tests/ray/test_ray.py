@@ -84,18 +84,33 @@ def test_a_finished_run_started_again_answers_at_once(undisturbed):
     assert outcome(run_dir) == before
 
 
-def test_a_second_signal_leaves_at_once_and_leaves_no_process_behind(tmp_path):
-    process = start(tmp_path / "run")
-    left = []
+@pytest.fixture(scope="session")
+def hurried(tmp_path_factory):
+    """A run of a manifest for GPUs on a machine without any, told twice to end as soon as it trains: what it had told,
+    its exit code, and the processes that it had."""
+    limits = 'spec.trainer.resourcesPerNode.limits["nvidia.com/gpu"]=1'
+    run_dir = tmp_path_factory.mktemp("hurried") / "run"
+    process = start(run_dir, "--set", limits, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    family = []
 
     def impatient(event):
         if event["event"] == "Started":
-            left.extend(psutil.Process(process.pid).children(recursive=True))
+            family.extend(psutil.Process(process.pid).children(recursive=True))
             process.send_signal(signal.SIGINT)
             assert "Ctrl-C again leaves at once" in process.stderr.readline()
             process.send_signal(signal.SIGINT)
 
-    _, code, _ = follow(process, impatient)
+    told, code, _ = follow(process, impatient)
+    return told, code, family
+
+
+def test_a_second_signal_leaves_at_once_and_leaves_no_process_behind(hurried):
+    _, code, family = hurried
     assert code == Exit.KILLED
-    assert left
-    assert psutil.wait_procs(left, timeout=60)[1] == []
+    assert family
+    assert psutil.wait_procs(family, timeout=60)[1] == []
+
+
+def test_a_manifest_for_gpus_trains_on_the_cpu_where_there_are_none(hurried):
+    told, *_ = hurried
+    assert [event["device"] for event in told if event["event"] == "Started"] == ["cpu"]

@@ -10,14 +10,15 @@ MNIST = ROOT / "manifests/examples/mnist/trainjob.yaml"
 TRAINJOBS = str(Path(sys.executable).with_name("trainjobs"))
 
 
-def start(run_dir, *options):
-    """`trainjobs run` on the MNIST example, telling its events as JSON lines."""
+def start(run_dir, *options, env=None):
+    """`trainjobs run` on the MNIST example, telling its events as JSON lines; `env` replaces this process's own."""
     return subprocess.Popen(
         [TRAINJOBS, "run", MNIST, "--run-dir", run_dir, *options, "--output", "json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=run_dir.parent,
+        env=env,
     )
 
 

@@ -33,12 +33,14 @@ class Account:
         self._ever: set[type[Any]] = set()
         self._halt_time = self.began
         self._checkpoint_time = self.began
+        self._gpus = 0
 
     def take(self, event: events.Event) -> None:
         """Add an event."""
         match event:
             case events.Started():
                 self.history = list(event.history)
+                self._gpus = 0 if event.device == "cpu" else self.job.spec.trainer.num_gpus
                 for old in (events.Halted, events.Decided, events.Failed, events.Progress):
                     self._seen.pop(old, None)
             case events.Reported():
@@ -148,10 +150,9 @@ class Account:
 
     def accounting(self) -> status.Accounting:
         """What was used and saved."""
-        gpus = self.job.spec.trainer.num_gpus
-        saved_s = self.seconds_saved() * gpus
+        saved_s = self.seconds_saved() * self._gpus
         return status.Accounting(
-            gpu_seconds_used=self.seconds * gpus,
+            gpu_seconds_used=self.seconds * self._gpus,
             gpu_seconds_saved=saved_s,
             gpu_hours_saved=round(saved_s / 3600, 2),
             epochs_saved=self._epochs_saved(),

@@ -36,6 +36,8 @@ NODES_INTERVAL_S = 0.2
 class RayWorkers:
     """A local Ray between `with` and its end; one that is up already is used, and left as it is.
 
+    A manifest made for a cluster's GPUs trains on CPUs where there is not one for each worker.
+
     Args:
         count: processes that must find a CPU; Ray is told of as many, also where the machine has fewer.
     """
@@ -74,7 +76,11 @@ class RayWorkers:
 
     def start(self, setup: Setup, directory: Path) -> Group:
         """See `Workers.start`."""
-        return RayGroup(setup, directory)
+        import ray
+
+        trainer = setup.spec.trainer
+        enough = ray.cluster_resources().get("GPU", 0) >= trainer.num_workers
+        return RayGroup(setup, directory, use_gpu=trainer.num_gpus > 0 and enough)
 
 
 class RayCluster:
@@ -109,7 +115,7 @@ class RayCluster:
 
     def start(self, setup: Setup, directory: Path) -> Group:
         """See `Workers.start`."""
-        return RayGroup(setup, directory, self._wait_for_nodes)
+        return RayGroup(setup, directory, setup.spec.trainer.num_gpus > 0, self._wait_for_nodes)
 
     def _wait_for_nodes(self) -> None:
         import ray
@@ -128,10 +134,14 @@ class RayGroup:
     """`TorchTrainer.fit()` in a thread, so that the caller can go on listening.
 
     Args:
+        use_gpu: whether each worker gets a GPU of its own.
         prepare: called in that thread first.
     """
 
-    def __init__(self, setup: Setup, directory: Path, prepare: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self, setup: Setup, directory: Path, use_gpu: bool, prepare: Callable[[], object] = lambda: None
+    ) -> None:
+        self._use_gpu = use_gpu
         self._prepare = prepare
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._fit, args=(setup, directory), name="fit", daemon=True)
@@ -145,13 +155,13 @@ class RayGroup:
         from ray.train import FailureConfig, RunConfig, ScalingConfig
         from ray.train.torch import TorchTrainer
 
-        trainer = setup.spec.trainer
+        workers = setup.spec.trainer.num_workers
         try:
             self._prepare()
             TorchTrainer(
                 work_in_ray,
                 train_loop_config={"setup": setup},
-                scaling_config=ScalingConfig(num_workers=trainer.num_workers, use_gpu=trainer.num_gpus > 0),
+                scaling_config=ScalingConfig(num_workers=workers, use_gpu=self._use_gpu),
                 run_config=RunConfig(
                     name=f"attempt-{setup.attempt}-{int(setup.launched)}",
                     storage_path=str(directory.absolute()),

@@ -33,6 +33,7 @@ Quantity = Annotated[
     WithJsonSchema(
         {
             "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": 64,
             "pattern": f"^({_QUANTITY})$",
             "x-kubernetes-int-or-string": True,
         }
@@ -79,6 +80,12 @@ class Resources(Model):
     """Most that a pod may use, such as `nvidia.com/gpu: 1` or `memory: 8Gi`; its processes share it."""
     requests: Quantities = Field(default_factory=dict)
     """What the scheduler sets aside for a pod. Unset names: the same as in `limits`."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of a node, of any maker: the limits called `<maker>/gpu`."""
+        counts = (count for name, count in self.limits.items() if name.endswith("/gpu"))
+        return sum(int(count) for count in counts if count.isdecimal())
 
 
 class Code(Model):

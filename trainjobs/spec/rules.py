@@ -20,7 +20,7 @@ from trainjobs.spec.metadata import Metadata
 from trainjobs.spec.monitoring import ExactlyOne, StartAfter, Watched
 from trainjobs.spec.pod import EnvironmentVariable
 from trainjobs.spec.stopping import AtLeast, Budget, Criterion, Divergence, Member, Single, Stopping
-from trainjobs.spec.trainjob import Storage, TrainJob, TrainJobSpec
+from trainjobs.spec.trainjob import Storage, Trainer, TrainJob, TrainJobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +139,20 @@ def _watching() -> list[str]:
     ]
 
 
+def _trainer(_: type[BaseModel]) -> list[Rule]:
+    limits = "self.resourcesPerNode.limits"
+    gpus = f"{limits}.filter(n, n.endsWith('/gpu') && string({limits}[n]).matches(r'^[0-9]+$'))"
+    gpus += f".map(n, int(string({limits}[n]))).sum()"
+    return [
+        Rule(
+            "!has(self.resourcesPerNode) || !has(self.resourcesPerNode.limits) || "
+            f"[{gpus}].all(g, g == 0 || self.numProcPerNode <= g)",
+            "must be at most the GPUs of a node in resourcesPerNode.limits",
+            path=".numProcPerNode",
+        )
+    ]
+
+
 def _spec(_: type[BaseModel]) -> list[Rule]:
     return [
         Rule(
@@ -189,6 +203,7 @@ _RULES: Final[tuple[tuple[type[BaseModel], Callable[[type[BaseModel]], list[Rule
     (Storage, _storage),
     (EnvironmentVariable, _variable),
     (Stopping, _stopping),
+    (Trainer, _trainer),
     (TrainJobSpec, _spec),
     (TrainJob, _trainjob),
 )

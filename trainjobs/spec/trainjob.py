@@ -46,13 +46,14 @@ class Trainer(Model):
     env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=128)] = ()
     """Environment variables of the training processes, at most 128."""
     resources_per_node: Resources = Resources()
-    """Resources of each node's pod. Empty: the namespace's defaults. Means nothing on one machine."""
+    """Resources of each node's pod. Empty: the namespace's defaults. On one machine, GPUs in here let the run use
+    the machine's; the rest means nothing."""
     code: Code | None = None
     """Training code for the cluster. Unset: it is in the image. Means nothing on one machine."""
     num_nodes: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
     """Pods, one on each node. On one machine they become processes: numNodes times numProcPerNode."""
     num_proc_per_node: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
-    """Training processes (ranks) in each pod; usually the number of its GPUs."""
+    """Training processes (ranks) in each pod; usually the number of its GPUs, and no more than that."""
 
     @property
     def num_workers(self) -> int:
@@ -61,11 +62,16 @@ class Trainer(Model):
 
     @property
     def num_gpus(self) -> int:
-        """GPUs that the pods of all nodes hold, of any maker: the limits called `<maker>/gpu`. 0: it trains on CPUs."""
-        limits = self.resources_per_node.limits
-        return self.num_nodes * sum(
-            int(count) for name, count in limits.items() if name.endswith("/gpu") and count.isdecimal()
-        )
+        """GPUs that the pods of all nodes hold. 0: the run trains on CPUs."""
+        return self.num_nodes * self.resources_per_node.gpus
+
+    @model_validator(mode="after")
+    def _a_gpu_for_each(self) -> Self:
+        gpus, processes = self.resources_per_node.gpus, self.num_proc_per_node
+        if 0 < gpus < processes:
+            rule = f"must be at most the GPUs of a node in resourcesPerNode.limits, which are {gpus}"
+            refuse([(("numProcPerNode",), processes, rule)])
+        return self
 
     @model_validator(mode="after")
     def _variable_named_once(self) -> Self:

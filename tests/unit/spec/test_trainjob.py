@@ -69,7 +69,7 @@ def test_every_field_of_the_design_is_accepted():
                 {"name": "TOKEN", "valueFrom": {"secretKeyRef": {"name": "s", "key": "t"}}},
             ],
             trainer__resourcesPerNode={
-                "limits": {"nvidia.com/gpu": 1, "memory": "8Gi"},
+                "limits": {"nvidia.com/gpu": 4, "memory": "8Gi"},
                 "requests": {"cpu": "500m"},
             },
             trainer__code={"configMap": "mnist-code"},
@@ -93,7 +93,7 @@ def test_every_field_of_the_design_is_accepted():
         )
     )
     assert job.spec.trainer.num_workers == 8
-    assert job.spec.trainer.resources_per_node.limits == {"nvidia.com/gpu": "1", "memory": "8Gi"}
+    assert job.spec.trainer.resources_per_node.limits == {"nvidia.com/gpu": "4", "memory": "8Gi"}
     assert job.spec.pod_template.spec == {"nodeSelector": {"disk": "ssd"}}
 
 
@@ -317,6 +317,11 @@ def test_another_quantity_is_refused(quantity, rule):
         (
             {"trainer__env": [{"name": "A"}, {"name": "B"}, {"name": "A"}]},
             'spec.trainer.env[2].name: "A": is also the name of env[0]; keep one of them',
+        ),
+        (
+            {"trainer__numProcPerNode": 4, "trainer__resourcesPerNode": {"limits": {"nvidia.com/gpu": 2}}},
+            "spec.trainer.numProcPerNode: 4: must be at most the GPUs of a node in resourcesPerNode.limits, "
+            "which are 2",
         ),
         (
             {"stopping": {"minEpochs": 101}},
