@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+from installed import NAMESPACE, install
 from testbed import processes
 from testbed.bed import Bed
-from testbed.kubectl import Kubectl
+from testbed.binaries import program
+from testbed.helm import Helm
 
-ACCOUNT = "operator"
-USER = f"system:serviceaccount:default:{ACCOUNT}"
+ACCOUNT = "trainjobs-operator"
+USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
 PORT = 8080
 READY_S = 120
 
@@ -72,13 +74,14 @@ class Footprint:
 
 
 class OperatorProcess:
-    """`python -m trainjob_operator`, as one of its own users and not as an administrator."""
+    """`python -m trainjob_operator` with the rights that the chart gives it; the chart is installed for that."""
 
-    def __init__(self, bed: Bed, folder: Path) -> None:
+    def __init__(self, bed: Bed) -> None:
         self._machine = bed.control_plane.machine
         self._url = f"http://{bed.slot.control_plane_address}:{PORT}"
-        self._kubeconfig = folder / "operator.kubeconfig"
-        self._kubeconfig.write_text(_kubeconfig(bed.control_plane.kubectl))
+        release = install(Helm(program("helm")), bed.control_plane.kubectl)
+        token = release("create", "token", ACCOUNT, "--duration=24h").strip()
+        self._kubeconfig = bed.control_plane.kubeconfig_with(ACCOUNT, token)
         self._process: processes.Process | None = None
         self._earlier = Footprint(0.0, 0.0)
 
@@ -89,7 +92,7 @@ class OperatorProcess:
             "operator",
             [
                 sys.executable,
-                *("-m", "trainjob_operator", "--kubeconfig", self._kubeconfig),
+                *("-m", "trainjob_operator", "--kubeconfig", self._kubeconfig, "--namespace", NAMESPACE),
                 *("--health-port", str(PORT), "--default-image", "testbed.local/host:1"),
             ],
         )
@@ -113,19 +116,8 @@ class OperatorProcess:
 
 
 def folder() -> tempfile.TemporaryDirectory[str]:
-    """For the audit log and the kubeconfig."""
+    """For the audit log."""
     return tempfile.TemporaryDirectory(prefix="operator-scale-")
-
-
-def _kubeconfig(kubectl: Kubectl) -> str:
-    kubectl("create", "serviceaccount", ACCOUNT)
-    kubectl(
-        "create", "clusterrolebinding", ACCOUNT, "--clusterrole=cluster-admin", f"--serviceaccount=default:{ACCOUNT}"
-    )  # fmt: skip
-    token = kubectl("create", "token", ACCOUNT, "--duration=24h").strip()
-    config = json.loads(kubectl.kubeconfig.read_text())
-    config["users"] = [{**config["users"][0], "user": {"token": token}}]
-    return json.dumps(config)
 
 
 def per_job(requests: Mapping[str, int], count: int, *what: str) -> float:

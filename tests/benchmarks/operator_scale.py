@@ -13,8 +13,9 @@ thresholds): its Endpoints controllers list all pods and Services of a namespace
 Each is timed from the first create until all pods run, and from the first driver's end until all are Complete. What
 a training run writes into the status is written in between, by this program, and not timed.
 
-The operator is a process of its own. Its requests are counted by the API server's audit log. With all TrainJobs
-running it is left alone for a while (writes must be 0) and then restarted (time until `/readyz`).
+The chart is installed, with its policies; the operator is a process of its own, with the rights that the chart gives
+it. Its requests are counted by the API server's audit log. With all TrainJobs running it is left alone for a while
+(writes must be 0) and then restarted (time until `/readyz`).
 
 All programs share this machine's cores, this one too. Controllers and scheduler may ask far more of the API server in
 a second than Kubernetes' defaults let them, so that the cores are the limit; with `--default-rates` the defaults are.
@@ -74,7 +75,6 @@ BARS = {
 }
 """At most."""
 PODS_PER_NODE = 100
-CRDS = Path(__file__).parents[2] / "manifests" / "crds"
 OWN = ("create secrets", "create services", "create networkpolicies", "create jobs")
 SHARED = ("create serviceaccounts", "create rolebindings")
 
@@ -107,9 +107,7 @@ class Rest:
 class Scene:
     """The cluster with an operator, and the two kinds of turn in it."""
 
-    def __init__(
-        self, bed: Bed, audit: Audit, place: Path, count: int, per_namespace: int, idle_s: float
-    ) -> None:
+    def __init__(self, bed: Bed, audit: Audit, count: int, per_namespace: int, idle_s: float) -> None:
         self.audit = audit
         self.keys = {kind: keys(kind, count, per_namespace) for kind in ("bare", "by-hand", "trainjobs")}
         self.namespaces = {kind: sorted({key.namespace for key in each}) for kind, each in self.keys.items()}
@@ -117,11 +115,9 @@ class Scene:
         self.idle_s = idle_s
         self.is_last = False
         """Whether no other turn follows, for which to clear up."""
-        self.operator = OperatorProcess(bed, place)
+        self.operator = OperatorProcess(bed)
         self._processes = bed.control_plane.machine.processes
         kubectl = bed.control_plane.kubectl
-        kubectl.apply(*CRDS.glob("*.yaml"))
-        kubectl.wait(*(f"crd/{file.stem}" for file in CRDS.glob("*.yaml")), "--for=create")
         for namespace in chain(*self.namespaces.values()):
             kubectl.create_namespace(namespace, annotations=NAMESPACE_ANNOTATIONS)
         bed.fake_nodes.add(NODES * count // PODS_PER_NODE + 1)
@@ -208,7 +204,7 @@ def main(arguments: Sequence[str]) -> None:
         audit = Audit(Path(path))
         with Bed(audit.options, options.default_rates) as bed:
             size = (options.count, options.per_namespace, options.idle_seconds)
-            scene = Scene(bed, audit, Path(path), *size)
+            scene = Scene(bed, audit, *size)
             document = _measured(scene, options.rounds)
     bars = _bars(document)
     for line in _table(document, bars):

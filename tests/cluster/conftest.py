@@ -73,13 +73,16 @@ def client(transport: HttpTransport) -> Client:
 
 @pytest.fixture
 def operator_pod(crds: Kubectl, new_namespace: NewNamespace, operator_image: str) -> Iterator[Kubectl]:
-    """kubectl in the namespace where the operator's image runs as the pod ``operator``, with all rights.
+    """kubectl in the namespace where the operator's image runs as the pod ``operator``, with the chart's rights.
 
     It watches the whole cluster, until the test ends.
     """
     team = new_namespace(labels=RESTRICTED)
     who = f"--serviceaccount={team.namespace}:default"
-    crds("create", "clusterrolebinding", team.namespace, "--clusterrole=cluster-admin", who)
+    crds("create", "clusterrolebinding", team.namespace, "--clusterrole=trainjobs-operator", who)
+    lease = ("--verb=create,get,update", "--resource=leases.coordination.k8s.io")
+    team("create", "role", "lease", *lease)
+    team("create", "rolebinding", "lease", "--role=lease", who)
     ready = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1}
     team.create(locked_down("operator", operator_image, readinessProbe=ready))
     team.wait("pod/operator", "--for=condition=Ready")

@@ -14,6 +14,7 @@ SCALE = Path(__file__).parents[1] / "benchmarks" / "operator_scale.py"
 @pytest.mark.timeout(1200)
 def test_500_trainjobs_at_once_complete_with_as_few_writes_as_promised(record_property):
     require("fake_nodes")
+    require("helm")
     options = ("--count", "500", "--rounds", "1", "--idle-seconds", "5")
     done = subprocess.run([sys.executable, SCALE, *options], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
