@@ -33,7 +33,7 @@ class Account:
         self._ever: set[type[Any]] = set()
         self._halt_time = self.began
         self._checkpoint_time = self.began
-        self._gpus = 0
+        self._gpus = job.spec.trainer.num_gpus
 
     def take(self, event: events.Event) -> None:
         """Add an event."""

@@ -80,7 +80,8 @@ class RayWorkers:
 
         trainer = setup.spec.trainer
         enough = ray.cluster_resources().get("GPU", 0) >= trainer.num_workers
-        return RayGroup(setup, directory, use_gpu=trainer.num_gpus > 0 and enough)
+        use_gpu = trainer.num_gpus > 0 and enough
+        return RayGroup(setup, directory, use_gpu)
 
 
 class RayCluster:
@@ -115,7 +116,8 @@ class RayCluster:
 
     def start(self, setup: Setup, directory: Path) -> Group:
         """See `Workers.start`."""
-        return RayGroup(setup, directory, setup.spec.trainer.num_gpus > 0, self._wait_for_nodes)
+        use_gpu = setup.spec.trainer.num_gpus > 0
+        return RayGroup(setup, directory, use_gpu, self._wait_for_nodes)
 
     def _wait_for_nodes(self) -> None:
         import ray

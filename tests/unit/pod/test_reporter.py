@@ -4,31 +4,15 @@ import time
 from queue import SimpleQueue
 
 import pytest
+from gpujob import JOB
 
 from trainjobs.pod import reporter
 from trainjobs.pod.reporter import Reporter, difference
 from trainjobs.runtime.events import Checkpointed, Halted, Progress, Reported, Restarting, Started
-from trainjobs.spec import parse
 from trainjobs.spec.status import TrainJobStatus
 from trainjobs.stopping import Observation
 
 S = 10
-JOB = parse(
-    {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": "mnist"},
-        "spec": {
-            "trainer": {
-                "entrypoint": "train:train",
-                "maxEpochs": 10,
-                "numNodes": 2,
-                "resourcesPerNode": {"limits": {"nvidia.com/gpu": "4"}},
-            },
-            "stopping": {"monitor": "val_loss"},
-        },
-    }
-)
 STARTED = Started(1, 2, "cpu", None, 0, 10)
 DECISION = {
     "outcome": "EarlyStopped",
