@@ -11,7 +11,7 @@ from trainjob_operator.transport import ApiError, Transport
 
 FIELD_MANAGER: Final = "trainjobs-operator"
 PAGE: Final = 100
-"""Objects in one answer to a list; larger answers hold up the API server."""
+"""Objects in one answer to a list; larger answers hold up the API server, and fill this process."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,7 @@ class Reflector:
         named = {"apiVersion": self._resource.api_version, "kind": self._resource.kind}
         items: list[Object] = []
         for page in self._client.pages(self._resource, self._namespace, self._labels):
-            # No more than a page of whole objects at a time: memory that was needed once is hardly given back.
+            # Never all objects whole at once: memory that was needed once is hardly given back.
             items += [self._cache.projection({**named, **item}) for item in page.items]
         changed = self._cache.replace(items, page.resource_version, self._namespace)
         self._version = page.resource_version
