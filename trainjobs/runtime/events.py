@@ -7,7 +7,7 @@ JSON cannot hold are the strings "nan", "inf" and "-inf". No torch and no Ray he
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from trainjobs.stopping import Finding, Observation, Ruling
@@ -65,7 +65,7 @@ class Reported:
     ruling_view: tuple[Mapping[str, Any], ...] = ()
     """One mapping per criterion: name, family, shadow, gated, closeness, waiting, reason, stop."""
     best: Mapping[str, Any] | None = None
-    """metric, value, epoch and step of the best value so far; None before there is one."""
+    """metric, value, epoch, step and report (its number, from 1) of the best value so far; None before there is one."""
     waiting: str = ""
     """The criterion closest to stopping, as in "plateau 3/5"."""
 
@@ -193,7 +193,7 @@ def best_view(ruling: Ruling) -> dict[str, Any] | None:
     if ruling.best is None:
         return None
     best = ruling.best
-    return {"metric": best.metric, "value": best.value, "epoch": best.epoch, "step": best.step}
+    return asdict(best)
 
 
 def to_dict(event: Event) -> dict[str, Any]:

@@ -39,12 +39,19 @@ class Observation:
     """One report of a run, its metrics reduced over all ranks."""
 
     epoch: int
-    """Number of the epoch just finished; the first is 1."""
+    """Number of the epoch that the report was made in; the first is 1."""
     step: int
     """Optimizer steps finished since the start of the run."""
     seconds: float
     """Training seconds since the start of the run, attempts and resumes added up."""
     metrics: Mapping[str, float]
+    whole: bool = True
+    """Whether the epoch's training was over by then; False for a report amid its steps."""
+
+    @property
+    def epochs(self) -> int:
+        """Epochs finished: what every limit in epochs counts."""
+        return self.epoch if self.whole else self.epoch - 1
 
     def read(self, metric: str, when_missing: WhenMissing, path: str) -> float | None:
         """The metric's value; None if it is missing and may be. Raises MissingMetric if it may not."""
@@ -57,7 +64,14 @@ class Observation:
     def to_dict(self) -> dict[str, Any]:
         """As strict JSON: a NaN or infinite metric becomes a string ("nan", "inf", "-inf")."""
         metrics = {name: _jsonable(float(value)) for name, value in self.metrics.items()}
-        return {"epoch": self.epoch, "step": self.step, "seconds": self.seconds, "metrics": metrics}
+        partial = {} if self.whole else {"whole": False}
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "seconds": self.seconds,
+            "metrics": metrics,
+            **partial,
+        }
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
@@ -67,6 +81,7 @@ class Observation:
             step=int(document["step"]),
             seconds=float(document["seconds"]),
             metrics={name: float(value) for name, value in document["metrics"].items()},
+            whole=bool(document.get("whole", True)),
         )
 
 

@@ -21,6 +21,8 @@ class Best:
     value: float
     epoch: int
     step: int
+    report: int
+    """Which report it came with, counted from 1 over the whole history: steps need not move between reports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,8 @@ class PanelState:
 
     states: tuple[Any, ...]
     best: Best | None = None
+    reports: int = 0
+    """Observations folded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,8 @@ class Panel:
         for seen in history:
             pairs = zip(self.judges, state.states, strict=True)
             states = tuple(judge.fold.update(inner, seen) for judge, inner in pairs)
-            state = PanelState(states, self._better(state.best, seen))
+            reports = state.reports + 1
+            state = PanelState(states, self._better(state.best, seen, reports), reports)
         return state
 
     def judge(self, state: PanelState) -> Ruling:
@@ -127,13 +132,13 @@ class Panel:
         stop = next((finding for finding in acting if finding.verdict.stop), None)
         return Ruling(stop, findings, state.best, _waiting(acting))
 
-    def _better(self, best: Best | None, seen: Observation) -> Best | None:
+    def _better(self, best: Best | None, seen: Observation, report: int) -> Best | None:
         if self.monitor is None or self.monitor not in seen.metrics:
             return best
         value = float(seen.metrics[self.monitor])
         if not self.improvement.counts(value, best.value if best else None):
             return best
-        return Best(self.monitor, value, seen.epoch, seen.step)
+        return Best(self.monitor, value, seen.epoch, seen.step, report)
 
 
 def _waiting(findings: Sequence[Finding]) -> str:

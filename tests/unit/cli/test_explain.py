@@ -170,7 +170,7 @@ def test_the_story_is_one_json_object(recording):
     assert story["state"] == "EarlyStopped"
     assert story["decision"]["criterion"] == "plateau"
     assert story["halted"] == {"0": 910, "1": 910}
-    assert story["best"] == {"metric": "val_loss", "value": 0.3975, "epoch": 11, "step": 770}
+    assert story["best"] == {"metric": "val_loss", "value": 0.3975, "epoch": 11, "step": 770, "report": 11}
     assert story["saved"] == {"epochs": 87, "seconds": pytest.approx(391.5), "baseline": "MaxEpochs"}
     assert [row["name"] for row in story["criteria"]] == ["plateau", "threshold", "quick", "budget"]
 

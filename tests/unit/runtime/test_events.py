@@ -87,10 +87,10 @@ def test_a_key_that_is_not_the_events_own_is_passed_over():
 def test_a_ruling_becomes_rows_and_a_best():
     verdict = Verdict(False, "flat", "val_loss", 0.6, 0.5, 2, 0.6, "3/5")
     finding = Finding("plateau", "plateau", False, None, verdict)
-    ruling = Ruling(None, (finding,), Best("val_loss", 0.5, 2, 20), "plateau 3/5")
+    ruling = Ruling(None, (finding,), Best("val_loss", 0.5, 2, 20, 2), "plateau 3/5")
     event = Reported.of(SEEN, ruling)
     assert event.ruling_view == (ROW,)
-    assert event.best == {"metric": "val_loss", "value": 0.5, "epoch": 2, "step": 20}
+    assert event.best == {"metric": "val_loss", "value": 0.5, "epoch": 2, "step": 20, "report": 2}
     assert event.waiting == "plateau 3/5"
 
 

@@ -41,7 +41,7 @@ def test_the_first_criterion_that_fires_is_named(panel, history, criteria, value
 def test_best_is_the_first_of_the_strictly_best_finite_values(panel, history, mode, values, best):
     judged = panel(mode=mode, startAfter={"epoch": 9}, smoothing={"mean": {"window": 3}})
     found = judged.judge(judged.fold(history(values))).best
-    assert found == (best and Best("m", best[0], best[1], 10 * best[1]))
+    assert found == (best and Best("m", best[0], best[1], 10 * best[1], best[1]))
 
 
 def test_without_a_monitor_there_is_no_best(history):
