@@ -82,7 +82,7 @@ def shadows(event: Reported, told: frozenset[str]) -> dict[str, str]:
 
 
 def is_best(event: Reported) -> bool:
-    return event.best is not None and event.best["step"] == event.observation.step
+    return event.best is not None and event.best.get("report") == event.report
 
 
 def _best(event: Event) -> str:

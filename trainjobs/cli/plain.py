@@ -11,6 +11,7 @@ from trainjobs.runtime.events import (
     Failed,
     Final,
     Halted,
+    ModelSaved,
     Printed,
     Progress,
     Reported,
@@ -55,6 +56,8 @@ class Plain(View):
                 return [lines.halted(event)] if event.decision else []
             case Checkpointed():
                 return [lines.checkpointed(event)] if self._ending else []
+            case ModelSaved():
+                return []  # the summary says it
             case Final():
                 return [lines.final(event)]
             case Failed():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import math
 import time
 from dataclasses import replace
@@ -15,6 +16,7 @@ from trainjobs.coordination.errors import ExchangeMismatch, HaltedElsewhere
 from trainjobs.coordination.gate import Gate
 from trainjobs.coordination.judge import Judge
 from trainjobs.coordination.messages import Arrive, Cast, Deadline, Publish
+from trainjobs.coordination.reduction import means
 from trainjobs.stopping.observation import Observation
 
 if TYPE_CHECKING:
@@ -70,6 +72,7 @@ class Coordinator:
         self._gate = Gate(step, self._at_limit)
         self._gate.limit(panel.limits.steps)
         self.poll = self._gate.poll
+        self.count = self._gate.count
         self._judge = Judge(panel, history, wall) if self.rank == 0 else None
         self._delegate = Delegate(
             communicator, self._gate, timeout_s=timeout_s, clock=clock, wall=wall, on_lost=on_lost
@@ -79,6 +82,8 @@ class Coordinator:
     poll: Callable[[], bool]
     """After every batch, of training or evaluation: True = halt here (and ever after). No lock and no system call,
     unless a halt is being agreed on. Raises RankLost."""
+    count: Callable[[], None]
+    """After a batch in place of `poll`, where this rank cannot halt: the next poll or collective is where it does."""
 
     @property
     def step(self) -> int:
@@ -105,11 +110,16 @@ class Coordinator:
         return tuple(self._delegate.chair.votes) if self._delegate.chair else ()
 
     def begin(self, step: int, seconds: float | None = None) -> None:
-        """From here each poll is one finished training step; `step` are finished, in `seconds` of training so far."""
+        """From here each poll is one finished training step; `step` are finished, in `seconds` of training so far.
+
+        Collective where a budget of steps is used up already.
+        """
         self._gate.begin(step)
         if seconds is not None:
             self._started = (seconds, self._clock())
             self._set_deadline()
+        if self._gate.limit_reached:
+            self._at_limit()
 
     def pause(self) -> None:
         """From here polls are no training steps: evaluation, warm-up."""
@@ -132,15 +142,21 @@ class Coordinator:
             self.vote(Vote.of_finding(self.rank, ruling.stop))
 
     def report(
-        self, epoch: int, step: int, seconds: float, metrics: Mapping[str, tuple[float, float]]
+        self,
+        epoch: int,
+        step: int,
+        seconds: float,
+        metrics: Mapping[str, tuple[float, float]],
+        *,
+        whole: bool = True,
     ) -> Reported:
         """Collective: reduce `metrics` (name: (sum, weight)) over the ranks, judge them, and learn the decision.
 
-        Step and seconds are rank 0's. Raises EpochMismatch, MetricMismatch, WeightlessMetric, MissingMetric (the same
-        on every rank).
+        Step, seconds and `whole` (see `Observation`) are rank 0's. Raises EpochMismatch, MetricMismatch,
+        WeightlessMetric, MissingMetric (the same on every rank).
         """
         pairs = {name: (float(total), float(weight)) for name, (total, weight) in metrics.items()}
-        payload = {"epoch": epoch, "step": step, "seconds": seconds, "metrics": pairs}
+        payload = {"epoch": epoch, "step": step, "seconds": seconds, "metrics": pairs, "whole": whole}
         published = self._meet("report", payload)
         if published.decision is not None and "observation" not in published.body:
             return Reported(published.decision, None, None)
@@ -155,6 +171,13 @@ class Coordinator:
         """Collective: the smallest `count` of all ranks, for an epoch of as many batches; 0 if the run halts here."""
         published = self._meet("align", count)
         return 0 if published.decision else min(published.body["payloads"])
+
+    def reduce(self, metrics: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+        """Collective: `metrics` reduced over the ranks as `report` does it, and judged by nothing.
+
+        Raises MetricMismatch, WeightlessMetric (the same on every rank).
+        """
+        return means([json.loads(pairs) for pairs in self.exchange(json.dumps(dict(metrics)).encode())])
 
     def exchange(self, payload: bytes) -> tuple[bytes, ...]:
         """Collective: everybody's payload, in rank order. Raises HaltedElsewhere."""

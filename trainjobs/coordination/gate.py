@@ -47,6 +47,10 @@ class Gate:
         self._tick += 1
         return self._tick >= self._ceiling and self._at_ceiling()
 
+    def count(self) -> None:
+        """One tick that is no place to halt: the next poll or meeting is."""
+        self._tick += 1
+
     @property
     def tick(self) -> int:
         return self._tick
@@ -75,6 +79,11 @@ class Gate:
         with self.changed:
             self._limit_steps = steps
             self._settle()
+
+    @property
+    def limit_reached(self) -> bool:
+        """Whether all the steps there may be are finished."""
+        return self._limit_steps is not None and self._training and self.step >= self._limit_steps
 
     def published_in(self, segment: int) -> Publish | None:
         """How `segment` ended, if it was the last one to end."""

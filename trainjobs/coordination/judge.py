@@ -85,6 +85,7 @@ class Judge:
             step=reports[0]["step"],
             seconds=reports[0]["seconds"],
             metrics=means([report["metrics"] for report in reports]),
+            whole=reports[0]["whole"],
         )
         state = self._panel.fold([observation], self._state)
         ruling = self.ruling = self._panel.judge(state)

@@ -23,7 +23,7 @@ from trainjobs.stopping import Observation
 FOLDER = "checkpoints"
 FORMAT = 1
 _PROBE = "writable"
-_NAME = re.compile(r"step-(\d{8,})-report-(\d{5,})\.pt")
+_NAME = re.compile(r"epoch-\d{5,}-step-(\d{8,})-report-(\d{5,})\.pt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,8 @@ class Position:
     batch: int
     reported: bool
     seconds: float
+    steps_over: bool = False
+    """The steps of this epoch are done, also where its loop was left early."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,13 @@ class Contents:
     objects: Mapping[str, Any]
     history: Sequence[Observation]
     ranks: Sequence[Mapping[str, Any]]
+    best: BestCheckpoint | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BestCheckpoint:
+    name: str
+    report: int
 
 
 class Checkpoints:
@@ -68,8 +77,9 @@ class Checkpoints:
         self._storage = storage
         self._keep = keep
         self._verified = False
+        self.best: BestCheckpoint | None = None
 
-    def save(self, contents: Contents, best_step: int | None) -> Saved:
+    def save(self, contents: Contents, best_report: int | None = None) -> Saved:
         """Write one, then delete those neither among the newest `keep` nor the best.
 
         Raises:
@@ -77,13 +87,16 @@ class Checkpoints:
             DataError: a tracked object's state cannot be read back.
         """
         began = time.perf_counter()
-        name = f"step-{contents.position.step:08d}-report-{len(contents.history):05d}.pt"
+        name = f"epoch-{contents.position.epoch:05d}-step-{contents.position.step:08d}-report-{len(contents.history):05d}.pt"
+        if best_report is not None:
+            self.best = BestCheckpoint(name, best_report)
         document = _document(contents)
+        document["best"] = self.best and asdict(self.best)
         self._storage.write(f"{FOLDER}/{name}", lambda file: torch.save(document, file))
         saved = self._saved(name)
         if not self._verified:
             self._verify(saved)
-        self._prune(best_step)
+        self._prune()
         return Saved(name, saved.step, saved.reports, saved.uri, time.perf_counter() - began)
 
     def check_writable(self) -> None:
@@ -111,10 +124,6 @@ class Checkpoints:
     def named(self, name: str) -> Saved:
         """The checkpoint of that name, as another rank found it."""
         return self._saved(name)
-
-    def at_step(self, step: int) -> Saved | None:
-        """The checkpoint with the most reports at this step."""
-        return next((saved for saved in reversed(self.all()) if saved.step == step), None)
 
     def load(self, saved: Saved, device: torch.device | str = "cpu") -> Contents:
         """Read one.
@@ -146,11 +155,10 @@ class Checkpoints:
             ) from error
         self._verified = True
 
-    def _prune(self, best_step: int | None) -> None:
+    def _prune(self) -> None:
         everything = self.all()
-        best = self.at_step(best_step) if best_step is not None else None
         for saved in everything[: -self._keep]:
-            if saved != best:
+            if self.best is None or saved.name != self.best.name:
                 self._storage.delete(f"{FOLDER}/{saved.name}")
 
     def _saved(self, name: str) -> Saved:
@@ -180,6 +188,7 @@ def _contents(document: Mapping[str, Any]) -> Contents:
         objects=document["objects"],
         history=tuple(Observation.from_dict(seen) for seen in document["history"]),
         ranks=document["ranks"],
+        best=BestCheckpoint(**document["best"]) if document.get("best") else None,
     )
 
 

@@ -68,11 +68,13 @@ class Reported:
     """metric, value, epoch, step and report (its number, from 1) of the best value so far; None before there is one."""
     waiting: str = ""
     """The criterion closest to stopping, as in "plateau 3/5"."""
+    report: int = 0
+    """Its number over the whole history, from 1."""
 
     @classmethod
-    def of(cls, observation: Observation, ruling: Ruling) -> Self:
-        """The event of one judged report."""
-        return cls(observation, view(ruling), best_view(ruling), ruling.waiting)
+    def of(cls, observation: Observation, ruling: Ruling, report: int) -> Self:
+        """The event of one judged report, the `report`th of the history."""
+        return cls(observation, view(ruling), best_view(ruling), ruling.waiting, report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,19 @@ class Final:
     """The metrics measured once, after the end, on data that no criterion saw."""
 
     metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSaved:
+    """The weights at the end are written."""
+
+    name: str
+    """The file in the run's directory or storage."""
+    epoch: int
+    """The epoch that the weights are from."""
+    step: int
+    best: bool
+    """Whether they are the best ones, restored; else they are the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +176,7 @@ Event = (
     | Halted
     | Checkpointed
     | Final
+    | ModelSaved
     | Failed
     | Restarting
     | Printed

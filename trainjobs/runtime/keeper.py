@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ class Terms:
 
     stopping: Stopping
     every_epochs: int
-    max_epochs: int
+    every_steps: int | None = None
 
 
 class Keeper:
@@ -67,6 +66,9 @@ class Keeper:
         self._seen = self._panel.fold(coordinator.history)
         self.improved = False
         """Whether the best value so far is newer than the last checkpoint, and its weights are to be kept."""
+        self._saved_step = self.restored.position.step if self.restored else 0
+        if self.restored is not None:
+            checkpoints.best = self.restored.best
 
     @property
     def best(self) -> Best | None:
@@ -82,7 +84,8 @@ class Keeper:
         if self._terms.stopping.restore_best and self.best != before:
             self.improved = True
         if reported.ruling is not None:
-            self._tell(events.Reported.of(reported.observation, reported.ruling))
+            number = len(self._coordinator.history)
+            self._tell(events.Reported.of(reported.observation, reported.ruling, number))
 
     def rest_if_halted(self, step: int) -> Halt | None:
         """If every rank is to halt here, agree that they did. Called after each collective, by all ranks."""
@@ -106,47 +109,81 @@ class Keeper:
             self.rest = self._coordinator.halt(step)
             self._tell_rest(self.rest)
 
-    def is_due(self, epoch: int) -> bool:
-        """Whether the end of this epoch is worth a checkpoint: its turn, the best so far, or the last."""
-        return self.improved or epoch % self._terms.every_epochs == 0 or epoch >= self._terms.max_epochs
+    def is_due(self, position: Position, *, last: bool) -> bool:
+        """Whether the end of an epoch is worth a checkpoint: its turn, the best so far, or the last."""
+        return last or position.epoch % self._terms.every_epochs == 0 or self.is_due_amid(position)
 
-    def save(self, position: Position, objects: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
+    def is_due_amid(self, position: Position) -> bool:
+        """Whether the end of a step is worth a checkpoint: the best so far, or its turn."""
+        every = self._terms.every_steps
+        turn = every is not None and position.step // every > self._saved_step // every
+        return self.improved or turn
+
+    def save(
+        self, position: Position, objects: Mapping[str, Any], mine: Mapping[str, Any], reports: int
+    ) -> None:
         """Write a checkpoint. Collective.
 
         Args:
             position: where the run is.
             objects: state dicts by name; only rank 0's are written.
             mine: what only this rank knows.
+            reports: observations that belong to it, from the first on.
 
         Raises:
             UserError: on every rank, when rank 0 could not write.
         """
         pieces = self._coordinator.exchange(_packed(mine))
         self.rest_if_halted(position.step)
-        error = self._write(position, objects, pieces) if self.rank == 0 else None
+        error = self._write(position, objects, pieces, reports) if self.rank == 0 else None
         _raise_for_all(self._coordinator.exchange(_error_bytes(error))[0])
         self.rest_if_halted(position.step)
         self.improved = False
+        self._saved_step = position.step
 
-    def restore_best(self, models: Mapping[str, torch.nn.Module]) -> None:
-        """Load the best weights into the models, if the manifest asks for it and there is a best. Collective."""
-        if not self._terms.stopping.restore_best or self.best is None:
-            return
-        found = self._checkpoints.at_step(self.best.step) if self.rank == 0 else None
-        name = self._coordinator.exchange(found.name.encode() if found else b"")[0].decode()
+    def restore_best(self, models: Mapping[str, torch.nn.Module]) -> Best | None:
+        """Load the best weights into the models, if the manifest asks for it. Collective.
+
+        Returns:
+            Whose weights the models have now; None if they have the last ones.
+        """
+        best = self.best
+        if not self._terms.stopping.restore_best or best is None or not models:
+            return None
+        contents = self._best_contents(best) if self.rank == 0 else None
+        name = contents[0].name if contents else ""
+        name = self._coordinator.exchange(name.encode())[0].decode()
         if not name:
-            self._tell(
-                events.Warned(
-                    f"the checkpoint of the best epoch {self.best.epoch} is gone; keeping the last weights"
-                )
-            )
-            return
-        objects = self._checkpoints.load(self._checkpoints.named(name)).objects
+            return None
+        if contents is None:
+            contents = self._checkpoints.named(name), self._checkpoints.load(self._checkpoints.named(name))
         for key, model in models.items():
-            model.load_state_dict(objects[key])
+            model.load_state_dict(contents[1].objects[key])
+        return best
 
-    def save_model(self, models: Mapping[str, torch.nn.Module]) -> None:
-        """Write the final weights as `model.pt`: one model's state dict, or several by name. Collective."""
+    def _best_contents(self, best: Best) -> tuple[Saved, Contents] | None:
+        """The checkpoint that holds the best weights; says so if there is none any more."""
+        held = self._checkpoints.best
+        why = "is gone"
+        try:
+            if held is not None and held.report == best.report:
+                saved = self._checkpoints.named(held.name)
+                return saved, self._checkpoints.load(saved)
+        except UserError as error:
+            why = f"cannot be read ({error})"
+        self.warn(f"the checkpoint of the best epoch {best.epoch} {why}; keeping the last weights")
+        return None
+
+    def save_model(
+        self, models: Mapping[str, torch.nn.Module], position: Position, restored: Best | None
+    ) -> None:
+        """Write the final weights as `model.pt`: one model's state dict, or several by name. Collective.
+
+        Args:
+            models: by name.
+            position: where the run ended.
+            restored: whose weights the models have, if not the last ones.
+        """
         states = {name: model.state_dict() for name, model in models.items()}
         error = None
         if self.rank == 0 and states:
@@ -156,11 +193,13 @@ class Keeper:
                 )
             )
         _raise_for_all(self._coordinator.exchange(_error_bytes(error))[0])
+        if states:
+            place = restored or position
+            self._tell(events.ModelSaved("model.pt", place.epoch, place.step, best=restored is not None))
 
     def final(self, pairs: Mapping[str, tuple[float, float]]) -> dict[str, float]:
         """Reduce the run's final metrics over ranks and account for them. Collective."""
-        everyone = [json.loads(piece) for piece in self._coordinator.exchange(json.dumps(pairs).encode())]
-        metrics = {name: _mean([pairs[name] for pairs in everyone if name in pairs]) for name in everyone[0]}
+        metrics = self._coordinator.reduce(pairs)
         self._tell(events.Final(metrics))
         return metrics
 
@@ -168,15 +207,16 @@ class Keeper:
         self._tell(events.Warned(message))
 
     def _write(
-        self, position: Position, objects: Mapping[str, Any], pieces: Sequence[bytes]
+        self, position: Position, objects: Mapping[str, Any], pieces: Sequence[bytes], reports: int
     ) -> UserError | None:
         contents = Contents(
-            position, objects, self._coordinator.history, [_unpacked(piece) for piece in pieces]
+            position, objects, self._coordinator.history[:reports], [_unpacked(piece) for piece in pieces]
         )
         best = self.best
+        holds_best = best is not None and (best.epoch, best.step) == (position.epoch, position.step)
 
         def write() -> None:
-            saved = self._checkpoints.save(contents, best.step if best else None)
+            saved = self._checkpoints.save(contents, best.report if best and holds_best else None)
             self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds))
 
         return _error_of(write)
@@ -226,8 +266,3 @@ def error_with(code: Exit, message: str) -> UserError:
     """The user error that ends with this exit code."""
     kind = next((kind for kind in UserError.__subclasses__() if kind.exit_code == code), UserError)
     return kind(message)
-
-
-def _mean(pairs: Sequence[Sequence[float]]) -> float:
-    weight = math.fsum(weight for _, weight in pairs)
-    return math.fsum(total for total, _ in pairs) / weight if weight else math.nan

@@ -12,34 +12,22 @@
                 ...
             run.report(val_loss=(loss_sum, n))
 
-The loops are where a run halts: `epochs`, `steps` and `batches` end on a stop, on every rank at the same place.
+The loops are where a run halts: `epochs`, `steps` and `batches` end on a stop, on every rank at the same place. It is
+no matter how a loop is left (`break`, `islice`, an exception that is caught): what it leaves unfinished is over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from itertools import islice
+from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from trainjobs.coordination import Decision
-from trainjobs.runtime.journey import Journey
-from trainjobs.runtime.loaders import ShardBatches, batch_count, batches_from, sharded_loader, to_device
-
-
-@dataclass(frozen=True, slots=True)
-class Lent:
-    """A batch in the hands of the training function."""
-
-    batch: Any
-    done: int
-    """Batches of the epoch that are done with this one."""
-    completes_step: bool
+from trainjobs.runtime.journey import Journey, Phase, Report
+from trainjobs.runtime.loaders import ShardBatches, batches_from, sharded_loader, to_device
 
 
 class Run:
@@ -48,14 +36,14 @@ class Run:
     def __init__(self, config: Mapping[str, Any], journey: Journey) -> None:
         self.config = config
         """`spec.trainer.config` of the manifest, as it is."""
-        self.max_epochs = journey.max_epochs
+        self.max_epochs = journey.length.epochs
+        """Epochs to train; None if the manifest says `maxSteps`."""
+        self.max_steps = journey.length.steps
+        """Steps to train; None if the manifest says `maxEpochs`."""
         self.rank = journey.place.rank
         self.world_size = journey.place.world_size
         self.device = journey.place.device
         self._journey = journey
-        self._in_epoch = False
-        self._stepping = False
-        self._lent: Lent | None = None
 
     # --- what a training function prepares ------------------------------------------------------------------------
 
@@ -132,55 +120,53 @@ class Run:
         journey.begin()
         while not journey.is_over():
             journey.enter_epoch()
-            self._in_epoch, self._stepping, journey.batches = True, False, None
-            reports = len(journey.coordinator.history)
-            yield journey.position.epoch
-            self._in_epoch = False
-            if not journey.rested and len(journey.coordinator.history) == reports:
-                journey.keeper.warn(f"epoch {self.epoch} ended without run.report(); nothing was judged")
+            try:
+                yield journey.position.epoch
+            except GeneratorExit:
+                journey.leave_epochs()
+                raise
             journey.end_epoch()
         journey.finish()
 
-    def steps(self, loader: Iterable[Any], *, accumulate: int = 1) -> Iterator[Any]:
+    def steps(self, loader: Iterable[Any], *, accumulate: int = 1, limit: int | None = None) -> Iterator[Any]:
         """The training batches of this epoch on this worker's device; each batch's work is one step.
 
-        Ranks with different numbers of batches all do the smallest number.
+        Ranks with different numbers of batches all do the smallest number. A batch that was handed out counts as
+        trained, also where the loop is left with it.
 
         Args:
             loader: of `prepare_loader`, or any iterable; one without a length costs an agreement at every step.
             accumulate: batches that make one step; `last_of_step` says when to step the optimizer, and
                 `gradient_sync` saves the communication of the others. A run halts only between steps.
+            limit: batches of an epoch at most. Unlike the count of `itertools.islice`, it goes on after a resume.
         """
-        if not self._in_epoch or self._stepping:
+        if self._journey.phase is not Phase.BODY:
             raise RuntimeError(
                 "run.steps() belongs inside `for epoch in run.epochs()`, once for each epoch; zip several loaders"
             )
-        self._stepping = True
-        self._journey.begin_steps()
-        for lent in self._training_batches(loader, accumulate):
-            self._lent = lent
-            yield to_device(lent.batch, self.device)
-            self._take_back()
-            if lent.completes_step and self._journey.coordinator.poll():
-                self._journey.halt()
-                return
-        if not self._journey.rested:
-            self._journey.settle()
+        with closing(self._journey.steps(loader, accumulate, limit)) as batches:
+            for batch in batches:
+                yield to_device(batch, self.device)
 
     def batches(self, loader: Iterable[Any]) -> Iterator[Any]:
-        """Batches for evaluation on this worker's device; they count as no steps, and a stop ends them too."""
-        if self._in_epoch and self._journey.rested:
+        """Batches for evaluation on this worker's device; they count as no steps.
+
+        A stop ends them too, after the epoch's steps; amid the steps they run to their end, and the run halts then.
+        """
+        journey = self._journey
+        journey.begin_evaluation()
+        if journey.phase is not Phase.OUTSIDE and journey.rested:
             return
         for batch in batches_from(loader, self.epoch, 0, self.rank):
             yield to_device(batch, self.device)
-            if self._in_epoch and self._journey.coordinator.poll():
-                self._journey.halt()
+            if journey.poll_evaluation():
+                journey.halt()
                 return
 
     @property
     def last_of_step(self) -> bool:
         """Whether this batch completes a step, which is when the optimizer steps (see `steps(accumulate=)`)."""
-        return self._lent is None or self._lent.completes_step
+        return self._journey.lent is None or self._journey.lent.completes_step
 
     def gradient_sync(self, model: torch.nn.Module) -> AbstractContextManager[Any]:
         """Around forward and backward while accumulating: ranks exchange gradients only at the last batch of a step."""
@@ -200,7 +186,7 @@ class Run:
         for name, value in metrics.items():
             self._journey.meters.add(name, value)
 
-    def report(self, **metrics: object) -> Decision | None:
+    def report(self, **metrics: object) -> Report:
         """Reduce metrics over all ranks and judge them by the criteria. All ranks report together.
 
         What `log` collected is reported with it. After the loop over `epochs` the metrics are the run's final ones,
@@ -210,24 +196,21 @@ class Run:
             metrics: (sum, weight) pairs, which are reduced exactly over ranks, or numbers, which are averaged.
 
         Returns:
-            The decision if the run is to stop, else None.
+            The reduced metrics, as `ReduceLROnPlateau` wants them, and the decision, both the same on every rank. It is
+            true if the run is complete, and false if it goes on, now or later: the loops end by themselves.
 
         Raises:
             MetricMismatch: some ranks report a metric that others do not.
             MissingMetric: a criterion watches a metric that is not reported.
         """
+        journey = self._journey
         self.log(**metrics)
-        if self._in_epoch:
-            in_the_middle = self._lent is not None
-            self._take_back()
-            self._journey.judge()
-            if in_the_middle and not self._journey.rested and self._journey.keeper.improved:
-                self._journey.checkpoint()
-        elif self._journey.finished:
-            self._journey.final()
-        else:
+        if journey.phase is not Phase.OUTSIDE:
+            return journey.judge()
+        journey.begin_evaluation()
+        if not journey.finished:
             raise RuntimeError("run.report() belongs inside `for epoch in run.epochs()`, or after that loop")
-        return self._journey.decision
+        return journey.final()
 
     @property
     def epoch(self) -> int:
@@ -238,39 +221,3 @@ class Run:
     def step(self) -> int:
         """Steps finished since the run began."""
         return self._journey.position.step
-
-    # --- how it goes on -------------------------------------------------------------------------------------------
-
-    def _take_back(self) -> None:
-        """The batch lent to the training function is done."""
-        if self._lent is not None:
-            self._journey.advance(self._lent.done, completes_step=self._lent.completes_step)
-            self._lent = None
-
-    def _training_batches(self, loader: Iterable[Any], accumulate: int) -> Iterator[Lent]:
-        """As many batches on each rank as every rank has."""
-        coordinator, skip = self._journey.coordinator, self._journey.position.batch
-        with self._journey.as_at_the_start_of_the_epoch():
-            batches = batches_from(loader, self.epoch, skip, self.rank)
-        length = batch_count(loader)
-        if length is None:
-            yield from self._step_by_step(batches, skip, accumulate)
-        else:
-            total = self._journey.batches = coordinator.align(length)
-            if not coordinator.halted:
-                for done, batch in zip(range(skip + 1, total + 1), batches, strict=False):
-                    yield Lent(batch, done, completes_step=done % accumulate == 0 or done == total)
-        if coordinator.halted and not self._journey.rested:
-            self._journey.halt()
-
-    def _step_by_step(self, batches: Iterator[Any], skip: int, accumulate: int) -> Iterator[Lent]:
-        """From a loader that shows its end only at its end: before each step, ranks agree on its batches."""
-        done = skip
-        while True:
-            window = list(islice(batches, accumulate))
-            size = self._journey.coordinator.align(len(window))
-            if size == 0:
-                return
-            for position, batch in enumerate(window[:size], start=1):
-                yield Lent(batch, done + position, completes_step=position == size)
-            done += size

@@ -71,6 +71,14 @@ class Tracked:
                 light[name] = copy.deepcopy(thing.state_dict())
         return light
 
+    def load_light(self, light: Mapping[str, Any]) -> None:
+        """Go back to what `light_states` had copied."""
+        for name, state in light.items():
+            thing = self._objects[name]
+            mine = copy.deepcopy(state)
+            heavy = isinstance(thing, torch.optim.Optimizer)
+            thing.load_state_dict({**thing.state_dict(), **mine} if heavy else mine)
+
     def states_with(self, light: Mapping[str, Any]) -> dict[str, Any]:
         """Every state as it is now, but for what `light_states` had copied."""
         states = self.states()
@@ -78,6 +86,28 @@ class Tracked:
             heavy = isinstance(self._objects[name], torch.optim.Optimizer)
             states[name] = {**states[name], **state} if heavy else state
         return states
+
+    def buffers(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Copies of what a forward pass may change in the models: everything but their parameters, by name."""
+        copies = {}
+        for name, model in self.models().items():
+            parameters = {parameter.data_ptr() for parameter in model.parameters()}
+            copies[name] = {
+                key: value.clone()
+                for key, value in self.states()[name].items()
+                if isinstance(value, torch.Tensor) and value.data_ptr() not in parameters
+            }
+        return copies
+
+    def states_over(self, buffers: Mapping[str, Mapping[str, torch.Tensor]]) -> dict[str, Any]:
+        """Every state as it is now, but for what `buffers` had copied."""
+        return {
+            name: {**state, **buffers[name]} if name in buffers else state
+            for name, state in self.states().items()
+        }
+
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        return [thing for thing in self._objects.values() if isinstance(thing, torch.optim.Optimizer)]
 
     def models(self) -> dict[str, torch.nn.Module]:
         return {name: thing for name, thing in self._objects.items() if isinstance(thing, torch.nn.Module)}

@@ -25,7 +25,7 @@ from trainjobs.runtime.echo import echoed
 from trainjobs.runtime.existing import StoppingCoordinator
 from trainjobs.runtime.exits import ConfigError, Exit
 from trainjobs.runtime.failures import failure_of
-from trainjobs.runtime.journey import Interrupted, Journey, Place
+from trainjobs.runtime.journey import Interrupted, Journey, Length, Place
 from trainjobs.runtime.keeper import Keeper, Terms
 from trainjobs.runtime.retry import NO_PROGRESS
 from trainjobs.runtime.run import Run
@@ -137,12 +137,13 @@ def _coordinated(
         timeout_s=setup.lost_timeout_s,
         on_lost=_abandon,
     )
-    terms = Terms(spec.stopping, spec.checkpoint.every_epochs, spec.trainer.max_epochs)
+    terms = Terms(spec.stopping, spec.checkpoint.every_epochs)
+    length = Length(spec.trainer.max_epochs, None)
     with coordinator:
         if place.rank == 0:
             inbox.open(coordinator)
         keeper = Keeper(place.rank, coordinator, checkpoints, terms, restored, tell)
-        yield Journey(place, spec.trainer.max_epochs, coordinator, keeper)
+        yield Journey(place, length, coordinator, keeper)
 
 
 def _train(setup: Setup, journey: Journey, tell: Tell, function: Callable[[Run], object]) -> None:
@@ -167,7 +168,7 @@ def _started(setup: Setup, journey: Journey) -> events.Started:
         device=_device_name(journey.place.device),
         resumed_from_step=position.step if restored else None,
         epoch=position.epoch if position.reported else position.epoch - 1,
-        max_epochs=journey.max_epochs,
+        max_epochs=journey.length.epochs,
         history=tuple(journey.coordinator.history),
         startup_seconds=time.time() - setup.launched,
     )

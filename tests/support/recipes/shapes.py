@@ -1,0 +1,213 @@
+"""Training functions of every shape, and a halt at any of their places.
+
+`run.config` says the shape: `api`, how the steps of an epoch are left (`leave`), where is evaluated (`evaluate`), where
+is reported (`report`), and `halt`: the place of the function, counted over the run, at which an interruption is asked
+for, once, which the file `mark` remembers.
+"""
+
+import random
+from itertools import islice
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
+
+from trainjobs.coordination import Outcome, Vote
+from trainjobs.runtime import Run, StoppingCoordinator
+
+SAMPLES, BATCH = 40, 4
+
+
+class Counter:
+    """Counts what the function did: over the run, and in this epoch."""
+
+    def __init__(self):
+        self.count = self.done = 0
+
+    def state_dict(self):
+        return dict(vars(self))
+
+    def load_state_dict(self, state):
+        vars(self).update(state)
+
+
+class Stream(IterableDataset):
+    def __init__(self, samples):
+        self._samples = samples
+
+    def __iter__(self):
+        return iter(self._samples)
+
+
+class Halts:
+    """Asks for an interruption at the planned place and waits until it is decided, so that it is near."""
+
+    def __init__(self, run):
+        self._run = run
+        self._places = 0
+        self._mark = Path(run.config["mark"])
+
+    def __call__(self):
+        self._places += 1
+        if self._places == self._run.config["halt"] and self._run.rank == 1 and not self._mark.exists():
+            self._mark.touch()
+            self._run._journey.coordinator.vote(Vote(1, Outcome.INTERRUPTED, "test"))
+
+
+class Parts:
+    """What every shape trains."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.here = Halts(run)
+        torch.manual_seed(1)
+        random.seed(run.rank)
+        x = torch.randn(SAMPLES, 4)
+        self.data = TensorDataset(x, x.sum(1, keepdim=True))
+        net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.2), nn.Linear(4, 1))
+        self.model = run.prepare_model(net)
+        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
+        self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, 0.9)
+        self.counter = Counter()
+        self.tracked = {
+            "model": self.model, "optimizer": self.optimizer, "schedule": self.schedule, "counter": self.counter
+        }  # fmt: skip
+        self.loader = self._loader()
+        self.validation = run.prepare_loader(self.data, batch_size=8)
+
+    def _loader(self):
+        mine = [self.data[i] for i in range(self.run.rank, SAMPLES, self.run.world_size)]
+        match self.run.config["loader"]:
+            case "prepared":
+                return self.run.prepare_loader(self.data, batch_size=BATCH, shuffle=True)
+            case "own":
+                return DataLoader(mine, batch_size=BATCH, shuffle=True)
+            case "stream":
+                return DataLoader(Stream(mine), batch_size=BATCH)
+
+    def step(self, x, y):
+        self.model.train()
+        with self.run.gradient_sync(self.model):
+            loss = ((self.model(x + 0.01 * random.random()) - y) ** 2).mean()
+            loss.backward()
+        if self.run.last_of_step:
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        self.counter.count += 1
+        self.counter.done += 1
+        self.run.log(train_loss=loss.detach())
+        self.here()
+
+    def evaluate(self):
+        self.model.eval()
+        with torch.no_grad():
+            for x, y in self.run.batches(self.validation):
+                self.run.log(val_loss=(((self.model(x) - y) ** 2).sum(), len(x)))
+                self.here()
+
+    def values(self):
+        return {"lr": self.optimizer.param_groups[0]["lr"], "count": self.counter.count}
+
+
+class Oops(Exception):
+    """The function's own, and caught by it."""
+
+
+def train(run: Run) -> None:
+    """`Run`, with everything that a loop's body may do."""
+    parts, config = Parts(run), run.config
+    run.track(**parts.tracked)
+    for epoch in run.epochs():
+        parts.counter.done = 0
+        parts.optimizer.zero_grad()  # gradients of a step that a `break` left unfinished are in no checkpoint
+        if config["prelude"]:
+            torch.manual_seed(100 + epoch)
+            parts.counter.count += 100
+            run.log(prelude=1.0)
+        parts.here()
+        try:
+            train_epoch(run, parts)
+        except Oops:
+            parts.counter.count += 1000
+        parts.here()
+        if config["report"] != "amid":
+            if config["evaluate"] != "amid":
+                parts.evaluate()
+            parts.here()
+            run.report(**parts.values())
+            parts.here()
+        parts.schedule.step()
+        parts.here()
+        if config["epochs"] and epoch == config["epochs"]:
+            break
+    parts.evaluate()
+    run.report(**parts.values())
+
+
+def train_epoch(run, parts):
+    config = run.config
+    limit = 3 if config["leave"] == "limit" else None
+    for x, y in run.steps(parts.loader, accumulate=config["accumulate"], limit=limit):
+        parts.step(x, y)
+        done = parts.counter.done
+        if done % 2 == 0 and config["evaluate"] != "after":
+            parts.evaluate()
+        if done % 2 == 0 and config["report"] != "end":
+            run.report(**parts.values())
+            parts.here()
+            parts.counter.count += 10
+        if config["leave"] == "break" and done == 4:
+            break
+        if config["leave"] == "raise" and done == 4:
+            raise Oops
+
+
+def own_steps(run: Run) -> None:
+    """An existing loop with `coordinator.steps`."""
+    parts, config = Parts(run), run.config
+    coordinator = StoppingCoordinator.current()
+    coordinator.track(**parts.tracked)
+    for _ in range(coordinator.epoch, 3):
+        parts.here()
+        for x, y in coordinator.steps(parts.loader, accumulate=config["accumulate"]):
+            parts.step(x, y)
+        if coordinator.decision:
+            return
+        parts.here()
+        if coordinator.report(val_loss=parts.counter.count, **parts.values()):
+            return
+        parts.schedule.step()
+        parts.here()
+
+
+def own_polls(run: Run) -> None:
+    """An existing loop with `poll`; asked to halt only near a report, since it is exact only there."""
+    parts = Parts(run)
+    coordinator = StoppingCoordinator.current()
+    coordinator.track(**parts.tracked)
+    here, parts.here = parts.here, lambda: None
+    for _ in range(coordinator.epoch, 3):
+        for x, y in parts.loader:
+            parts.step(x, y)
+            if coordinator.poll():
+                return
+        here()
+        if coordinator.report(val_loss=parts.counter.count, **parts.values()):
+            return
+        parts.schedule.step()
+
+
+def own_epochs(run: Run) -> None:
+    """Epochs whose work does not come out of a loader: nothing goes through `run.steps`."""
+    parts = Parts(run)
+    run.track(**parts.tracked)
+    for _ in run.epochs():
+        generator = torch.Generator().manual_seed(0)
+        for i in torch.randperm(SAMPLES, generator=generator).split(8):
+            parts.step(*parts.data[i])
+        parts.evaluate()
+        parts.here()
+        run.report(**parts.values())
+        parts.here()
+        parts.schedule.step()
