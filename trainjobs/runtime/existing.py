@@ -55,7 +55,7 @@ class StoppingCoordinator:
     @property
     def epoch(self) -> int:
         """Epochs reported so far; where a resumed loop starts to count."""
-        self._journey.restore_randomness()
+        self._journey.restore_numbers()
         position = self._journey.position
         return position.epoch if position.reported else position.epoch - 1
 

@@ -135,7 +135,7 @@ class Journey:
         """What the checkpoint was taken amid, until the function has come back there."""
         self._lockstep: Lockstep | None = None
         self._state_of_loader: object = None
-        self._random_as_before = False
+        self._numbers_as_before = False
         self._deferred: Callable[[], object] | None = None
         self._start_of_epoch: Mapping[str, Any] | None = None
         self._began = time.monotonic()
@@ -170,17 +170,18 @@ class Journey:
         self.coordinator.pause()
         self._began = time.monotonic()
 
-    def restore_randomness(self) -> None:
-        """Go on with the checkpoint's random numbers, once; where a loop of one's own is about to begin."""
+    def restore_numbers(self) -> None:
+        """Go on with the checkpoint's random numbers and sums, once: here, where a loop is about to begin."""
         restored = self.keeper.restored
-        if restored is not None and not self._random_as_before:
-            randomness.restore(restored.ranks[self.place.rank]["randomness"], self.place.device)
-        self._random_as_before = True
+        if restored is not None and not self._numbers_as_before:
+            mine = restored.ranks[self.place.rank]
+            randomness.restore(mine["randomness"], self.place.device)
+            self.meters.restore(mine["meters"])
+        self._numbers_as_before = True
 
     def _return(self, mine: Mapping[str, Any]) -> None:
         """Go on from what this rank had put into the checkpoint."""
-        self.meters.restore(mine["meters"])
-        self.restore_randomness()
+        self.restore_numbers()
         self._start_of_epoch = mine["start of epoch"]
         self._state_of_loader = mine.get("loader")
         begun = self.position.batch > 0 or self.position.steps_over
