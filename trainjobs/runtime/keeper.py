@@ -6,7 +6,6 @@ write succeeded, so that a full disk ends every rank with the same error.
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import time
@@ -18,7 +17,15 @@ import torch
 
 from trainjobs.coordination import Coordinator, Halt, Reported, Vote
 from trainjobs.runtime import events
-from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position, Saved
+from trainjobs.runtime.checkpoints import (
+    BestCheckpoint,
+    Checkpoints,
+    Contents,
+    Position,
+    Saved,
+    packed,
+    unpacked,
+)
 from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.spec import Stopping
 from trainjobs.stopping import Best, Panel
@@ -65,6 +72,7 @@ class Keeper:
         self._tell = tell if rank == 0 else _nobody
         self._panel = Panel.of(terms.stopping.model_copy(update={"criteria": ()}))
         self._seen = self._panel.fold(coordinator.history)
+        self._checkpoints.best = self._known_best()
         self.improved = False
         """Whether the best value so far is newer than the last checkpoint, and its weights are to be kept."""
 
@@ -121,7 +129,7 @@ class Keeper:
         Raises:
             UserError: on every rank, when rank 0 could not write.
         """
-        pieces = self._coordinator.exchange(_packed(mine))
+        pieces = self._coordinator.exchange(packed(mine))
         self.rest_if_halted(position.step)
         error = self._write(position, objects, pieces) if self.rank == 0 else None
         _raise_for_all(self._coordinator.exchange(_error_bytes(error))[0])
@@ -132,7 +140,7 @@ class Keeper:
         """Load the best weights into the models, if the manifest asks for it and there is a best. Collective."""
         if not self._terms.stopping.restore_best or self.best is None:
             return
-        found = self._checkpoints.at_step(self.best.step) if self.rank == 0 else None
+        found = self._checkpoints.best if self.rank == 0 else None
         name = self._coordinator.exchange(found.name.encode() if found else b"")[0].decode()
         if not name:
             self._tell(
@@ -167,16 +175,22 @@ class Keeper:
     def warn(self, message: str) -> None:
         self._tell(events.Warned(message))
 
+    def _known_best(self) -> BestCheckpoint | None:
+        """Which checkpoint holds the best weights, in a resumed run."""
+        if self.restored is None or self.restored.best is not None or self.best is None:
+            return self.restored.best if self.restored else None
+        found = self._checkpoints.find(self.best.step, self.best.report)
+        return BestCheckpoint(found.name, self.best.report) if found else None
+
     def _write(
         self, position: Position, objects: Mapping[str, Any], pieces: Sequence[bytes]
     ) -> UserError | None:
-        contents = Contents(
-            position, objects, self._coordinator.history, [_unpacked(piece) for piece in pieces]
-        )
-        best = self.best
+        best = self.best if self.improved else None
 
         def write() -> None:
-            saved = self._checkpoints.save(contents, best.step if best else None)
+            ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
+            contents = Contents(position, objects, self._coordinator.history, ranks)
+            saved = self._checkpoints.save(contents, best.report if best else None)
             self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds))
 
         return _error_of(write)
@@ -191,17 +205,6 @@ class Keeper:
 
 def _nobody(_: events.Event) -> None:
     """Only rank 0 speaks."""
-
-
-def _packed(mine: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(dict(mine), buffer)
-    return buffer.getvalue()
-
-
-def _unpacked(piece: bytes) -> dict[str, Any]:
-    mine: dict[str, Any] = torch.load(io.BytesIO(piece), weights_only=True)
-    return mine
 
 
 def _error_of(action: Callable[[], object]) -> UserError | None:
