@@ -15,14 +15,14 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import IO, Any
 
 import torch
 
 from trainjobs.runtime import readback
 from trainjobs.runtime.exits import DataError, UserError
 from trainjobs.runtime.segments import Segments
-from trainjobs.runtime.storage import Reading, Storage
+from trainjobs.runtime.storage import Storage
 from trainjobs.stopping import Observation
 
 FOLDER = "checkpoints"
@@ -286,7 +286,7 @@ def _document(contents: Contents, best: BestCheckpoint | None) -> dict[str, Any]
     }
 
 
-def _check_bytes(file: Reading) -> None:
+def _check_bytes(file: IO[bytes]) -> None:
     """Compare the file's checksums, which torch writes but does not read. Raises ValueError or BadZipFile."""
     with zipfile.ZipFile(file) as archive:
         if (torn := archive.testzip()) is not None:
@@ -294,7 +294,7 @@ def _check_bytes(file: Reading) -> None:
     file.seek(0)
 
 
-def _read(file: Reading, device: torch.device | str) -> dict[str, Any]:
+def _read(file: IO[bytes], device: torch.device | str) -> dict[str, Any]:
     document: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
     return document
 

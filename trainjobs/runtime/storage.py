@@ -33,7 +33,7 @@ class Storage(Protocol):
     uri: str
 
     def write(self, name: str, fill: Callable[[IO[bytes]], object]) -> None: ...
-    def open(self, name: str) -> Reading: ...
+    def open(self, name: str) -> IO[bytes]: ...
     def names(self, folder: str) -> list[str]: ...
     def delete(self, name: str) -> None: ...
 
@@ -103,7 +103,7 @@ class LocalStorage:
             with suppress(OSError):
                 temporary.unlink()
 
-    def open(self, name: str) -> Reading:
+    def open(self, name: str) -> IO[bytes]:
         try:
             # without O_NONBLOCK a pipe would wait for a writer
             descriptor = os.open(self._root / name, os.O_RDONLY | os.O_NONBLOCK)
@@ -112,7 +112,7 @@ class LocalStorage:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise DataError(f"{self.uri}/{name} is not a file")
-        return Reading(os.fdopen(descriptor, "rb"), f"{self.uri}/{name}")
+        return io.BufferedReader(Reading(io.FileIO(descriptor), f"{self.uri}/{name}"))
 
     def names(self, folder: str) -> list[str]:
         directory = self._root / folder
@@ -155,12 +155,12 @@ class RemoteStorage:
                 raise explained(error, f"{self.uri}/{name}") from error
             raise
 
-    def open(self, name: str) -> Reading:
+    def open(self, name: str) -> IO[bytes]:
         try:
             file = self._filesystem.open_input_file(f"{self._root}/{name}")
         except OSError as error:
             raise _unopened(error, f"{self.uri}/{name}") from error
-        return Reading(file, f"{self.uri}/{name}")
+        return io.BufferedReader(Reading(file, f"{self.uri}/{name}"))
 
     def names(self, folder: str) -> list[str]:
         from pyarrow.fs import FileSelector, FileType

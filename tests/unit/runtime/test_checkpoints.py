@@ -333,9 +333,11 @@ def test_trouble_of_the_storage_is_not_taken_for_damage(tmp_path, folder, pair, 
     """An older checkpoint must not be chosen because a disk or a network failed for a moment."""
     laid_out(folder, pair)
     storage = LocalStorage(tmp_path / "run")
-    monkeypatch.setattr(
-        storage, "open", lambda name: Reading(Failing(folder / name.partition("/")[2], "r"), name)
-    )
+
+    def fail(name):
+        return io.BufferedReader(Reading(Failing(folder / name.partition("/")[2], "r"), name))
+
+    monkeypatch.setattr(storage, "open", fail)
     with pytest.raises(StorageError, match=r"step-00000020.*Input/output error"):
         Checkpoints(storage, keep=2).latest()
 
@@ -434,7 +436,7 @@ def test_a_checkpoint_with_the_files_it_names_is_all_there_is_to_it(storage, tmp
         (copy / name).write_bytes((folder / name).read_bytes())
     assert Checkpoints(LocalStorage(tmp_path / "copy"), keep=1).latest().contents.history == later
     (copy / next(iter(named))).unlink()
-    with pytest.raises(DataError, match=r"history-00000-\w+\.pt is not a file|history-00000"):
+    with pytest.raises(DataError, match=r"none can be read: .*history-00000-\w+\.pt"):
         Checkpoints(LocalStorage(tmp_path / "copy"), keep=1).latest()
 
 
