@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,11 +35,11 @@ def check(states: Mapping[str, Any], allowed: Sequence[Any]) -> None:
     Raises:
         DataError: a state cannot be read back; names it and the place inside.
     """
-    with _allowing(allowed):
-        if _obstacle(states) is None:
-            return
-        owner = next((owner for owner, state in states.items() if _obstacle(state) is not None), None)
-        path, culprit, obstacle = _innermost(states[owner] if owner else states)
+    outline = _outline(allowed)
+    if _obstacle(states, outline) is None:
+        return
+    owner = next((owner for owner, state in states.items() if _obstacle(state, outline) is not None), None)
+    path, culprit, obstacle = _innermost(states[owner] if owner else states, outline)
     kind = f"{type(culprit).__module__}.{type(culprit).__qualname__}".removeprefix("builtins.")
     raise DataError(
         f"{owner or 'the states'}: state{path} is a {kind}, which could not be read back from a checkpoint "
@@ -48,8 +47,19 @@ def check(states: Mapping[str, Any], allowed: Sequence[Any]) -> None:
     )
 
 
-class _Outline(pickle.Pickler):
-    """Writes an empty thing for a tensor whose bytes torch itself writes and reads."""
+class _Whole(pickle.Pickler):
+    """Writes nothing of the types `late`, which are allowed in this process and not yet when the next one reads."""
+
+    late: frozenset[int] = frozenset()
+
+    def reducer_override(self, obj: Any) -> Any:
+        if id(obj) in self.late or id(type(obj)) in self.late:
+            raise pickle.PicklingError("it was allowed when training had begun")
+        return NotImplemented
+
+
+class _Outline(_Whole):
+    """Writes an empty thing for each tensor: the bytes of plain ones torch itself writes and reads."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -57,19 +67,29 @@ class _Outline(pickle.Pickler):
 
     def reducer_override(self, obj: Any) -> Any:
         if not isinstance(obj, torch.Tensor):
-            return NotImplemented
-        if not _is_plain(obj):
-            _read_back(obj, pickle)
-            return torch.Size, ((),)
-        place = obj.untyped_storage().data_ptr()
-        if place and self._types.setdefault(place, obj.dtype) != obj.dtype:
-            raise pickle.PicklingError(
-                f"its memory is also seen as {self._types[place]}, here as {obj.dtype}"
-            )
+            return super().reducer_override(obj)
+        if _is_plain(obj):
+            self._remember(obj)
+        else:
+            _read_back(obj, _module(_Whole, self.late))
         return torch.Size, ((),)
 
+    def _remember(self, tensor: torch.Tensor) -> None:
+        place = tensor.untyped_storage().data_ptr()
+        if place and self._types.setdefault(place, tensor.dtype) != tensor.dtype:
+            raise pickle.PicklingError(
+                f"its memory is also seen as {self._types[place]}, here as {tensor.dtype}"
+            )
 
-_OUTLINE = SimpleNamespace(__name__="outline", Pickler=_Outline)
+
+def _outline(allowed: Sequence[Any]) -> Any:
+    late = set(torch.serialization.get_safe_globals()) - set(allowed)
+    return _module(_Outline, frozenset(id(one[0] if isinstance(one, tuple) else one) for one in late))
+
+
+def _module(pickler: type[_Whole], late: frozenset[int]) -> Any:
+    """What `torch.save` takes as its `pickle_module`."""
+    return SimpleNamespace(__name__=__name__, Pickler=type(pickler.__name__, (pickler,), {"late": late}))
 
 
 def _is_plain(tensor: torch.Tensor) -> bool:
@@ -78,10 +98,10 @@ def _is_plain(tensor: torch.Tensor) -> bool:
     return not own_type and tensor.layout is torch.strided and not tensor.is_quantized and not tensor.__dict__
 
 
-def _obstacle(state: Any) -> str | None:
+def _obstacle(state: Any, outline: Any) -> str | None:
     """Why `state` could not be read back; None if it could."""
     try:
-        _read_back(state, _OUTLINE)
+        _read_back(state, outline)
     except Exception as error:  # whatever a user's own type may raise is the answer
         return sentence(error)
     return None
@@ -94,12 +114,12 @@ def _read_back(state: Any, pickle_module: Any) -> None:
     torch.load(buffer, map_location="cpu", weights_only=True)
 
 
-def _innermost(state: Any) -> tuple[str, Any, str]:
+def _innermost(state: Any, outline: Any) -> tuple[str, Any, str]:
     """The place of the smallest part that cannot be read back, the part, and why."""
-    path, obstacle, seen = "", _obstacle(state) or "", {id(state)}
+    path, obstacle, seen = "", _obstacle(state, outline) or "", {id(state)}
     while True:
         for step, part in _parts(state):
-            if id(part) not in seen and (inner := _obstacle(part)) is not None:
+            if id(part) not in seen and (inner := _obstacle(part, outline)) is not None:
                 path, state, obstacle = path + step, part, inner
                 seen.add(id(part))
                 break
@@ -121,18 +141,3 @@ def sentence(error: Exception) -> str:
     """What it says, without torch's advice to read files that nobody can vouch for."""
     text = str(error).partition("WeightsUnpickler error: ")[2] or str(error)
     return text.strip().partition("\n")[0].partition(" Please use ")[0] or type(error).__name__
-
-
-@contextmanager
-def _allowing(allowed: Sequence[Any]) -> Iterator[None]:
-    now = torch.serialization.get_safe_globals()
-    if set(now) == set(allowed):
-        yield
-        return
-    try:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(list(allowed))
-        yield
-    finally:
-        torch.serialization.clear_safe_globals()
-        torch.serialization.add_safe_globals(now)

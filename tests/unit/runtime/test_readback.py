@@ -207,10 +207,10 @@ def test_a_type_is_allowed_if_it_is_when_a_checkpoint_is_read():
     with torch.serialization.safe_globals([Odd]):
         early = torch.serialization.get_safe_globals()
         assert refusal(Odd(), allowed=early) is None
-        assert "np.float64" not in refusal(Odd(np.float64(1)), allowed=early)
+        assert "numpy" in refusal(Odd(np.float64(1)), allowed=early)
         assert "add_safe_globals at the top of the module" in refusal(Odd())
-        assert torch.serialization.get_safe_globals() == early
-    assert refusal(Odd()) is not None
+        assert "state['type'] is a type" in refusal({"type": Odd})
+    assert refusal(Odd(), allowed=early) is not None
 
 
 @pytest.mark.parametrize("inside", [1, np.float64(1)])
