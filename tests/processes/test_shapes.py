@@ -96,7 +96,9 @@ def test_any_loop_of_run_halted_anywhere_equals_its_undisturbed_self(living, tmp
     ],
     ids=str,
 )
-def test_any_loop_of_ones_own_halted_anywhere_equals_its_undisturbed_self(living, tmp_path, entrypoint, parts):
+def test_any_loop_of_ones_own_halted_anywhere_equals_its_undisturbed_self(
+    living, tmp_path, entrypoint, parts
+):
     config = shape(**parts)
     expected = outcome(trained(living, tmp_path / "whole", entrypoint, config)[0])
     for halt in HALTS:

@@ -20,7 +20,6 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, Self
 
-
 from trainjobs.coordination import Decision
 from trainjobs.runtime.journey import Anew, Interrupted, Journey, Phase, Report
 from trainjobs.runtime.loaders import to_device

@@ -6,7 +6,6 @@ write succeeded, so that a full disk ends every rank with the same error.
 
 from __future__ import annotations
 
-import io
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,15 @@ import torch
 
 from trainjobs.coordination import Coordinator, Halt, Reported, Vote
 from trainjobs.runtime import events
-from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position, Saved
+from trainjobs.runtime.checkpoints import (
+    BestCheckpoint,
+    Checkpoints,
+    Contents,
+    Position,
+    Saved,
+    packed,
+    unpacked,
+)
 from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.spec import Stopping
 from trainjobs.stopping import Best, Panel
@@ -67,8 +74,7 @@ class Keeper:
         self.improved = False
         """Whether the best value so far is newer than the last checkpoint, and its weights are to be kept."""
         self._saved_step = self.restored.position.step if self.restored else 0
-        if self.restored is not None:
-            checkpoints.best = self.restored.best
+        checkpoints.best = self._known_best()
 
     @property
     def best(self) -> Best | None:
@@ -133,7 +139,7 @@ class Keeper:
         Raises:
             UserError: on every rank, when rank 0 could not write.
         """
-        pieces = self._coordinator.exchange(_packed(mine))
+        pieces = self._coordinator.exchange(packed(mine))
         self.rest_if_halted(position.step)
         error = self._write(position, objects, pieces, reports) if self.rank == 0 else None
         _raise_for_all(self._coordinator.exchange(_error_bytes(error))[0])
@@ -206,16 +212,22 @@ class Keeper:
     def warn(self, message: str) -> None:
         self._tell(events.Warned(message))
 
+    def _known_best(self) -> BestCheckpoint | None:
+        """Which checkpoint holds the best weights, in a resumed run."""
+        if self.restored is None or self.restored.best is not None or self.best is None:
+            return self.restored.best if self.restored else None
+        found = self._checkpoints.find(self.best.step, self.best.report)
+        return BestCheckpoint(found.name, self.best.report) if found else None
+
     def _write(
         self, position: Position, objects: Mapping[str, Any], pieces: Sequence[bytes], reports: int
     ) -> UserError | None:
-        contents = Contents(
-            position, objects, self._coordinator.history[:reports], [_unpacked(piece) for piece in pieces]
-        )
         best = self.best
         holds_best = best is not None and (best.epoch, best.step) == (position.epoch, position.step)
 
         def write() -> None:
+            ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
+            contents = Contents(position, objects, self._coordinator.history[:reports], ranks)
             saved = self._checkpoints.save(contents, best.report if best and holds_best else None)
             self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds))
 
@@ -231,17 +243,6 @@ class Keeper:
 
 def _nobody(_: events.Event) -> None:
     """Only rank 0 speaks."""
-
-
-def _packed(mine: Mapping[str, Any]) -> bytes:
-    buffer = io.BytesIO()
-    torch.save(dict(mine), buffer)
-    return buffer.getvalue()
-
-
-def _unpacked(piece: bytes) -> dict[str, Any]:
-    mine: dict[str, Any] = torch.load(io.BytesIO(piece), weights_only=True)
-    return mine
 
 
 def _error_of(action: Callable[[], object]) -> UserError | None:

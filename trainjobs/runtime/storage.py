@@ -7,20 +7,28 @@ object store makes an object visible when its upload ends, and the rename there 
 from __future__ import annotations
 
 import errno
+import io
 import os
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
 from urllib.parse import urlsplit
 
-from trainjobs.runtime.exits import ConfigError, NoPermission, StorageError, UserError
+from trainjobs.runtime.exits import ConfigError, DataError, NoPermission, StorageError, UserError
 
 TEMPORARY_SUFFIX = ".tmp"
+_NO_FILE = {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ENOTDIR}
+"""What opening says of a link that leads nowhere, a socket, a device or a directory."""
 
 
 class Storage(Protocol):
-    """A flat place for files. Names may hold one `/`; listings leave out temporary names."""
+    """A flat place for files. Names may hold one `/`; listings leave out temporary names.
+
+    Trouble with the storage itself is a StorageError or NoPermission. `open` raises DataError where no file has that
+    name, but perhaps a directory, a pipe, or a link that leads nowhere.
+    """
 
     uri: str
 
@@ -28,6 +36,42 @@ class Storage(Protocol):
     def open(self, name: str) -> IO[bytes]: ...
     def names(self, folder: str) -> list[str]: ...
     def delete(self, name: str) -> None: ...
+
+
+class Reading(io.RawIOBase):
+    """An open file. That the disk or the network fails is told apart from what a parser may find in the bytes.
+
+    A parser such as zipfile takes an OSError for a damaged file; a StorageError passes through it.
+    """
+
+    def __init__(self, file: Any, place: str) -> None:
+        self._file = file
+        self._place = place
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return int(self._file.readinto(buffer))
+        except OSError as error:
+            raise explained(error, self._place) from error
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        try:
+            return int(self._file.seek(offset, whence))
+        except ValueError as error:  # pyarrow's, where files of the system say EINVAL
+            raise OSError(errno.EINVAL, str(error)) from error
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 class LocalStorage:
@@ -54,26 +98,39 @@ class LocalStorage:
             temporary.replace(target)
             _sync_directory(target.parent)
         except (OSError, RuntimeError) as error:
+            raise explained(error, f"{self.uri}/{name}") from error
+        finally:
             with suppress(OSError):
                 temporary.unlink()
-            raise _explained(error, f"{self.uri}/{name}") from error
 
     def open(self, name: str) -> IO[bytes]:
         try:
-            return (self._root / name).open("rb")
+            # without O_NONBLOCK a pipe would wait for a writer
+            descriptor = os.open(self._root / name, os.O_RDONLY | os.O_NONBLOCK)
         except OSError as error:
-            raise _explained(error, f"{self.uri}/{name}") from error
+            raise _unopened(error, f"{self.uri}/{name}") from error
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise DataError(f"{self.uri}/{name} is not a file")
+        return io.BufferedReader(Reading(io.FileIO(descriptor), f"{self.uri}/{name}"))
 
     def names(self, folder: str) -> list[str]:
         directory = self._root / folder
         try:
-            found = sorted(path.name for path in directory.iterdir()) if directory.is_dir() else []
+            found = sorted(os.listdir(directory))  # noqa: PTH208 - asks once, and says what went wrong
+        except FileNotFoundError:
+            return []
         except OSError as error:
-            raise _explained(error, str(directory)) from error
+            raise explained(error, str(directory)) from error
         return [name for name in found if not name.endswith(TEMPORARY_SUFFIX)]
 
     def delete(self, name: str) -> None:
-        (self._root / name).unlink(missing_ok=True)
+        try:
+            (self._root / name).unlink(missing_ok=True)
+        except IsADirectoryError:
+            pass  # it is not ours
+        except OSError as error:
+            raise explained(error, f"{self.uri}/{name}") from error
 
 
 class RemoteStorage:
@@ -91,31 +148,38 @@ class RemoteStorage:
             with self._filesystem.open_output_stream(temporary) as stream:
                 fill(stream)
             self._filesystem.move(temporary, target)
-        except (OSError, RuntimeError) as error:
+        except BaseException as error:
             with suppress(OSError):
                 self._filesystem.delete_file(temporary)
-            raise _explained(error, f"{self.uri}/{name}") from error
+            if isinstance(error, (OSError, RuntimeError)):
+                raise explained(error, f"{self.uri}/{name}") from error
+            raise
 
     def open(self, name: str) -> IO[bytes]:
         try:
-            file: IO[bytes] = self._filesystem.open_input_file(f"{self._root}/{name}")
+            file = self._filesystem.open_input_file(f"{self._root}/{name}")
         except OSError as error:
-            raise _explained(error, f"{self.uri}/{name}") from error
-        return file
+            raise _unopened(error, f"{self.uri}/{name}") from error
+        return io.BufferedReader(Reading(file, f"{self.uri}/{name}"))
 
     def names(self, folder: str) -> list[str]:
-        from pyarrow.fs import FileSelector
+        from pyarrow.fs import FileSelector, FileType
 
         selector = FileSelector(f"{self._root}/{folder}", allow_not_found=True)
         try:
-            found = sorted(info.base_name for info in self._filesystem.get_file_info(selector))
+            infos = self._filesystem.get_file_info(selector)
         except OSError as error:
-            raise _explained(error, f"{self.uri}/{folder}") from error
+            raise explained(error, f"{self.uri}/{folder}") from error
+        found = sorted(info.base_name for info in infos if info.type == FileType.File)
         return [name for name in found if not name.endswith(TEMPORARY_SUFFIX)]
 
     def delete(self, name: str) -> None:
-        with suppress(FileNotFoundError):
+        try:
             self._filesystem.delete_file(f"{self._root}/{name}")
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise explained(error, f"{self.uri}/{name}") from error
 
 
 def storage_at(uri: str) -> Storage:
@@ -154,7 +218,7 @@ def _sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def _explained(error: BaseException, place: str) -> UserError:
+def explained(error: BaseException, place: str) -> UserError:
     """What went wrong in the words of whoever has to mend it."""
     code = _errno(error)
     if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
@@ -168,6 +232,12 @@ def _explained(error: BaseException, place: str) -> UserError:
             "spec.checkpoint.storage"
         )
     return StorageError(f"{place}: {error}")
+
+
+def _unopened(error: OSError, place: str) -> UserError:
+    if error.errno in _NO_FILE:
+        return DataError(f"{place} is not a file: {os.strerror(error.errno)}")
+    return explained(error, place)
 
 
 def _errno(error: BaseException | None) -> int | None:

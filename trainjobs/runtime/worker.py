@@ -23,7 +23,7 @@ from trainjobs.runtime.channel import Message, RankEnd
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
 from trainjobs.runtime.echo import echoed
 from trainjobs.runtime.existing import StoppingCoordinator
-from trainjobs.runtime.exits import ConfigError, Exit
+from trainjobs.runtime.exits import ConfigError, Exit, StorageError, UserError
 from trainjobs.runtime.failures import failure_of
 from trainjobs.runtime.journey import Interrupted, Journey, Length, Place
 from trainjobs.runtime.keeper import Keeper, Terms
@@ -67,10 +67,12 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
 
     try:
         _set_environment(setup.spec.trainer.env)
-        with _coordinated(setup, place, broadcast, tell, inbox) as journey:
-            function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
-            with watched(journey, setup.spec.progress_deadline_seconds, hung):
-                _train(setup, journey, tell, function)
+        function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
+        with (
+            _coordinated(setup, place, broadcast, tell, inbox) as journey,
+            watched(journey, setup.spec.progress_deadline_seconds, hung),
+        ):
+            _train(setup, journey, tell, function)
     except Interrupted:
         pass
     except BaseException as error:
@@ -203,24 +205,36 @@ def _restored(
     checkpoints: Checkpoints, place: Place, broadcast: Broadcast, tell: Tell
 ) -> tuple[Saved, Contents] | None:
     """The checkpoint to resume from, which rank 0 finds and names; None when there is none. Collective."""
-    name = None
+    found = None
     if place.rank == 0:
         checkpoints.check_writable()
-        found, damaged = checkpoints.latest()
-        name = found.name if found else ""
-        for other in damaged:
-            tell(events.Warned(f"checkpoint {other} is damaged and was passed over"))
-    name = broadcast(name)
+        found = checkpoints.latest()
+        for reason in found.passed_over if found else ():
+            tell(events.Warned(f"passed over a checkpoint: {reason}"))
+    name = broadcast((found.saved.name if found else "") if place.rank == 0 else None)
     if not name:
         return None
-    saved = checkpoints.named(name)
-    contents = checkpoints.load(saved)
+    if found is not None:
+        saved, contents = found.saved, found.contents
+    else:
+        saved, contents = _loaded_as_on_rank_0(checkpoints, place, name)
     if len(contents.ranks) != place.world_size:
         raise ConfigError(
             f"{saved.uri} was written by {len(contents.ranks)} workers and this run has {place.world_size}; "
             "set numNodes and numProcPerNode as they were, or start anew with --fresh"
         )
     return saved, contents
+
+
+def _loaded_as_on_rank_0(checkpoints: Checkpoints, place: Place, name: str) -> tuple[Saved, Contents]:
+    saved = checkpoints.named(name)
+    try:
+        return saved, checkpoints.load(saved)
+    except UserError as error:
+        raise StorageError(
+            f"rank {place.rank} cannot read the checkpoint that rank 0 has read: {error}. Every node must reach the "
+            "same spec.checkpoint.storage"
+        ) from error
 
 
 def _abandon(lost: RankLost) -> None:
