@@ -132,15 +132,27 @@ class Coordinator:
             self.vote(Vote.of_finding(self.rank, ruling.stop))
 
     def report(
-        self, epoch: int, step: int, seconds: float, metrics: Mapping[str, tuple[float, float]]
+        self,
+        epoch: int,
+        step: int,
+        seconds: float,
+        metrics: Mapping[str, tuple[float, float]],
+        without_data: bool = False,
     ) -> Reported:
         """Collective: reduce `metrics` (name: (sum, weight)) over the ranks, judge them, and learn the decision.
 
+        `without_data`: this rank had no data for some of what the others report; what is absent here counts as (0, 0).
         Step and seconds are rank 0's. Raises EpochMismatch, MetricMismatch, WeightlessMetric, MissingMetric (the same
         on every rank).
         """
         pairs = {name: (float(total), float(weight)) for name, (total, weight) in metrics.items()}
-        payload = {"epoch": epoch, "step": step, "seconds": seconds, "metrics": pairs}
+        payload = {
+            "epoch": epoch,
+            "step": step,
+            "seconds": seconds,
+            "metrics": pairs,
+            "without data": without_data,
+        }
         published = self._meet("report", payload)
         if published.decision is not None and "observation" not in published.body:
             return Reported(published.decision, None, None)

@@ -134,11 +134,16 @@ class Journey:
 
     def judge(self) -> None:
         """Report what was logged, and learn the decision. Collective."""
+        without_data = self.meters.without_data
         pairs = self.meters.drain()
         if self.rested:
             return
         reported = self.coordinator.report(
-            epoch=self.position.epoch, step=self.position.step, seconds=self.seconds, metrics=pairs
+            epoch=self.position.epoch,
+            step=self.position.step,
+            seconds=self.seconds,
+            metrics=pairs,
+            without_data=without_data,
         )
         self.keeper.reported(reported)
 
