@@ -19,8 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import torch
@@ -29,17 +27,8 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from trainjobs.coordination import Decision
 from trainjobs.runtime.journey import Journey
-from trainjobs.runtime.loaders import ShardBatches, batch_count, batches_from, sharded_loader, to_device
-
-
-@dataclass(frozen=True, slots=True)
-class Lent:
-    """A batch in the hands of the training function."""
-
-    batch: Any
-    done: int
-    """Batches of the epoch that are done with this one."""
-    completes_step: bool
+from trainjobs.runtime.loaders import ShardBatches, batches_from, sharded_loader, to_device
+from trainjobs.runtime.lockstep import Lent, Lockstep, share_buffers
 
 
 class Run:
@@ -56,6 +45,7 @@ class Run:
         self._in_epoch = False
         self._stepping = False
         self._lent: Lent | None = None
+        self._replicas: list[DistributedDataParallel] = []
 
     # --- what a training function prepares ------------------------------------------------------------------------
 
@@ -70,13 +60,16 @@ class Run:
         if self.world_size == 1:
             return model
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices, **ddp)
+        replica = DistributedDataParallel(model, device_ids=devices, **ddp)
+        share_buffers(replica)
+        self._replicas.append(replica)
+        return replica
 
     def prepare_loader(
         self,
         data: Dataset[Any],
         *,
-        batch_size: int,
+        batch_size: int | None,
         shuffle: bool = False,
         even: bool | None = None,
         drop_last: bool = False,
@@ -87,10 +80,12 @@ class Run:
 
         Args:
             data: the whole data set, the same on every rank.
-            batch_size: samples a batch on each rank.
+            batch_size: samples a batch on each rank, at most; None for an `IterableDataset` that yields whole batches.
             shuffle: a new order for each epoch, from `seed` and the epoch alone.
             even: fill shares up to one length, as training wants it; False shows every sample exactly once, as an
-                exact evaluation wants it. Default: what `shuffle` is.
+                exact evaluation wants it, and a rank may have a batch less than another, or none. Default: what
+                `shuffle` is.
+            drop_last: full batches only; what is left of each share is not seen.
             options: further arguments of `DataLoader`.
         """
         if isinstance(data, IterableDataset):
@@ -147,7 +142,8 @@ class Run:
         Ranks with different numbers of batches all do the smallest number.
 
         Args:
-            loader: of `prepare_loader`, or any iterable; one without a length costs an agreement at every step.
+            loader: of `prepare_loader`, or any iterable; a length that is not certain costs an agreement at every step
+                (that of an `IterableDataset`, or of a sampler of your own).
             accumulate: batches that make one step; `last_of_step` says when to step the optimizer, and
                 `gradient_sync` saves the communication of the others. A run halts only between steps.
         """
@@ -165,17 +161,22 @@ class Run:
                 self._journey.halt()
                 return
         if not self._journey.rested:
+            for replica in self._replicas:
+                share_buffers(replica)
             self._journey.settle()
 
     def batches(self, loader: Iterable[Any]) -> Iterator[Any]:
         """Batches for evaluation on this worker's device; they count as no steps, and a stop ends them too."""
         if self._in_epoch and self._journey.rested:
             return
+        empty = True
         for batch in batches_from(loader, self.epoch, 0, self.rank):
+            empty = False
             yield to_device(batch, self.device)
             if self._in_epoch and self._journey.coordinator.poll():
                 self._journey.halt()
                 return
+        self._journey.meters.without_data |= empty
 
     @property
     def last_of_step(self) -> bool:
@@ -248,29 +249,12 @@ class Run:
             self._lent = None
 
     def _training_batches(self, loader: Iterable[Any], accumulate: int) -> Iterator[Lent]:
-        """As many batches on each rank as every rank has."""
-        coordinator, skip = self._journey.coordinator, self._journey.position.batch
-        with self._journey.as_at_the_start_of_the_epoch():
-            batches = batches_from(loader, self.epoch, skip, self.rank)
-        length = batch_count(loader)
-        if length is None:
-            yield from self._step_by_step(batches, skip, accumulate)
-        else:
-            total = self._journey.batches = coordinator.align(length)
-            if not coordinator.halted:
-                for done, batch in zip(range(skip + 1, total + 1), batches, strict=False):
-                    yield Lent(batch, done, completes_step=done % accumulate == 0 or done == total)
-        if coordinator.halted and not self._journey.rested:
-            self._journey.halt()
-
-    def _step_by_step(self, batches: Iterator[Any], skip: int, accumulate: int) -> Iterator[Lent]:
-        """From a loader that shows its end only at its end: before each step, ranks agree on its batches."""
-        done = skip
-        while True:
-            window = list(islice(batches, accumulate))
-            size = self._journey.coordinator.align(len(window))
-            if size == 0:
-                return
-            for position, batch in enumerate(window[:size], start=1):
-                yield Lent(batch, done + position, completes_step=position == size)
-            done += size
+        journey = self._journey
+        lockstep = Lockstep(loader, journey.coordinator, rank=self.rank, accumulate=accumulate)
+        with journey.as_at_the_start_of_the_epoch():
+            batches = lockstep.batches(self.epoch, journey.position.batch, None)
+        for lent in batches:
+            journey.batches = lockstep.total
+            yield lent
+        if journey.coordinator.halted and not journey.rested:
+            journey.halt()
