@@ -149,14 +149,23 @@ class Coordinator:
         metrics: Mapping[str, tuple[float, float]],
         *,
         whole: bool = True,
+        without_data: bool = False,
     ) -> Reported:
         """Collective: reduce `metrics` (name: (sum, weight)) over the ranks, judge them, and learn the decision.
 
+        `without_data`: this rank had no data for some of what the others report; what is absent here counts as (0, 0).
         Step, seconds and `whole` (see `Observation`) are rank 0's. Raises EpochMismatch, MetricMismatch,
         WeightlessMetric, MissingMetric (the same on every rank).
         """
         pairs = {name: (float(total), float(weight)) for name, (total, weight) in metrics.items()}
-        payload = {"epoch": epoch, "step": step, "seconds": seconds, "metrics": pairs, "whole": whole}
+        payload = {
+            "epoch": epoch,
+            "step": step,
+            "seconds": seconds,
+            "metrics": pairs,
+            "whole": whole,
+            "without data": without_data,
+        }
         published = self._meet("report", payload)
         if published.decision is not None and "observation" not in published.body:
             return Reported(published.decision, None, None)

@@ -84,7 +84,10 @@ class Judge:
             epoch=same_epoch([report["epoch"] for report in reports]),
             step=reports[0]["step"],
             seconds=reports[0]["seconds"],
-            metrics=means([report["metrics"] for report in reports]),
+            metrics=means(
+                [report["metrics"] for report in reports],
+                without_data=[rank for rank, report in enumerate(reports) if report["without data"]],
+            ),
             whole=reports[0]["whole"],
         )
         state = self._panel.fold([observation], self._state)

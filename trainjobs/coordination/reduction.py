@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from trainjobs.coordination.errors import EpochMismatch, MetricMismatch, WeightlessMetric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
+
+    Report = Mapping[str, tuple[float, float]]
 
 
 def same_epoch(epochs: Sequence[int]) -> int:
@@ -18,23 +20,25 @@ def same_epoch(epochs: Sequence[int]) -> int:
     return epochs[0]
 
 
-def means(reports: Sequence[Mapping[str, tuple[float, float]]]) -> dict[str, float]:
+def means(reports: Sequence[Report], without_data: Container[int] = ()) -> dict[str, float]:
     """Each metric's sum of sums over sum of weights; `reports` in rank order.
 
-    NaN and infinities go through. Raises MetricMismatch, WeightlessMetric.
+    A metric that a rank does not report counts as (0, 0) there if the rank is one `without_data`: its share of an
+    evaluation was empty. NaN and infinities go through. Raises MetricMismatch, WeightlessMetric.
     """
     names = dict.fromkeys(name for report in reports for name in report)
-    return {name: _mean(name, reports) for name in names}
+    return {name: _mean(name, reports, without_data) for name in names}
 
 
-def _mean(name: str, reports: Sequence[Mapping[str, tuple[float, float]]]) -> float:
-    absent = [rank for rank, report in enumerate(reports) if name not in report]
+def _mean(name: str, reports: Sequence[Report], without_data: Container[int]) -> float:
+    present = [rank for rank, report in enumerate(reports) if name in report]
+    absent = [rank for rank in range(len(reports)) if rank not in present and rank not in without_data]
     if absent:
-        raise MetricMismatch(name, [rank for rank in range(len(reports)) if rank not in absent], absent)
-    weight = _sum(report[name][1] for report in reports)
+        raise MetricMismatch(name, present, absent)
+    weight = _sum(reports[rank][name][1] for rank in present)
     if weight == 0:
         raise WeightlessMetric(name)
-    return _sum(report[name][0] for report in reports) / weight
+    return _sum(reports[rank][name][0] for rank in present) / weight
 
 
 def _sum(values: Iterable[float]) -> float:

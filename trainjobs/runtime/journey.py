@@ -19,13 +19,14 @@ from enum import Enum
 from typing import Any
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.coordination import Coordinator, Decision, Outcome
 from trainjobs.runtime import randomness
 from trainjobs.runtime.checkpoints import Position
 from trainjobs.runtime.exits import ConfigError
 from trainjobs.runtime.keeper import Keeper
-from trainjobs.runtime.lockstep import Lent, Lockstep
+from trainjobs.runtime.lockstep import Lent, Lockstep, share_buffers
 from trainjobs.runtime.meters import Meters
 from trainjobs.runtime.snapshot import Snapshot
 from trainjobs.runtime.tracked import Tracked
@@ -108,6 +109,8 @@ class Journey:
         restored = keeper.restored
         self.tracked = Tracked(restored.objects if restored else None, keeper.source)
         self.meters = Meters()
+        self.replicas: list[DistributedDataParallel] = []
+        """Models whose buffers rank 0 gives to all when an epoch's steps are over."""
         self.position = (
             _position(restored.position, restored.ranks[place.rank])
             if restored
@@ -340,7 +343,10 @@ class Journey:
             yield lent.batch
             if self.end_batch(lent):
                 return
-        if self.coordinator.halted and not self.rested:
+        if not self.coordinator.halted:
+            for replica in self.replicas:
+                share_buffers(replica)
+        elif not self.rested:
             self.halt()
 
     def end_batch(self, lent: Lent) -> bool:
@@ -433,7 +439,7 @@ class Journey:
         lent = self.lent
         if self._take_back() and lent is not None and lent.completes_step:
             self.coordinator.count()
-        pairs = self.meters.drain()
+        without_data, pairs = self.meters.without_data, self.meters.drain()
         if self.rested:
             return Report({}, self.decision, leave=True)
         if self._amid is not None and self._reports_again < len(self.coordinator.history):
@@ -445,6 +451,7 @@ class Journey:
             seconds=self.seconds,
             metrics=pairs,
             whole=self._whole and not (self.phase is Phase.BODY and self.position.step > 0),
+            without_data=without_data,
         )
         self.keeper.reported(reported)
         decision = self.decision

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
 
 class ShardBatches(Sampler[list[int]]):
-    """This rank's batches of a data set, in an order that depends on (`seed`, epoch) alone.
+    """This rank's batches of a data set, in an order that depends on (`seed`, epoch) alone; none is empty.
 
-    Every rank has the same number of batches, because a model in DDP talks to the other ranks in each forward pass.
-    While training (`even=True`) shares are filled up from the first samples, as torch's `DistributedSampler` does it.
-    For evaluation (`even=False`) every sample is seen exactly once, and a share is cut into batches of nearly
-    `batch_size` instead.
+    While training (`even=True`) every rank has the same number of batches, because a model in DDP talks to the other
+    ranks in each backward pass; shares are filled up from the first samples, as torch's `DistributedSampler` does it.
+
+    For evaluation (`even=False`) every sample is seen exactly once. Shares that differ by a sample are cut into equally
+    many batches of nearly `batch_size`, unless one would be empty: with `batch_size` 1 some ranks have a batch more,
+    and with fewer samples than ranks some have none.
 
     Args:
         length: samples in the data set.
@@ -24,7 +27,7 @@ class ShardBatches(Sampler[list[int]]):
         batch_size: samples a batch, at most.
         shuffle: a new order for each epoch.
         even: fill up so that all shares have one length.
-        drop_last: leave out a last batch that is not full.
+        drop_last: full batches only; what is left of each share is not seen.
         seed: of the order.
     """
 
@@ -34,12 +37,17 @@ class ShardBatches(Sampler[list[int]]):
         *,
         rank: int,
         world_size: int,
-        batch_size: int,
+        batch_size: int | None,
         shuffle: bool,
         even: bool,
         drop_last: bool = False,
         seed: int = 0,
     ) -> None:
+        if not batch_size or batch_size < 1:
+            raise ValueError(
+                f"prepare_loader(batch_size={batch_size!r}): a batch has at least 1 sample; None is for an "
+                "IterableDataset that yields whole batches"
+            )
         self._length = length
         self._rank = rank
         self._world_size = world_size
@@ -56,20 +64,27 @@ class ShardBatches(Sampler[list[int]]):
         self._epoch, self._skip = epoch, skip
 
     def __len__(self) -> int:
-        """Batches of a whole epoch, the same on every rank."""
-        batches = math.ceil(self._length / self._world_size) / self._batch_size
-        return math.floor(batches) if self._drop_last else math.ceil(batches)
+        """Batches of a whole epoch on this rank."""
+        share, largest = self._samples(self._rank), self._samples(0)
+        if self._drop_last:
+            return share // self._batch_size
+        return min(share, math.ceil(largest / self._batch_size))
 
     def __iter__(self) -> Iterator[list[int]]:
         share = self._share()
         for index in range(self._skip, len(self)):
-            yield share[self._bound(share, index) : self._bound(share, index + 1)]
+            yield share[self._bound(index) : self._bound(index + 1)]
 
-    def _bound(self, share: list[int], index: int) -> int:
+    def _samples(self, rank: int) -> int:
+        """Samples in a rank's share; rank 0 has the largest."""
+        return len(range(0 if self._even else rank, self._length, self._world_size))
+
+    def _bound(self, index: int) -> int:
         """Where batch `index` begins in the share."""
+        share = self._samples(self._rank)
         if self._even or self._drop_last:
-            return min(index * self._batch_size, len(share))
-        return len(share) * index // len(self)
+            return min(index * self._batch_size, share)
+        return share * index // len(self)
 
     def _share(self) -> list[int]:
         order = self._order()
@@ -81,8 +96,8 @@ class ShardBatches(Sampler[list[int]]):
     def _order(self) -> list[int]:
         if not self._shuffle:
             return list(range(self._length))
-        generator = torch.Generator().manual_seed(_mixed(self._seed, self._epoch))
-        return torch.randperm(self._length, generator=generator).tolist()
+        generator = torch.Generator("cpu").manual_seed(_mixed(self._seed, self._epoch))
+        return torch.randperm(self._length, generator=generator, device="cpu").tolist()
 
 
 def sharded_loader(
@@ -93,8 +108,8 @@ def sharded_loader(
     An iterable data set comes without `batches`: it shards itself, by `torch.distributed.get_rank()`.
     """
     if batches is None:
-        return DataLoader(data, generator=torch.Generator(), **options)
-    return DataLoader(data, batch_sampler=batches, generator=torch.Generator(), **options)
+        return DataLoader(data, generator=torch.Generator("cpu"), **options)
+    return DataLoader(data, batch_sampler=batches, generator=torch.Generator("cpu"), **options)
 
 
 def batches_from(loader: Any, epoch: int, skip: int, rank: int) -> Iterator[Any]:
@@ -104,27 +119,66 @@ def batches_from(loader: Any, epoch: int, skip: int, rank: int) -> Iterator[Any]
     depends on how often the run was interrupted. Any other loader is asked for the skipped batches and they are
     dropped; the caller lets it find the random numbers of the epoch's start.
     """
-    batches = getattr(loader, "batch_sampler", None)
-    if isinstance(batches, ShardBatches):
-        batches.start_at(epoch, skip)
-        loader.generator.manual_seed(_mixed(epoch, rank + 1))
-        fresh: Iterator[Any] = iter(loader)
-        return fresh
-    set_epoch = getattr(getattr(loader, "sampler", None), "set_epoch", None)
-    if set_epoch is not None:
-        set_epoch(epoch)
-    iterator: Iterator[Any] = iter(loader)
-    for _ in range(skip):
-        next(iterator, None)
+    _set_epoch(loader, epoch, skip, rank)
+    with _made_on_the_cpu(loader):
+        iterator: Iterator[Any] = iter(loader)
+    if not is_prepared(loader):
+        for _ in range(skip):
+            next(iterator, None)
     return iterator
 
 
-def batch_count(loader: Any) -> int | None:
-    """Batches of one epoch on this rank; None where the loader does not know."""
-    try:
-        return len(loader)
-    except TypeError:
-        return None
+def is_prepared(loader: Any) -> bool:
+    """Whether it is one of `sharded_loader` that knows its batches."""
+    return isinstance(getattr(loader, "batch_sampler", None), ShardBatches)
+
+
+def _set_epoch(loader: Any, epoch: int, skip: int, rank: int) -> None:
+    if is_prepared(loader):
+        loader.batch_sampler.start_at(epoch, skip)
+        loader.generator.manual_seed(_mixed(epoch, rank + 1))
+    for part in (loader, getattr(loader, "dataset", None), *samplers(loader)):
+        if hasattr(part, "set_epoch"):
+            part.set_epoch(epoch)
+
+
+def _made_on_the_cpu(loader: Any) -> AbstractContextManager[Any]:
+    """A `DataLoader` draws a seed on the default device from a generator on the CPU, which fails on any other."""
+    return torch.device("cpu") if isinstance(loader, DataLoader) else nullcontext()
+
+
+def samplers(loader: Any) -> Iterator[Any]:
+    """Where a `DataLoader` has its indices from, outermost first: its batch sampler, then that one's sampler."""
+    sampler = getattr(loader, "batch_sampler", None)
+    if sampler is None:
+        sampler = getattr(loader, "sampler", None)
+    while sampler is not None:
+        yield sampler
+        sampler = getattr(sampler, "sampler", None)
+
+
+def certain_length(loader: Any) -> int | None:
+    """Batches of one epoch on this rank, where `len()` can be believed; else None.
+
+    It can for lists, for prepared loaders, and for torch's own loader and samplers over a map-style data set. Any other
+    length is what somebody says of it: that of an `IterableDataset` is usually the whole data set's, on every rank.
+    """
+    certain = isinstance(loader, list | tuple) or is_prepared(loader) or _is_torchs(loader)
+    return len(loader) if certain else None
+
+
+def _is_torchs(loader: Any) -> bool:
+    if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
+        return False
+    return all(_keeps_its_length(part) for part in (loader, *samplers(loader)))
+
+
+def _keeps_its_length(part: Any) -> bool:
+    """Whether both its length and its iteration are code of torch (or torchdata), or a list's."""
+    methods = [getattr(type(part), name, None) for name in ("__iter__", "__len__")]
+    return isinstance(part, list | tuple | range) or all(
+        getattr(method, "__module__", "").partition(".")[0] in {"torch", "torchdata"} for method in methods
+    )
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

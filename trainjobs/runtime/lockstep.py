@@ -1,14 +1,22 @@
-"""As many training batches on each rank as every rank has."""
+"""As many batches on each rank as every rank has: the ranks of one model train in lockstep, or they hang.
+
+What comes counts, not what a loader says of itself. Where its length is certain, ranks agree once an epoch on the
+smallest one; everywhere else they agree before each step on the batches they really hold for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from itertools import count, islice
+from typing import Any, Protocol
 
-from trainjobs.coordination import Coordinator
-from trainjobs.runtime.loaders import batch_count, batches_from
+from torch.nn.parallel import DistributedDataParallel
+
+from trainjobs.runtime.exits import DataError
+from trainjobs.runtime.loaders import batches_from, certain_length
+
+_END = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,65 +28,151 @@ class Lent:
     """Batches of the epoch that are done with this one."""
     completes_step: bool
     last: bool
-    """Whether it is known to be the epoch's last."""
+    """Known to be the epoch's last batch; a stream's end shows only after it."""
+
+
+class Meeting(Protocol):
+    """What of a coordinator is used here."""
+
+    @property
+    def halted(self) -> bool: ...
+
+    def align(self, count: int, /) -> int: ...
 
 
 class Lockstep:
-    """The training batches of one loader."""
+    """One loader's batches, on one rank.
+
+    Args:
+        loader: any iterable of batches.
+        coordinator: in whose meetings ranks agree.
+        rank: this one.
+        accumulate: batches that make one step. An epoch's last step may have fewer.
+        limit: batches of an epoch at most.
+    """
 
     def __init__(
-        self,
-        loader: Any,
-        coordinator: Coordinator,
-        *,
-        rank: int,
-        accumulate: int = 1,
-        limit: int | None = None,
+        self, loader: Any, coordinator: Meeting, *, rank: int, accumulate: int = 1, limit: int | None = None
     ) -> None:
+        if accumulate < 1:
+            raise ValueError(f"run.steps(accumulate={accumulate}): a step has at least 1 batch")
         self.total: int | None = None
-        self._limit = limit
+        """Batches of the epoch, on every rank; None until that is known."""
         self._loader = loader
         self._coordinator = coordinator
         self._rank = rank
         self._accumulate = accumulate
+        self._limit = limit
+        self._done = self._read = 0
+        self._over = False
+        self._restored: Mapping[str, Any] | None = None
+        self._before: dict[str, Any] | None = None
 
     def batches(self, epoch: int, skip: int, steps_left: int | None) -> Iterator[Lent]:
-        """The epoch's batches without its first `skip`, for at most `steps_left` steps."""
-        batches = batches_from(self._loader, epoch, skip, self._rank)
-        length = batch_count(self._loader)
+        """The rest of an epoch, the same number of batches on every rank. The loader's iterator is made at once.
+
+        Args:
+            epoch: from 1.
+            skip: batches of the epoch that are done already.
+            steps_left: the epoch ends after so many more steps; None: with the data.
+
+        Raises:
+            DataError: a loader has ended before a length that was certain; the other ranks lose this one.
+        """
+        loaded = self._load(skip)
+        iterator = batches_from(self._loader, epoch, skip - loaded, self._rank)
+        self._done, self._read, self._over = skip, skip, False
+        length = certain_length(self._loader)
         if self._limit is not None:
-            batches = islice(batches, max(0, self._limit - skip))
+            iterator = islice(iterator, max(0, self._limit - skip))
             length = None if length is None else min(length, self._limit)
         if length is None:
-            return self._step_by_step(batches, skip, steps_left)
-        return self._counted(batches, length, skip, steps_left)
+            return self._as_they_come(iterator, skip, steps_left)
+        return self._counted(iterator, length, skip, steps_left)
+
+    def state(self) -> object | None:
+        """Where the loader is in the epoch, by its own `state_dict`; None where it has none, or is in no epoch."""
+        if self._over:
+            return None
+        return self._before if self._read > self._done else self._own_state()
+
+    def restore(self, state: object | None) -> None:
+        """Continue from `state` in the next call of `batches`, without reading again what was passed there."""
+        self._restored = state  # type: ignore[assignment]
 
     def _counted(
-        self, batches: Iterator[Any], length: int, skip: int, steps_left: int | None
+        self, iterator: Iterator[Any], length: int, skip: int, steps_left: int | None
     ) -> Iterator[Lent]:
-        total = self.total = self._coordinator.align(length)
+        """One agreement for all of the epoch."""
+        total = self._coordinator.align(length)
         if self._coordinator.halted:
             return
         if steps_left is not None:
-            total = min(total, (skip // self._accumulate + steps_left) * self._accumulate)
-        for done, batch in zip(range(skip + 1, total + 1), batches, strict=False):
-            completes = done % self._accumulate == 0 or done == self.total
-            yield Lent(batch, done, completes, last=done == self.total)
+            total = min(total, skip + steps_left * self._accumulate)
+        self.total = total
+        for done in range(skip + 1, total + 1):
+            batch = next(iterator, _END)
+            if batch is _END:
+                raise self._too_short(length, done - 1)
+            self._done = self._read = done
+            yield Lent(batch, done, (done - skip) % self._accumulate == 0 or done == total, done == total)
+        self._over = True
 
-    def _step_by_step(self, batches: Iterator[Any], skip: int, steps_left: int | None) -> Iterator[Lent]:
+    def _as_they_come(self, iterator: Iterator[Any], skip: int, steps_left: int | None) -> Iterator[Lent]:
+        """An agreement for each step. One of fewer than `accumulate` batches is the last: some rank has no more."""
         done = skip
-        while steps_left is None or steps_left > 0:
-            window = list(islice(batches, self._accumulate))
+        for step in count(1) if steps_left is None else range(1, steps_left + 1):
+            window = self._read_on(iterator)
             size = self._coordinator.align(len(window))
-            if size == 0:
+            if self._coordinator.halted:
                 return
+            ends = size < self._accumulate
             for position, batch in enumerate(window[:size], start=1):
-                yield Lent(batch, done + position, completes_step=position == size, last=False)
+                self._done = done + position
+                completes = position == size
+                yield Lent(batch, self._done, completes, completes and (ends or step == steps_left))
             done += size
-            steps_left = None if steps_left is None else steps_left - 1
+            if ends:
+                break
+        self.total, self._over = done, True
 
-    def state(self) -> object | None:
-        return None
+    def _read_on(self, iterator: Iterator[Any]) -> list[Any]:
+        """A step's batches, or what is left of them."""
+        self._before = self._own_state()
+        window = list(islice(iterator, self._accumulate))
+        self._read += len(window)
+        return window
 
-    def restore(self, state: object) -> None:
-        """Nothing to restore."""
+    def _own_state(self) -> dict[str, Any] | None:
+        if self._read == 0 or not _has_state(self._loader):
+            return None
+        return {"batches": self._read, "loader": self._loader.state_dict()}
+
+    def _load(self, skip: int) -> int:
+        """Let a loader with a state go where it was then; returns how many batches that has passed."""
+        state, self._restored = self._restored, None
+        if state is None or not _has_state(self._loader) or state["batches"] > skip:
+            return 0
+        self._loader.load_state_dict(state["loader"])
+        return int(state["batches"])
+
+    def _too_short(self, length: int, came: int) -> DataError:
+        return DataError(
+            f"the loader of run.steps() has a length of {length} batches on rank {self._rank} and ended after {came}; "
+            "let its __len__ (or its sampler's) tell what comes, and its data set raise no StopIteration"
+        )
+
+
+def share_buffers(model: DistributedDataParallel) -> None:
+    """Give rank 0's buffers (BatchNorm's statistics) to all ranks now, and not in the next forward pass. Collective.
+
+    DDP does it in the first forward pass after a backward pass, evaluation or not, and hangs or mixes up its messages
+    when a rank has nothing to evaluate. Done where the steps end on every rank, evaluation needs no other rank.
+    """
+    if model.will_sync_module_buffers():
+        model._sync_buffers()  # type: ignore[no-untyped-call]
+        model.require_forward_param_sync = False
+
+
+def _has_state(loader: Any) -> bool:
+    return hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")

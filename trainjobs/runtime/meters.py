@@ -16,6 +16,8 @@ class Meters:
     def __init__(self) -> None:
         self._sums: dict[str, Any] = {}
         self._weights: dict[str, Any] = {}
+        self.without_data = False
+        """An evaluation since the last report has had no batch on this rank, so it could add nothing."""
 
     def add(self, name: str, value: object) -> None:
         """Add a number (weight 1) or a pair (sum, weight); numbers and one-element tensors both do."""
@@ -26,7 +28,7 @@ class Meters:
     def drain(self) -> dict[str, tuple[float, float]]:
         """All of them as (sum, weight), which empties the meters. This is where a device is waited for."""
         pairs = self.state()
-        self._sums, self._weights = {}, {}
+        self._sums, self._weights, self.without_data = {}, {}, False
         return pairs
 
     def state(self) -> dict[str, tuple[float, float]]:

@@ -28,6 +28,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from trainjobs.runtime.journey import Journey, Phase, Report
 from trainjobs.runtime.loaders import ShardBatches, batches_from, sharded_loader, to_device
+from trainjobs.runtime.lockstep import share_buffers
 
 
 class Run:
@@ -58,13 +59,16 @@ class Run:
         if self.world_size == 1:
             return model
         devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices, **ddp)
+        replica = DistributedDataParallel(model, device_ids=devices, **ddp)
+        share_buffers(replica)
+        self._journey.replicas.append(replica)
+        return replica
 
     def prepare_loader(
         self,
         data: Dataset[Any],
         *,
-        batch_size: int,
+        batch_size: int | None,
         shuffle: bool = False,
         even: bool | None = None,
         drop_last: bool = False,
@@ -75,10 +79,12 @@ class Run:
 
         Args:
             data: the whole data set, the same on every rank.
-            batch_size: samples a batch on each rank.
+            batch_size: samples a batch on each rank, at most; None for an `IterableDataset` that yields whole batches.
             shuffle: a new order for each epoch, from `seed` and the epoch alone.
             even: fill shares up to one length, as training wants it; False shows every sample exactly once, as an
-                exact evaluation wants it. Default: what `shuffle` is.
+                exact evaluation wants it, and a rank may have a batch less than another, or none. Default: what
+                `shuffle` is.
+            drop_last: full batches only; what is left of each share is not seen.
             options: further arguments of `DataLoader`.
         """
         if isinstance(data, IterableDataset):
@@ -135,7 +141,8 @@ class Run:
         trained, also where the loop is left with it.
 
         Args:
-            loader: of `prepare_loader`, or any iterable; one without a length costs an agreement at every step.
+            loader: of `prepare_loader`, or any iterable; a length that is not certain costs an agreement at every step
+                (that of an `IterableDataset`, or of a sampler of your own).
             accumulate: batches that make one step; `last_of_step` says when to step the optimizer, and
                 `gradient_sync` saves the communication of the others. A run halts only between steps.
             limit: batches of an epoch at most. Unlike the count of `itertools.islice`, it goes on after a resume.
@@ -157,11 +164,14 @@ class Run:
         journey.begin_evaluation()
         if journey.phase is not Phase.OUTSIDE and journey.rested:
             return
+        empty = True
         for batch in batches_from(loader, self.epoch, 0, self.rank):
+            empty = False
             yield to_device(batch, self.device)
             if journey.poll_evaluation():
                 journey.halt()
                 return
+        journey.meters.without_data |= empty
 
     @property
     def last_of_step(self) -> bool:

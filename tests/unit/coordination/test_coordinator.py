@@ -256,6 +256,14 @@ def _report(epoch=lambda rank: 1, metrics=lambda rank: {"loss": (1.0, 1)}):
     return lambda coordinator: coordinator.report(epoch(coordinator.rank), 1, 1.0, metrics(coordinator.rank))
 
 
+def test_a_rank_without_data_need_not_report_what_the_others_do():
+    def work(coordinator):
+        metrics = {"loss": (6.0, 2)} if coordinator.rank == 0 else {}
+        return coordinator.report(1, 1, 1.0, metrics, without_data=coordinator.rank == 1).observation.metrics
+
+    assert each_rank(2, work) == [{"loss": 3.0}] * 2
+
+
 class BrokenPanel(Panel):
     def fold(self, history, state=None):
         if list(history):

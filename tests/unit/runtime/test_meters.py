@@ -15,6 +15,13 @@ def test_pairs_add_up_and_numbers_weigh_one():
     assert meters.drain() == {}
 
 
+def test_a_report_ends_what_is_known_of_empty_evaluations():
+    meters = Meters()
+    meters.without_data = True
+    meters.drain()
+    assert not meters.without_data
+
+
 def test_sums_are_kept_in_double_precision():
     meters = Meters()
     for _ in range(10_000):
