@@ -17,6 +17,7 @@ from trainjobs.runtime.events import (
     Failed,
     Final,
     Halted,
+    ModelSaved,
     Printed,
     Progress,
     Reported,
@@ -43,11 +44,12 @@ ONE_OF_EACH = [
     Starting(workers=2, nodes=1),
     Started(1, 2, "cpu", None, 0, 100, (SEEN,), 4.5),
     Progress(epoch=4, step=35, batch=5, batches=None, seconds=1.7),
-    Reported(SEEN, (ROW,), {"metric": "val_loss", "value": 0.5, "epoch": 3, "step": 30}, "plateau 3/5"),
+    Reported(SEEN, (ROW,), {"metric": "val_loss", "value": 0.5, "epoch": 3, "step": 30}, "plateau 3/5", 3),
     Decided(DECISION),
     Halted(DECISION, {0: 30, 1: 30}, 41.5),
     Checkpointed("runs/mnist/checkpoints/30", 3, 30, 0.2),
     Final({"accuracy": 0.98}),
+    ModelSaved("model.pt", 3, 30, best=True),
     Failed(1, "ValueError", "bad batch", "train.py:7", 70),
     Restarting(2, "rank 1 was lost", 20),
     Printed(1, "hello"),
@@ -88,14 +90,14 @@ def test_a_ruling_becomes_rows_and_a_best():
     verdict = Verdict(False, "flat", "val_loss", 0.6, 0.5, 2, 0.6, "3/5")
     finding = Finding("plateau", "plateau", False, None, verdict)
     ruling = Ruling(None, (finding,), Best("val_loss", 0.5, 2, 20, 2), "plateau 3/5")
-    event = Reported.of(SEEN, ruling)
+    event = Reported.of(SEEN, ruling, 3)
     assert event.ruling_view == (ROW,)
     assert event.best == {"metric": "val_loss", "value": 0.5, "epoch": 2, "step": 20, "report": 2}
-    assert event.waiting == "plateau 3/5"
+    assert (event.waiting, event.report) == ("plateau 3/5", 3)
 
 
 def test_a_ruling_without_a_best_has_none():
-    assert Reported.of(SEEN, Ruling(None, (), None, "")).best is None
+    assert Reported.of(SEEN, Ruling(None, (), None, ""), 3).best is None
 
 
 def test_events_and_directories_load_neither_torch_nor_ray():
