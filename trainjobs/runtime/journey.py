@@ -18,6 +18,7 @@ from trainjobs.coordination import Coordinator, Decision, Outcome
 from trainjobs.runtime import randomness
 from trainjobs.runtime.checkpoints import Position
 from trainjobs.runtime.keeper import Keeper
+from trainjobs.runtime.lockstep import Lockstep
 from trainjobs.runtime.meters import Meters
 from trainjobs.runtime.tracked import Tracked
 
@@ -60,6 +61,10 @@ class Journey:
         self.position = restored.position if restored else Position(0, 0, 0, reported=True, seconds=0.0)
         self.batches: int | None = None
         """Batches of this epoch; None while nobody knows."""
+        self.lockstep: Lockstep | None = None
+        """Where the training batches come from; None before this attempt's first."""
+        self.loader: object | None = None
+        """State of the training loader in the checkpoint, for the first lockstep."""
         self.finished = False
         self._settled: Settled | None = None
         self._start_of_epoch: Mapping[str, Any] | None = None
@@ -89,6 +94,7 @@ class Journey:
             randomness.restore(mine["randomness"], self.place.device)
             self.meters.restore(mine["meters"])
             self._start_of_epoch = mine["start of epoch"]
+            self.loader = mine["loader"]
             self.keeper.judge_again()
         self._began = time.monotonic()
 
@@ -207,4 +213,5 @@ class Journey:
             "randomness": randomness.capture(self.place.device),
             "start of epoch": self._start_of_epoch,
             "meters": self.meters.state(),
+            "loader": self.lockstep.state() if self.lockstep else self.loader,
         }

@@ -251,6 +251,9 @@ class Run:
     def _training_batches(self, loader: Iterable[Any], accumulate: int) -> Iterator[Lent]:
         journey = self._journey
         lockstep = Lockstep(loader, journey.coordinator, rank=self.rank, accumulate=accumulate)
+        if journey.lockstep is None:
+            lockstep.restore(journey.loader)
+        journey.lockstep = lockstep
         with journey.as_at_the_start_of_the_epoch():
             batches = lockstep.batches(self.epoch, journey.position.batch, None)
         for lent in batches:
