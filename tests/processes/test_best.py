@@ -99,7 +99,12 @@ def test_the_best_is_found_again_after_a_resume(trial, loop):
 
     stopping = PATIENT | {"criteria": []}
     first = trial.train(
-        interrupt, entrypoint=f"best:{loop}", stopping=stopping, workers=1, max_epochs=6, checkpoint={"keep": 1}
+        interrupt,
+        entrypoint=f"best:{loop}",
+        stopping=stopping,
+        workers=1,
+        max_epochs=6,
+        checkpoint={"keep": 1},
     )
     if first.exit_code == Exit.INTERRUPTED:
         assert ended(trial, loop, stopping=stopping, checkpoint={"keep": 1})[1] == 2

@@ -330,8 +330,7 @@ class Journey:
         lockstep = self._lockstep = Lockstep(
             loader, self.coordinator, rank=self.place.rank, accumulate=accumulate, limit=limit
         )
-        if self.position.batch and self._state_of_loader is not None:
-            lockstep.restore(self._state_of_loader)
+        lockstep.restore(self._state_of_loader)
         self._state_of_loader = None
         with self._as_at_the_start_of_the_epoch():
             batches = lockstep.batches(self.position.epoch, self.position.batch, self._steps_left())
@@ -397,6 +396,8 @@ class Journey:
             return
         if self._take_back():
             self.coordinator.count()
+        if self._lockstep is not None:
+            self._lockstep.end()
         self.coordinator.pause()
         self.phase = Phase.AFTER
         self._whole = True
@@ -482,8 +483,8 @@ class Journey:
         self.rest_if_halted()
         if self.phase is Phase.STEPS and self.position.batch:
             self.checkpoint()
-        else:
-            self._save_anew()
+        elif self._amid is None:
+            self._save_anew()  # else the checkpoint that the run has come back to is still this place's
         self.leave_if_interrupted()
 
     def checkpoint(self) -> None:
@@ -545,11 +546,10 @@ class Journey:
 
     def _mine(self, place: Anew) -> dict[str, Any]:
         """What only this rank knows of a place."""
-        amid_steps = place.position.batch > 0 and not (place.position.steps_over or place.position.reported)
         return {
             "position": asdict(place.position),
             "start of epoch": self._start_of_epoch,
-            "loader": self._lockstep.state() if self._lockstep and amid_steps else None,
+            "loader": self._lockstep.state() if self._lockstep else self._state_of_loader,
             "reports": (self._reports_before, self._reports_amid),
             "entry": None if self._entry is None or place.position.reported else self._entry.states.to_dict(),
             "randomness": place.states.randomness,

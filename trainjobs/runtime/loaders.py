@@ -157,6 +157,14 @@ def samplers(loader: Any) -> Iterator[Any]:
         sampler = getattr(sampler, "sampler", None)
 
 
+def generators(loader: Any) -> list[torch.Generator]:
+    """Those that a loader and its samplers draw from and go on with in the next epoch."""
+    if is_prepared(loader):
+        return []
+    found = [getattr(part, "generator", None) for part in (loader, *samplers(loader))]
+    return list({id(one): one for one in found if isinstance(one, torch.Generator)}.values())
+
+
 def certain_length(loader: Any) -> int | None:
     """Batches of one epoch on this rank, where `len()` can be believed; else None.
 

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from itertools import count, islice
 from typing import Any, Protocol
 
+import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.runtime.exits import DataError
-from trainjobs.runtime.loaders import batches_from, certain_length
+from trainjobs.runtime.loaders import batches_from, certain_length, generators
 
 _END = object()
 
@@ -64,9 +65,10 @@ class Lockstep:
         self._accumulate = accumulate
         self._limit = limit
         self._done = self._read = 0
-        self._over = False
+        self._begun = self._over = False
         self._restored: Mapping[str, Any] | None = None
-        self._before: dict[str, Any] | None = None
+        self._before: dict[str, Any] = {}
+        self._drawn: list[torch.Tensor] = []
 
     def batches(self, epoch: int, skip: int, steps_left: int | None) -> Iterator[Lent]:
         """The rest of an epoch, the same number of batches on every rank. The loader's iterator is made at once.
@@ -79,9 +81,13 @@ class Lockstep:
         Raises:
             DataError: a loader has ended before a length that was certain; the other ranks lose this one.
         """
-        loaded = self._load(skip)
-        iterator = batches_from(self._loader, epoch, skip - loaded, self._rank)
-        self._done, self._read, self._over = skip, skip, False
+        passed = self._go_to(skip)
+        self._begun = True
+        self._done, self._read, self._drawn = skip, skip, self._generator_states()
+        if self._over:
+            self.total = skip
+            return iter(())
+        iterator = batches_from(self._loader, epoch, skip - passed, self._rank)
         length = certain_length(self._loader)
         if self._limit is not None:
             iterator = islice(iterator, max(0, self._limit - skip))
@@ -91,13 +97,23 @@ class Lockstep:
         return self._counted(iterator, length, skip, steps_left)
 
     def state(self) -> object | None:
-        """Where the loader is in the epoch, by its own `state_dict`; None where it has none, or is in no epoch."""
-        if self._over:
+        """Where the loader is, for a checkpoint: its own `state_dict`, and its generators. None before `batches`.
+
+        Amid an epoch the generators are those of the epoch's start, from which its order was drawn.
+        """
+        if not self._begun:
             return None
-        return self._before if self._read > self._done else self._own_state()
+        if self._over:
+            return {"over": True, "batches": self._done, "generators": self._generator_states()}
+        place = self._before if self._read > self._done else self._place()
+        return {"over": False, "generators": self._drawn, **place}
+
+    def end(self) -> None:
+        """The epoch's steps are over, also if batches are left."""
+        self._over = True
 
     def restore(self, state: object | None) -> None:
-        """Continue from `state` in the next call of `batches`, without reading again what was passed there."""
+        """Go on from `state` in the next call of `batches`, which is for the same epoch or the one after it."""
         self._restored = state  # type: ignore[assignment]
 
     def _counted(
@@ -138,23 +154,32 @@ class Lockstep:
 
     def _read_on(self, iterator: Iterator[Any]) -> list[Any]:
         """A step's batches, or what is left of them."""
-        self._before = self._own_state()
+        self._before = self._place()
         window = list(islice(iterator, self._accumulate))
         self._read += len(window)
         return window
 
-    def _own_state(self) -> dict[str, Any] | None:
-        if self._read == 0 or not _has_state(self._loader):
-            return None
-        return {"batches": self._read, "loader": self._loader.state_dict()}
+    def _place(self) -> dict[str, Any]:
+        """The batches read so far, and the loader's own word for it where it has one."""
+        known = self._read > 0 and _has_state(self._loader)
+        return {"batches": self._read, "loader": self._loader.state_dict() if known else None}
 
-    def _load(self, skip: int) -> int:
-        """Let a loader with a state go where it was then; returns how many batches that has passed."""
+    def _go_to(self, skip: int) -> int:
+        """Set the loader to what was restored; returns how many batches it has passed by that."""
         state, self._restored = self._restored, None
-        if state is None or not _has_state(self._loader) or state["batches"] > skip:
+        self._over = state is not None and state["over"] and state["batches"] == skip > 0
+        if state is None:
             return 0
-        self._loader.load_state_dict(state["loader"])
+        for generator, drawn in zip(generators(self._loader), state["generators"], strict=False):
+            generator.set_state(drawn.cpu())
+        own = state.get("loader")
+        if own is None or not _has_state(self._loader) or state["batches"] > skip:
+            return 0
+        self._loader.load_state_dict(own)
         return int(state["batches"])
+
+    def _generator_states(self) -> list[torch.Tensor]:
+        return [generator.get_state() for generator in generators(self._loader)]
 
     def _too_short(self, length: int, came: int) -> DataError:
         return DataError(
@@ -169,7 +194,7 @@ def share_buffers(model: DistributedDataParallel) -> None:
     DDP does it in the first forward pass after a backward pass, evaluation or not, and hangs or mixes up its messages
     when a rank has nothing to evaluate. Done where the steps end on every rank, evaluation needs no other rank.
     """
-    if model.will_sync_module_buffers():
+    if model.will_sync_module_buffers():  # type: ignore[no-untyped-call]
         model._sync_buffers()  # type: ignore[no-untyped-call]
         model.require_forward_param_sync = False
 

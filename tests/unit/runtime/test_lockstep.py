@@ -1,16 +1,17 @@
 """Ranks do equally many batches and steps, whatever their loaders hold or claim; threads stand for ranks."""
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from trainjobs.coordination import Coordinator, FakeNetwork, Outcome, RankLost, Vote
 from trainjobs.runtime.exits import DataError
-from trainjobs.runtime.lockstep import Lent, Lockstep
+from trainjobs.runtime.lockstep import Lockstep
 from trainjobs.spec.stopping import Stopping
 from trainjobs.stopping.panel import Panel
 
@@ -214,33 +215,82 @@ def test_a_batch_read_on_the_way_to_a_halt_is_not_passed():
         assert list(batches) == []
         return lockstep.state()
 
-    assert each_rank(2, train) == [{"batches": 3, "loader": {"passed": 3}}] * 2
+    for state in each_rank(2, train):
+        assert (state["batches"], state["loader"]) == (3, {"passed": 3})
 
 
-@pytest.mark.parametrize("loader", [[1, 2, 3], iter([1, 2, 3]), DataLoader(Short(3, 3))])
-def test_a_loader_without_a_state_has_none(loader):
+def seeded():
+    return torch.Generator().manual_seed(5)
+
+
+REMEMBERING = {
+    "its generator": lambda: DataLoader(range(8), 2, shuffle=True, generator=seeded()),
+    "its sampler's generator": lambda: DataLoader(
+        range(8), 2, sampler=RandomSampler(range(8), generator=seeded())
+    ),
+    "its generator, streaming": lambda: Dealt(8, seeded()),
+    "a state": lambda: stateful(4),
+    "nothing": lambda: [0, 1, 2, 3],
+}
+
+
+class Dealt:
+    """No length, and an order from a generator of its own."""
+
+    def __init__(self, count, generator):
+        self.count, self.generator = count, generator
+
+    def __iter__(self):
+        return iter(torch.randperm(self.count, generator=self.generator).view(-1, 2))
+
+
+@pytest.mark.parametrize("memory", REMEMBERING)
+@pytest.mark.parametrize("epochs", [1, 2])
+@pytest.mark.parametrize("amid", range(5))
+def test_a_run_interrupted_anywhere_sees_what_the_undisturbed_one_sees(memory, epochs, amid):
+    """`epochs` whole ones and `amid` batches of another, then a checkpoint, then the rest with a loader built anew."""
+
     def train(coordinator):
-        lockstep = Lockstep(loader, coordinator, rank=0)
-        lockstep.restore(None)
-        assert isinstance(next(lockstep.batches(1, 0, None)), Lent)
-        return lockstep.state()
+        def lockstep(state=None):
+            made = Lockstep(REMEMBERING[memory](), coordinator, rank=0)
+            made.restore(state)
+            return made
 
-    assert each_rank(1, train) == [None]
+        def batches(lockstep, epoch, skip=0):
+            return (str(lent.batch) for lent in lockstep.batches(epoch, skip, None))
+
+        undisturbed = lockstep()
+        whole = [list(batches(undisturbed, epoch)) for epoch in range(1, 5)]
+        first = lockstep()
+        seen = [list(batches(first, epoch)) for epoch in range(1, epochs + 1)]
+        if amid:
+            seen.append(list(islice(batches(first, epochs + 1), amid)))
+            second = lockstep(first.state())
+            seen[-1] += batches(second, epochs + 1, amid)
+        else:
+            second = lockstep(first.state())
+        seen += [list(batches(second, epoch)) for epoch in range(len(seen) + 1, 5)]
+        return whole, seen
+
+    ((whole, seen),) = each_rank(1, train)
+    assert seen == whole
 
 
-def test_a_state_belongs_to_its_epoch():
-    """After the epoch there is none, and one of another epoch is not gone on from."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_epoch_whose_steps_were_over_has_none_after_a_resume(kind):
+    """One rank has batches left, which nobody may train."""
 
     def train(coordinator):
-        loader = stateful(4)
-        lockstep = Lockstep(loader, coordinator, rank=0)
-        assert lockstep.state() is None
-        batches = lockstep.batches(1, 0, None)
-        next(batches)
-        amid = lockstep.state()
-        list(batches)
-        assert lockstep.state() is None
-        lockstep.restore(amid)
-        return [lent.batch for lent in lockstep.batches(2, 0, None)]
+        def lockstep():
+            return Lockstep(KINDS[kind](3 + coordinator.rank), coordinator, rank=coordinator.rank)
 
-    assert each_rank(1, train) == [[0, 1, 2, 3]]
+        first, second = lockstep(), lockstep()
+        list(first.batches(1, 0, None))
+        second.restore(first.state())
+        return list(second.batches(1, 3, None)), second.total
+
+    assert each_rank(2, train) == [([], 3)] * 2
+
+
+def test_there_is_no_state_before_the_first_epoch():
+    assert Lockstep(stateful(), None, rank=0).state() is None
