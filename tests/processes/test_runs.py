@@ -79,6 +79,13 @@ def test_a_budget_of_steps_is_kept_to_the_step(trial):
     assert set(result.document["stopping"]["haltedSteps"].values()) == {30}
 
 
+def test_at_least_stops_a_run(trial):
+    members = [{"plateau": {"patience": 1, "minDelta": 10}}, {"plateau": {"patience": 99}}]
+    result = trial.train(stopping=LOSS | {"criteria": [{"atLeast": {"count": 1, "of": members}}]})
+    assert result.document["stopping"]["criterion"] == "atLeast"
+    assert result.document["training"]["epoch"] == 2
+
+
 def test_an_existing_loop_stops_everywhere_at_one_step(trial):
     result = trial.train(
         stopping=plateau(patience=1, minDelta=10), entrypoint="digits:existing_loop", max_epochs=20

@@ -4,6 +4,7 @@ Supervision is what Ray's is: when one process fails, the others are killed, and
 """
 
 import multiprocessing
+import pickle
 import threading
 from datetime import timedelta
 from multiprocessing.connection import wait
@@ -49,11 +50,14 @@ class ForkedGroup:
     """The processes of one attempt."""
 
     def __init__(self, context, setup):
+        from ray import cloudpickle  # here: the processes, which import this module too, need no Ray
+
         self.error = None
         world_size = setup.spec.trainer.num_workers
+        crossing = cloudpickle.dumps(setup)  # as Ray does
         store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         self.processes = [
-            context.Process(target=train_rank, args=(setup, rank, world_size, store.port), daemon=True)
+            context.Process(target=train_rank, args=(crossing, rank, world_size, store.port), daemon=True)
             for rank in range(world_size)
         ]
         for process in self.processes:
@@ -77,7 +81,8 @@ class ForkedGroup:
                         other.kill()
 
 
-def train_rank(setup, rank, world_size, port):
+def train_rank(crossing, rank, world_size, port):
+    setup = pickle.loads(crossing)
     torch.set_num_threads(1)
     store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=60))
     dist.init_process_group("gloo", store=store, rank=rank, world_size=world_size)

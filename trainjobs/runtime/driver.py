@@ -21,7 +21,7 @@ from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.runtime.record import Record, Result
 from trainjobs.runtime.retry import DIED, GiveUp, after_failure
 from trainjobs.runtime.watch import ManifestWatch, asked_from_the_start
-from trainjobs.runtime.workers import Setup, Workers
+from trainjobs.runtime.workers import Setup, Workers, written
 from trainjobs.spec import SpecError, TrainJob
 
 LISTEN_INTERVAL_S = 0.05
@@ -118,7 +118,7 @@ class Driver:
     def _setup(self, attempt: int, channel: DriverEnd) -> Setup:
         job = self._record.job
         return Setup(
-            spec=job.spec,
+            manifest=written(job.spec),
             code=self._code,
             storage_uri=self._storage,
             address=channel.address,

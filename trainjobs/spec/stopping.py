@@ -7,7 +7,7 @@ name in `trainjobs.stopping` judges by it. Compositions are typed by depth (`Cri
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -175,7 +175,6 @@ class Single(ExactlyOne):
 
 
 S = TypeVar("S", bound=Single)
-S_co = TypeVar("S_co", bound=Single, covariant=True)
 
 
 def _not_empty(members: tuple[S, ...]) -> tuple[S, ...]:
@@ -189,12 +188,15 @@ Members = Annotated[
 ]
 
 
-class AtLeast(Model, Generic[S_co]):
-    """Stop when enough of the members say stop at the same observation."""
+class AtLeast(Model):
+    """Stop when enough of the members say stop at the same observation.
+
+    No generic type: a parametrised one has no name by which another process could find it.
+    """
 
     count: Count
     """How many members must say stop, at least 1 and at most their number."""
-    of: Members[S_co]
+    of: Members[Single]
     """The members, 1 to 8."""
 
     @model_validator(mode="after")
@@ -209,7 +211,7 @@ class Member(Single):
 
     all: Members[Single] | None = None
     """Stop when all of these, 1 to 8, say stop at the same observation."""
-    at_least: AtLeast[Single] | None = None
+    at_least: AtLeast | None = None
     """Stop when enough of these say stop at the same observation."""
     not_: Annotated[Single | None, Field(alias="not")] = None
     """Stop when this says that it would not."""
@@ -222,12 +224,19 @@ class Member(Single):
         return tuple((("all", i), member) for i, member in enumerate(self.all or ()))
 
 
+class AtLeastMembers(AtLeast):
+    """Stop when enough of the members say stop at the same observation."""
+
+    of: Members[Member]
+    """The members, 1 to 8."""
+
+
 class Criterion(Member):
     """One judge of a run: exactly one family or composition."""
 
     all: Members[Member] | None = None
     """Stop when all of these, 1 to 8, say stop at the same observation."""
-    at_least: AtLeast[Member] | None = None
+    at_least: AtLeastMembers | None = None
     """Stop when enough of these say stop at the same observation."""
     not_: Annotated[Member | None, Field(alias="not")] = None
     """Stop when this says that it would not."""

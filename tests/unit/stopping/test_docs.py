@@ -1,5 +1,4 @@
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -7,19 +6,17 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pages import blocks
 
 from trainjobs.spec.stopping import Single, Stopping
 from trainjobs.stopping import Panel
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "criteria.md").read_text()
+CRITERIA = ROOT / "docs" / "criteria.md"
+PAGE = CRITERIA.read_text()
 
 
-def blocks(language):
-    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-
-
-@pytest.mark.parametrize("example", blocks("yaml"))
+@pytest.mark.parametrize("example", blocks(CRITERIA, "yaml"))
 def test_every_example_is_a_valid_specification(example):
     document = yaml.safe_load(example)
     assert list(document) == ["stopping"]
@@ -28,7 +25,7 @@ def test_every_example_is_a_valid_specification(example):
 
 
 def test_every_family_has_a_section_with_an_example():
-    shown = "\n".join(blocks("yaml"))
+    shown = "\n".join(blocks(CRITERIA, "yaml"))
     for name in Single.alternatives():
         key = Single.model_fields[name].alias
         assert f"\n## {key}\n" in PAGE
@@ -51,7 +48,7 @@ def test_adding_a_criterion_takes_the_two_places_the_page_names(tmp_path):
     shutil.copytree(ROOT / "trainjobs" / "stopping", tmp_path / "trainjobs" / "stopping")
     (tmp_path / "trainjobs" / "__init__.py").touch()
     shutil.copytree(ROOT / "tests" / "unit" / "stopping", tmp_path / "tests")
-    parameters, field, judge, test = (block.split("\n", 1) for block in blocks("python"))
+    parameters, field, judge, test = (block.split("\n", 1) for block in blocks(CRITERIA, "python"))
     specification = tmp_path / "trainjobs" / "spec" / "stopping.py"
     text = specification.read_text().replace("class Single(", parameters[1] + "\n\nclass Single(")
     overfitting = '    """The gap between validation and training metric is too large."""\n'
