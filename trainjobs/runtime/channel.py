@@ -119,6 +119,7 @@ class RankEnd:
         self._outbox: SimpleQueue[Message | None] = SimpleQueue()
         self._receive = receive
         self._room = threading.Semaphore(WINDOW)
+        self._gone = False
         self._writer = threading.Thread(target=self._write, name="channel-write", daemon=True)
         self._reader = threading.Thread(target=self._read, name="channel-read", daemon=True)
         self.send({"rank": rank})
@@ -134,10 +135,10 @@ class RankEnd:
         When the driver is gone they are dropped.
         """
         self._room.acquire()
-        if self._reader.is_alive():
-            self.send(message)
-        else:
+        if self._gone:
             self._room.release()
+        else:
+            self.send(message)
 
     def close(self) -> None:
         """Deliver what was sent, say good-bye; the driver hangs up when it has read all of it."""
@@ -161,6 +162,7 @@ class RankEnd:
                     self._room.release(message["taken"])
                 else:
                     self._receive(message)
+        self._gone = True
         self._room.release()
 
 

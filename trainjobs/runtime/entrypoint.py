@@ -27,20 +27,32 @@ def program(code: Path) -> Iterator[None]:
     Its own arguments, of which there are none; its directory first on the path; an input that is at its end; and a
     root logger that nobody has configured, or `logging.basicConfig` would do nothing.
     """
-    root = logging.getLogger()
-    before = sys.argv, sys.stdin, root.level, root.handlers
-    kept = os.dup(0)
-    sys.argv, root.level, root.handlers = ["-m"], logging.WARNING, []  # as Python does, until the module is found
+    before, kept = (sys.argv, sys.stdin, sys.path[:]), os.dup(0)
+    sys.argv = ["-m"]  # as Python does, until the module is found
     sys.path[:] = [str(code), *(path for path in sys.path if path != str(code))]
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
     sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115 - a descriptor has no path, and stays open
     try:
-        yield
+        with _no_logging():
+            yield
     finally:
         os.dup2(kept, 0)
         os.close(kept)
-        sys.argv, sys.stdin, root.level, root.handlers = before
+        sys.argv, sys.stdin, sys.path[:] = before
+
+
+@contextmanager
+def _no_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers
+    root.handlers = []
+    root.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
 
 
 def load(entrypoint: str, code: Path) -> Callable[[Any], object]:
