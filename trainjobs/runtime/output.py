@@ -16,8 +16,10 @@ import io
 import os
 import selectors
 import sys
+import termios
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 
@@ -105,19 +107,21 @@ class Reader:
         self._selector = selectors.DefaultSelector()
         for descriptor, lines in pipes.items():
             self._selector.register(descriptor, selectors.EVENT_READ, lines)
+        self._unread: Counter[int] = Counter()
         self._deadline: float | None = None
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._read, name="output", daemon=True)
         self._thread.start()
 
     def finish(self) -> None:
         """Read what is there, and wait a little for those who still write."""
-        self._deadline = time.monotonic() + DRAIN_S
+        self._ending.set()
         self._thread.join()
 
     def _read(self) -> None:
-        while self._selector.get_map() and not self._is_late():
+        while self._selector.get_map():
             ready = self._selector.select(QUIET_S)
-            if not ready and self._deadline is not None:
+            if self._ending.is_set() and (not ready or self._is_late()):
                 break
             for key, _ in ready:
                 self._take(key.fd, key.data)
@@ -126,21 +130,32 @@ class Reader:
         self._selector.close()
 
     def _is_late(self) -> bool:
-        return self._deadline is not None and time.monotonic() > self._deadline
+        """Whether all that was there at the end is read, and those who go on writing have had their time."""
+        if self._deadline is None:
+            self._deadline = time.monotonic() + DRAIN_S
+            self._unread = Counter({key.fd: _waiting(key.fd) for key in self._selector.get_map().values()})
+        return time.monotonic() > self._deadline and max(self._unread.values()) <= 0
 
     def _take(self, descriptor: int, lines: Lines) -> None:
         data = os.read(descriptor, PIECE_BYTES)
         if not data:
             self._close(descriptor, lines)
             return
+        self._unread[descriptor] -= len(data)
         lines.take(data)
-        if b"\n" not in data and len(data) < PIECE_BYTES and self._deadline is None:
+        if b"\n" not in data and len(data) < PIECE_BYTES and not self._ending.is_set():
             time.sleep(BAR_S)
 
     def _close(self, descriptor: int, lines: Lines) -> None:
         self._selector.unregister(descriptor)
         os.close(descriptor)
         lines.end()
+
+
+def _waiting(descriptor: int) -> int:
+    """Bytes in a pipe."""
+    answer = fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4))
+    return int.from_bytes(answer, sys.byteorder)
 
 
 class Lines:

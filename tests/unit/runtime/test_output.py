@@ -9,10 +9,12 @@ import time
 
 import pytest
 
+from trainjobs.runtime import output
 from trainjobs.runtime.output import LONGEST_LINE, Lines, captured
 
 FRAME = """
 import json, os, sys
+from trainjobs.runtime import output
 from trainjobs.runtime.output import captured
 said, before = [], (sys.stdout, sys.stderr, os.fstat(1), os.fstat(2))
 try:
@@ -191,3 +193,19 @@ def test_a_program_that_writes_faster_than_it_is_heard_waits():
         writer.join()
     assert until_it_waited < 2_000_000
     assert sum(written) == 5_000_000
+
+
+def test_all_that_was_written_arrives_however_slowly_it_is_heard(monkeypatch):
+    """At the end a pipe may be full, and the driver slow: that is no time for those who write no more to lose a line."""
+    monkeypatch.setattr(output, "DRAIN_S", 0.0)
+    said, heard = [], threading.Event()
+
+    def say(line):
+        heard.wait()
+        said.append(line)
+
+    with captured(say):
+        for number in range(10_000):
+            print(number)
+        threading.Timer(0.1, heard.set).start()
+    assert said == [str(number) for number in range(10_000)]
