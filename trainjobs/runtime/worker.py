@@ -12,6 +12,7 @@ import torch
 
 from trainjobs.coordination import (
     Coordinator,
+    ExchangeMismatch,
     Outcome,
     RankLost,
     SingleCommunicator,
@@ -22,7 +23,7 @@ from trainjobs.runtime import entrypoint, events
 from trainjobs.runtime.channel import Message, RankEnd
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
 from trainjobs.runtime.existing import StoppingCoordinator
-from trainjobs.runtime.exits import ConfigError, Exit
+from trainjobs.runtime.exits import ConfigError, Exit, UserCodeError
 from trainjobs.runtime.failures import failure_of
 from trainjobs.runtime.journey import Interrupted, Journey, Place
 from trainjobs.runtime.keeper import Keeper, Terms
@@ -163,7 +164,13 @@ def _train(setup: Setup, journey: Journey, tell: Tell, function: Callable[[Run],
             tell(events.Checkpointed(journey.keeper.source, position.epoch, position.step, 0.0))
         threading.Thread(target=_tell_progress, args=(journey, tell), name="progress", daemon=True).start()
     _call(function, Run(setup.spec.trainer.config, journey))
-    journey.finish()
+    try:
+        journey.finish()
+    except ExchangeMismatch as error:
+        raise UserCodeError(
+            f"the training function has returned on rank {journey.place.rank} while others go on, "
+            f"but every rank must return at the same place: {error}"
+        ) from None
 
 
 def _call(function: Callable[[Run], object], run: Run) -> None:

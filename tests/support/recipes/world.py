@@ -8,8 +8,8 @@ import sys
 import threading
 import warnings
 
-import torch
-from torch.utils.data import DataLoader, Dataset
+from speaking import Speaking
+from torch.utils.data import DataLoader
 
 from trainjobs.runtime import Run
 
@@ -17,20 +17,6 @@ logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
 log = logging.getLogger("world")
 log.info("logged at import")
 print("printed at import")
-
-
-class Told(Dataset):
-    """Samples that say that they are read, by a process of a loader."""
-
-    def __init__(self, word):
-        self._word = word
-
-    def __len__(self):
-        return 2
-
-    def __getitem__(self, index):
-        print(f"{self._word} {index}")
-        return torch.tensor(index)
 
 
 def train(run: Run) -> None:
@@ -43,25 +29,13 @@ def train(run: Run) -> None:
     thread.start()
     thread.join()
     for start in ("fork", "spawn"):
-        loader = DataLoader(Told(start), num_workers=1, persistent_workers=True, multiprocessing_context=start)
+        loader = DataLoader(Speaking(start), num_workers=1, persistent_workers=True, multiprocessing_context=start)
         for _ in range(2):
             list(loader)
     for _ in run.epochs():
         run.report(loss=1.0)
     log.info("logged at the end")
     print("no end", end="")
-
-
-TOLD_ONCE = [
-    "INFO logged at import",
-    "printed at import",
-    "lr 0.5 of world.py",
-    "a subprocess",
-    "a thread",
-    "INFO logged at the end",
-    "no end",
-]
-"""Lines that each rank writes once."""
 
 
 def chatty(run: Run) -> None:
