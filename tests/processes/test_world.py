@@ -52,8 +52,18 @@ def test_a_warning_is_told(told):
         ("KeyboardInterrupt", [0, 1], Exit.USER_CODE, ""),
         ("input", [0], Exit.USER_CODE, "EOF when reading a line"),
         ("os._exit", [1], Exit.FAILURE, "the process of rank 1 died"),
-        ("sys.exit()", [1], Exit.USER_CODE, "the training function has returned on rank 1 while others go on"),
-        ("sys.exit(0)", [0], Exit.USER_CODE, "the training function has returned on rank 0 while others go on"),
+        (
+            "sys.exit()",
+            [1],
+            Exit.USER_CODE,
+            "the training function has returned on rank 1 while others go on",
+        ),
+        (
+            "sys.exit(0)",
+            [0],
+            Exit.USER_CODE,
+            "the training function has returned on rank 0 while others go on",
+        ),
     ],
 )
 def test_however_a_training_function_leaves_it_is_understood(trial, way, ranks, code, complaint):
@@ -69,6 +79,8 @@ def test_however_a_training_function_leaves_it_is_understood(trial, way, ranks, 
 def test_a_chatty_function_loses_no_line_and_its_reports_overtake(trial):
     lines = 5_000
     trial.train(entrypoint="world:chatty", config={"lines": lines}, max_epochs=2)
-    told = [event.text for event in trial.of(events.Printed) if event.rank == 1 and event.text.startswith("line")]
+    told = [
+        event.text for event in trial.of(events.Printed) if event.rank == 1 and event.text.startswith("line")
+    ]
     assert told == [f"line {number}" for number in range(lines)] * 2
     assert [event.observation.epoch for event in trial.of(events.Reported)] == [1, 2]

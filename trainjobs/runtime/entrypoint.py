@@ -32,7 +32,7 @@ def program(code: Path) -> Iterator[None]:
     sys.path[:] = [str(code), *(path for path in sys.path if path != str(code))]
     with Path(os.devnull).open() as nothing:
         os.dup2(nothing.fileno(), 0)
-    sys.stdin = open(0, closefd=False)  # noqa: PTH123, SIM115 - a descriptor has no path, and stays open
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - a descriptor has no path, and stays open
     try:
         with _no_logging():
             yield

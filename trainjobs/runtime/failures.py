@@ -16,7 +16,6 @@ from trainjobs.runtime import events
 from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.stopping import MissingMetric
 
-
 OURS = Path(trainjobs.__file__).parent
 
 LONGEST_TEXT = 16_000
@@ -88,5 +87,6 @@ def _parts(shown: TracebackException) -> Iterator[TracebackException]:
 
 def _is_machinery(frame: FrameSummary) -> bool:
     """Whether a frame is this package's, or of how Python imports a module."""
-    name = frame.filename
-    return Path(name).is_relative_to(OURS) or name == importlib.__file__ or name.startswith("<frozen importlib")
+    file = frame.filename
+    importing = file == importlib.__file__ or file.startswith("<frozen importlib")
+    return importing or Path(file).is_relative_to(OURS)

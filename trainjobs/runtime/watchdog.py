@@ -27,8 +27,8 @@ MARGIN_S = 10.0
 def watched(journey: Journey, deadline_s: float, hung: Callable[[str, str], object]) -> Iterator[None]:
     """End this process if the journey does not move for `deadline_s` seconds.
 
-    What a stuck interpreter leaves goes to this process's own standard error as it is now: nobody would read a program's
-    pipe any more.
+    What a stuck interpreter leaves goes to this process's standard error of now: a pipe that it reads itself it
+    would read no more.
 
     Args:
         hung: told the reason, and the stacks of all threads, before the end.

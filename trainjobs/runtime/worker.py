@@ -75,11 +75,14 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
 
     try:
         _set_environment(setup.spec.trainer.env)
-        with _coordinated(setup, place, broadcast, tell, inbox) as journey:
-            with watched(journey, setup.spec.progress_deadline_seconds, hung):
-                with captured(say), entrypoint.program(setup.code):
-                    function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
-                    _train(setup, journey, tell, function)
+        with (
+            _coordinated(setup, place, broadcast, tell, inbox) as journey,
+            watched(journey, setup.spec.progress_deadline_seconds, hung),
+            captured(say),
+            entrypoint.program(setup.code),
+        ):
+            function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
+            _train(setup, journey, tell, function)
     except Interrupted:
         pass
     except BaseException as error:

@@ -1,4 +1,4 @@
-"""A data set for tests, in a module of its own: a spawned process imports it, and would say again what else is there."""
+"""A data set for tests, in a module of its own, which a spawned process imports without any of the other lines."""
 
 import torch
 from torch.utils.data import Dataset

@@ -29,7 +29,9 @@ def train(run: Run) -> None:
     thread.start()
     thread.join()
     for start in ("fork", "spawn"):
-        loader = DataLoader(Speaking(start), num_workers=1, persistent_workers=True, multiprocessing_context=start)
+        loader = DataLoader(
+            Speaking(start), num_workers=1, persistent_workers=True, multiprocessing_context=start
+        )
         for _ in range(2):
             list(loader)
     for _ in run.epochs():

@@ -54,7 +54,12 @@ SITUATIONS = {
         "many (2 sub-exceptions)",
         5,
     ),
-    "a __str__ that raises": (FILE.format(then="raise Mute() from None"), "Mute", "<exception str() failed>", 1),
+    "a __str__ that raises": (
+        FILE.format(then="raise Mute() from None"),
+        "Mute",
+        "<exception str() failed>",
+        1,
+    ),
     "a message": (FILE.format(then="sys.exit('no data')"), "SystemExit", "no data", 3),
     "a code": (FILE.format(then="sys.exit(2)"), "SystemExit", "sys.exit(2) was called", 3),
     "at import": ("import sys\nsys.exit()\n", "SystemExit", "sys.exit() was called", 1),
@@ -86,10 +91,10 @@ def test_a_frame_of_ours_below_the_users_is_left_out(failure):
 
 
 def test_an_error_of_ours_keeps_its_frames(tmp_path):
-    try:
-        failure_of(None, "no rank", None)
-    except AttributeError as error:
-        assert "failures.py" in failure_of(error, 0, tmp_path).traceback
+    with pytest.raises(AttributeError) as caught:
+        failure_of(None, 0, None)
+    ours = caught.value.with_traceback(caught.tb.tb_next)
+    assert "failures.py" in failure_of(ours, 0, tmp_path).traceback
 
 
 def test_a_long_message_is_cut_and_says_so(failure):

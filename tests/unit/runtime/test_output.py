@@ -32,7 +32,7 @@ def told_by(program, still_writes=False):
     """The lines that arrive from a program which runs in a process with descriptors of its own, as it is captured."""
     lines = "".join(f"        {line}\n" for line in program.strip("\n").splitlines())
     command = [sys.executable, "-c", FRAME.format(program=lines)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     elsewhere, _, own = done.stdout.rpartition("ITS OWN ")
     assert still_writes or (elsewhere, done.stderr) == ("", "")
     said, same = json.loads(own)
@@ -57,7 +57,10 @@ WRITERS = {
         "import subprocess; subprocess.run('echo a >&2', shell=True, stdout=sys.stdout, stderr=sys.stderr)",
         ["a"],
     ),
-    "a thread": ("import threading; t = threading.Thread(target=print, args='a'); t.start(); t.join()", ["a"]),
+    "a thread": (
+        "import threading; t = threading.Thread(target=print, args='a'); t.start(); t.join()",
+        ["a"],
+    ),
     "a forked process": (
         "from multiprocessing import get_context as of; p = of('fork').Process(target=print, args='a');"
         "p.start(); p.join()",
@@ -141,7 +144,9 @@ def test_a_process_that_outlives_the_program_and_keeps_its_output_is_not_waited_
 
 def test_a_process_that_outlives_the_program_and_goes_on_writing_is_not_listened_to_for_ever():
     began = time.monotonic()
-    told = told_by("import subprocess; print(subprocess.Popen('while echo y; do sleep 0.01; done', shell=True).pid)")
+    told = told_by(
+        "import subprocess; print(subprocess.Popen('while echo y; do sleep 0.01; done', shell=True).pid)"
+    )
     os.kill(int(next(filter(str.isdigit, told))), 9)
     assert time.monotonic() - began < 30
 
@@ -196,7 +201,7 @@ def test_a_program_that_writes_faster_than_it_is_heard_waits():
 
 
 def test_all_that_was_written_arrives_however_slowly_it_is_heard(monkeypatch):
-    """At the end a pipe may be full, and the driver slow: that is no time for those who write no more to lose a line."""
+    """At the end a pipe may be full and the driver slow: the time that is left is for those who still write."""
     monkeypatch.setattr(output, "DRAIN_S", 0.0)
     said, heard = [], threading.Event()
 
