@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from pathlib import Path
 
 from speaking import Speaking
 from torch.utils.data import DataLoader
@@ -22,7 +23,8 @@ print("printed at import")
 def train(run: Run) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lr", type=float, default=0.5)
-    print("lr", parser.parse_args().lr, "of", os.path.basename(sys.argv[0]))  # noqa: PTH119
+    print("lr", parser.parse_args().lr, "of", Path(sys.argv[0]).name)
+    print("in", Path.cwd())
     warnings.warn("a warning", stacklevel=1)
     subprocess.run(["echo", "a subprocess"], check=True, stdout=sys.stdout)
     thread = threading.Thread(target=print, args=["a thread"])
