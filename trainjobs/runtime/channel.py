@@ -76,8 +76,7 @@ class DriverEnd:
         """A message of the rank's `send_in_turn` is dealt with: there is room for another one."""
         self._taken[rank] += 1
         if self._taken[rank] == WINDOW // 4:
-            with suppress(*GONE):
-                self._connections[rank].send_bytes(json.dumps({"taken": self._taken.pop(rank)}).encode())
+            self._answer(self._connections[rank], {"taken": self._taken.pop(rank)})
 
     def close(self) -> None:
         self._listener.close()
@@ -94,10 +93,14 @@ class DriverEnd:
                 self._greet(connection)
             while (message := json.loads(connection.recv_bytes())) is not None:
                 self._receive(rank, message)
-            connection.close()
+            self._answer(connection, None)
         except GONE:
             if rank is not None:
                 self._receive(rank, None)
+
+    def _answer(self, connection: Connection[Any, Any], message: Message | None) -> None:
+        with self._lock, suppress(*GONE):
+            connection.send_bytes(json.dumps(message).encode())
 
     def _greet(self, connection: Connection[Any, Any]) -> None:
         with self._lock:
@@ -141,7 +144,7 @@ class RankEnd:
             self.send(message)
 
     def close(self) -> None:
-        """Deliver what was sent, say good-bye; the driver hangs up when it has read all of it."""
+        """Deliver what was sent, say good-bye, and wait for the driver's: it has read all of it then."""
         self._outbox.put(None)
         self._writer.join(timeout=10)
         self._reader.join(timeout=10)
@@ -156,8 +159,7 @@ class RankEnd:
 
     def _read(self) -> None:
         with suppress(*GONE):
-            while True:
-                message = json.loads(self._connection.recv_bytes())
+            while (message := json.loads(self._connection.recv_bytes())) is not None:
                 if "taken" in message:
                     self._room.release(message["taken"])
                 else:
