@@ -84,6 +84,7 @@ class ForkedGroup:
 def train_rank(crossing, rank, world_size, port):
     setup = pickle.loads(crossing)
     torch.set_num_threads(1)
+    multiprocessing.current_process()._config["daemon"] = False  # as Ray's, it may have children of its own
     store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=60))
     dist.init_process_group("gloo", store=store, rank=rank, world_size=world_size)
     work(setup, Place(rank, world_size, torch.device("cpu")), broadcast)

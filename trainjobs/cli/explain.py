@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from trainjobs.cli.story import read
-from trainjobs.cli.summary import document, next_commands, next_line, summary
+from trainjobs.cli.summary import document, frames, next_commands, next_line, summary
 from trainjobs.cli.terminal import Output, show, write_json
 from trainjobs.runtime.directory import RunDirectory
 
@@ -14,7 +14,7 @@ def explain(directory: Path, output: Output) -> None:
     if output is Output.JSON:
         write_json(document(story))
         return
-    show(summary(story))
+    show([*summary(story), *frames(story)])
     following = [command for command in next_commands(story) if not command.startswith("trainjobs explain")]
     if following:
         show(["", next_line(following)])

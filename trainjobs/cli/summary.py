@@ -73,11 +73,16 @@ def summary(story: Story) -> list[RenderableType]:
         parts.append(Text(why))
     parts.append(Text())
     parts.append(Padding(_facts(story), (0, 0, 0, 2)))
-    if story.state is State.FAILED and story.told.failure is not None and story.told.failure.traceback:
-        parts += [Text(), Text(story.told.failure.traceback.rstrip())]
     if story.criteria or story.trouble:
         parts += [Text(), *_criteria(story)]
     return parts
+
+
+def frames(story: Story) -> list[RenderableType]:
+    """The user's frames of a failure, which whoever watched the run has seen already."""
+    if story.state is not State.FAILED or story.told.failure is None or not story.told.failure.traceback:
+        return []
+    return [Text(), Text(story.told.failure.traceback.rstrip())]
 
 
 def next_commands(story: Story, file: str = "FILE", overrides: Sequence[str] = ()) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ from typing import Any
 Message = dict[str, Any]
 GONE = (EOFError, OSError, TypeError)
 """How a connection says that it is closed: by the other side, by the system, or by another thread of this process."""
+
+WINDOW = 256
+"""Messages of `send_in_turn` that may be on their way from one rank: what a report waits behind at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class DriverEnd:
         self._lock = threading.Lock()
         self._rank_zero: Connection[Any, Any] | None = None
         self._waiting: list[Message] = []
-        self._connections: list[Connection[Any, Any]] = []
+        self._connections: dict[int, Connection[Any, Any]] = {}
+        self._taken: Counter[int] = Counter()
         welcome(self._listener, key, self._read)
 
     def request(self, message: Message) -> None:
@@ -67,24 +72,35 @@ class DriverEnd:
             with suppress(*GONE):
                 self._rank_zero.send_bytes(json.dumps(message).encode())
 
+    def took(self, rank: int) -> None:
+        """A message of the rank's `send_in_turn` is dealt with: there is room for another one."""
+        self._taken[rank] += 1
+        if self._taken[rank] == WINDOW // 4:
+            self._answer(self._connections[rank], {"taken": self._taken.pop(rank)})
+
     def close(self) -> None:
         self._listener.close()
-        for connection in self._connections:
+        for connection in list(self._connections.values()):
             with suppress(*GONE):
                 connection.close()
 
     def _read(self, connection: Connection[Any, Any]) -> None:
         rank = None
-        self._connections.append(connection)
         try:
             rank = int(json.loads(connection.recv_bytes())["rank"])
+            self._connections[rank] = connection
             if rank == 0:
                 self._greet(connection)
             while (message := json.loads(connection.recv_bytes())) is not None:
                 self._receive(rank, message)
+            self._answer(connection, None)
         except GONE:
             if rank is not None:
                 self._receive(rank, None)
+
+    def _answer(self, connection: Connection[Any, Any], message: Message | None) -> None:
+        with self._lock, suppress(*GONE):
+            connection.send_bytes(json.dumps(message).encode())
 
     def _greet(self, connection: Connection[Any, Any]) -> None:
         with self._lock:
@@ -95,24 +111,43 @@ class DriverEnd:
 
 
 class RankEnd:
-    """A rank's connection to the driver. `send` never blocks; a driver that is gone is noticed by Ray, not here."""
+    """A rank's connection to the driver. `send` never blocks; a driver that is gone is noticed by Ray, not here.
+
+    Args:
+        receive: called with each request, in a thread.
+    """
 
     def __init__(self, address: Address, rank: int, receive: Callable[[Message], None]) -> None:
         self._connection = Client((address.host, address.port), authkey=address.key)
         self._outbox: SimpleQueue[Message | None] = SimpleQueue()
         self._receive = receive
+        self._room = threading.Semaphore(WINDOW)
+        self._gone = False
         self._writer = threading.Thread(target=self._write, name="channel-write", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="channel-read", daemon=True)
         self.send({"rank": rank})
         self._writer.start()
-        threading.Thread(target=self._read, name="channel-read", daemon=True).start()
+        self._reader.start()
 
     def send(self, message: Message) -> None:
         self._outbox.put(message)
 
+    def send_in_turn(self, message: Message) -> None:
+        """Send what may wait, and wait while `WINDOW` of these are on their way: they never pile up.
+
+        When the driver is gone they are dropped.
+        """
+        self._room.acquire()
+        if self._gone:
+            self._room.release()
+        else:
+            self.send(message)
+
     def close(self) -> None:
-        """Deliver what was sent, say good-bye, hang up."""
+        """Deliver what was sent, say good-bye, and wait for the driver's: it has read all of it then."""
         self._outbox.put(None)
         self._writer.join(timeout=10)
+        self._reader.join(timeout=10)
         with suppress(*GONE):
             self._connection.close()
 
@@ -124,8 +159,13 @@ class RankEnd:
 
     def _read(self) -> None:
         with suppress(*GONE):
-            while True:
-                self._receive(json.loads(self._connection.recv_bytes()))
+            while (message := json.loads(self._connection.recv_bytes())) is not None:
+                if "taken" in message:
+                    self._room.release(message["taken"])
+                else:
+                    self._receive(message)
+        self._gone = True
+        self._room.release()
 
 
 def welcome(listener: Listener, key: bytes, serve: Callable[[Connection[Any, Any]], object]) -> None:

@@ -109,8 +109,11 @@ class Driver:
             while not group.ended or not heard.empty():
                 self._pass_on_requests(channel)
                 with suppress(Empty):
-                    event = _event(*heard.get(timeout=LISTEN_INTERVAL_S))
+                    rank, message = heard.get(timeout=LISTEN_INTERVAL_S)
+                    event = _event(rank, message)
                     failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
+                    if isinstance(event, events.Printed):
+                        channel.took(rank)
         finally:
             channel.close()
         return [*failures, _of_ray(group.error)] if group.error is not None else []

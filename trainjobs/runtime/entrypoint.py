@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
 import inspect
+import logging
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -16,8 +20,43 @@ from trainjobs.runtime.exits import ConfigError
 PATH = "spec.trainer.entrypoint"
 
 
+@contextmanager
+def program(code: Path) -> Iterator[None]:
+    """What Python gives to a program, whatever this process was started for; as before afterwards.
+
+    Its own arguments, of which there are none; its directory first on the path; an input that is at its end; and a
+    root logger that nobody has configured, or `logging.basicConfig` would do nothing.
+    """
+    before, kept = (sys.argv, sys.stdin, sys.path[:]), os.dup(0)
+    sys.argv = ["-m"]  # as Python does, until the module is found
+    sys.path[:] = [str(code), *(path for path in sys.path if path != str(code))]
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - a descriptor has no path, and stays open
+    try:
+        with _no_logging():
+            yield
+    finally:
+        os.dup2(kept, 0)
+        os.close(kept)
+        sys.argv, sys.stdin, sys.path[:] = before
+
+
+@contextmanager
+def _no_logging() -> Iterator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, root.handlers
+    root.handlers = []
+    root.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+
+
 def load(entrypoint: str, code: Path) -> Callable[[Any], object]:
-    """The function that `entrypoint` names. `code` is searched first.
+    """The function that `entrypoint` names, and `sys.argv` with its module's file. `code` is searched first.
 
     Raises:
         ConfigError: no such module or function, or it cannot be called with the run as its one argument. An error
@@ -42,9 +81,9 @@ def load(entrypoint: str, code: Path) -> Callable[[Any], object]:
 
 
 def _module(name: str, code: Path, entrypoint: str) -> ModuleType:
-    if str(code) not in sys.path:
-        sys.path.insert(0, str(code))
     try:
+        if (found := importlib.util.find_spec(name)) is not None:
+            sys.argv = [str(found.origin)]
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):

@@ -154,7 +154,7 @@ class Restarting:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """The training function printed a line."""
+    """A line of the training function's output, from its process or one of its children; at most 65,536 characters."""
 
     rank: int
     text: str

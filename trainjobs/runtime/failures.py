@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import importlib
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
+from traceback import FrameSummary, TracebackException
 
 from torch.distributed import DistError
 
+import trainjobs
 from trainjobs.coordination import CoordinationError, ReportMismatch
 from trainjobs.runtime import events
 from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.stopping import MissingMetric
+
+OURS = Path(trainjobs.__file__).parent
+
+LONGEST_TEXT = 16_000
+"""Characters of a message, and of a traceback, that an event keeps: it goes into a status and onto a screen."""
 
 
 def failure_of(error: BaseException, rank: int, code: Path) -> events.Failed:
     """The error as the user should read it: ours without frames, theirs with their own frames only."""
     ours = isinstance(error, UserError | CoordinationError | MissingMetric)
     frames = "" if ours else _users_frames(error, code)
-    return events.Failed(rank, type(error).__name__, str(error), frames, int(exit_code(error)))
+    message, kind = _shortened(_message(error)), type(error).__name__
+    return events.Failed(rank, kind, message, _shortened(frames), int(exit_code(error)))
 
 
 def exit_code(error: BaseException) -> Exit:
@@ -38,10 +48,45 @@ def _is_collateral(error: BaseException) -> bool:
     )
 
 
+def _message(error: BaseException) -> str:
+    if isinstance(error, SystemExit) and not isinstance(error.code, str):
+        return f"sys.exit({'' if error.code is None else error.code}) was called"
+    return str(TracebackException.from_exception(error))  # also where the user's own __str__ raises
+
+
+def _shortened(text: str) -> str:
+    """The beginning and the end of a text that is too long, and how much is missing between them."""
+    half, missing = LONGEST_TEXT // 2, len(text) - LONGEST_TEXT
+    if missing <= 0:
+        return text
+    return f"{text[:half]}\n[{missing:,} characters are left out here]\n{text[-half:]}"
+
+
 def _users_frames(error: BaseException, code: Path) -> str:
-    """The traceback from the first frame outside Ray, torch's internals and this package."""
-    stack = traceback.TracebackException.from_exception(error)
-    own = [i for i, frame in enumerate(stack.stack) if Path(frame.filename).is_relative_to(code)]
-    if own:
-        stack.stack = traceback.StackSummary.from_list(stack.stack[own[0] :])
-    return "".join(stack.format())
+    """The traceback from the first frame of the user's code on, without those of this package.
+
+    An error of ours, which has no others, keeps them: they are what a report of it needs.
+    """
+    shown = TracebackException.from_exception(error)
+    for part in _parts(shown):
+        frames = [frame for frame in part.stack if not _is_machinery(frame)]
+        own = [i for i, frame in enumerate(frames) if Path(frame.filename).is_relative_to(code)]
+        if frames or part is not shown or isinstance(error, SyntaxError):
+            part.stack = traceback.StackSummary.from_list(frames[own[0] if own else 0 :])
+    return "".join(shown.format())
+
+
+def _parts(shown: TracebackException) -> Iterator[TracebackException]:
+    """An exception, those that it came from, and those that it is a group of."""
+    parts: list[TracebackException | None] = [shown]
+    while parts:
+        if (part := parts.pop()) is not None:
+            parts += [part.__cause__, part.__context__, *(part.exceptions or ())]
+            yield part
+
+
+def _is_machinery(frame: FrameSummary) -> bool:
+    """Whether a frame is this package's, or of how Python imports a module."""
+    file = frame.filename
+    importing = file == importlib.__file__ or file.startswith("<frozen importlib")
+    return importing or Path(file).is_relative_to(OURS)

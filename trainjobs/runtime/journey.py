@@ -353,7 +353,7 @@ class Journey:
 
         A report has counted the batch already, without a halt, since the rest of the loop's body was still to come.
         """
-        if self._take_back():
+        if self._take_back() is not None:
             halted = lent.completes_step and self.coordinator.poll()
         else:
             halted = lent.completes_step and self.coordinator.halted
@@ -394,8 +394,7 @@ class Journey:
         """The epoch's steps are over, whoever ended them. Not collective: it may be unwinding."""
         if self.phase is not Phase.STEPS:
             return
-        if self._take_back():
-            self.coordinator.count()
+        self._take_back_unpolled()
         if self._lockstep is not None:
             self._lockstep.end()
         self.coordinator.pause()
@@ -410,14 +409,19 @@ class Journey:
         """`batch` batches of this epoch are done."""
         self.position = replace(self.position, batch=batch, step=self.position.step + completes_step)
 
-    def _take_back(self) -> bool:
-        """The batch lent to the training function is done; False if it was taken back before."""
+    def _take_back(self) -> Lent | None:
+        """The batch lent to the training function is done; None if it was taken back before."""
         lent, self.lent = self.lent, None
-        if lent is None:
-            return False
-        self.advance(lent.done, completes_step=lent.completes_step)
-        self._whole = lent.last
-        return True
+        if lent is not None:
+            self.advance(lent.done, completes_step=lent.completes_step)
+            self._whole = lent.last
+        return lent
+
+    def _take_back_unpolled(self) -> None:
+        """The same where the run cannot halt: its next poll or collective is where it does."""
+        lent = self._take_back()
+        if lent is not None and lent.completes_step:
+            self.coordinator.count()
 
     def _steps_left(self) -> int | None:
         return None if self.length.steps is None else self.length.steps - self.position.step
@@ -437,9 +441,7 @@ class Journey:
 
     def judge(self) -> Report:
         """Report what was logged, and learn the decision. Collective."""
-        lent = self.lent
-        if self._take_back() and lent is not None and lent.completes_step:
-            self.coordinator.count()
+        self._take_back_unpolled()
         without_data, pairs = self.meters.without_data, self.meters.drain()
         if self.rested:
             return Report({}, self.decision, leave=True)

@@ -27,12 +27,15 @@ MARGIN_S = 10.0
 def watched(journey: Journey, deadline_s: float, hung: Callable[[str, str], object]) -> Iterator[None]:
     """End this process if the journey does not move for `deadline_s` seconds.
 
+    What a stuck interpreter leaves goes to this process's standard error of now: a pipe that it reads itself it
+    would read no more.
+
     Args:
         hung: told the reason, and the stacks of all threads, before the end.
     """
-    over = threading.Event()
+    over, log = threading.Event(), os.dup(2)
     watch = threading.Thread(
-        target=_watch, args=(journey, deadline_s, hung, over), name="watchdog", daemon=True
+        target=_watch, args=(journey, deadline_s, hung, over, log), name="watchdog", daemon=True
     )
     watch.start()
     try:
@@ -41,10 +44,11 @@ def watched(journey: Journey, deadline_s: float, hung: Callable[[str, str], obje
         over.set()
         watch.join()
         faulthandler.cancel_dump_traceback_later()
+        os.close(log)
 
 
 def _watch(
-    journey: Journey, deadline_s: float, hung: Callable[[str, str], object], over: threading.Event
+    journey: Journey, deadline_s: float, hung: Callable[[str, str], object], over: threading.Event, log: int
 ) -> None:
     seen, since = journey.position, time.monotonic()
     while not over.wait(min(1.0, deadline_s / 4)):
@@ -56,7 +60,7 @@ def _watch(
             time.sleep(OTHERS_S)
             os._exit(Exit.FAILURE)
         left_s = max(0.0, deadline_s - (time.monotonic() - since))
-        faulthandler.dump_traceback_later(left_s + MARGIN_S, exit=True, file=2)
+        faulthandler.dump_traceback_later(left_s + MARGIN_S, exit=True, file=log)
 
 
 def _stacks() -> str:

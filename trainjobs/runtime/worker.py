@@ -12,6 +12,7 @@ import torch
 
 from trainjobs.coordination import (
     Coordinator,
+    ExchangeMismatch,
     Outcome,
     RankLost,
     SingleCommunicator,
@@ -21,12 +22,12 @@ from trainjobs.coordination.communicator import Communicator
 from trainjobs.runtime import entrypoint, events
 from trainjobs.runtime.channel import Message, RankEnd
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
-from trainjobs.runtime.echo import echoed
 from trainjobs.runtime.existing import StoppingCoordinator
-from trainjobs.runtime.exits import ConfigError, Exit, StorageError, UserError
+from trainjobs.runtime.exits import ConfigError, Exit, StorageError, UserCodeError, UserError
 from trainjobs.runtime.failures import failure_of
 from trainjobs.runtime.journey import Interrupted, Journey, Length, Place
 from trainjobs.runtime.keeper import Keeper, Terms
+from trainjobs.runtime.output import captured
 from trainjobs.runtime.retry import NO_PROGRESS
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.storage import storage_at
@@ -45,6 +46,10 @@ LOST_GRACE_S = 5.0
 """How long a worker whose peer is lost may take to leave its collective by itself before its process is ended."""
 
 
+class TrainingFailed(Exception):
+    """What a worker raises after it has told its error, which may be none that Ray or a process can carry."""
+
+
 def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
     """Train on this worker; the process group of torch is up.
 
@@ -59,6 +64,9 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
     def tell(event: events.Event) -> None:
         channel.send(events.to_dict(event))
 
+    def say(line: str) -> None:
+        channel.send_in_turn(events.to_dict(events.Printed(place.rank, line)))
+
     def hung(reason: str, stacks: str) -> None:
         for line in (f"{reason}:", *stacks.splitlines()):
             tell(events.Printed(place.rank, line))
@@ -67,17 +75,19 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
 
     try:
         _set_environment(setup.spec.trainer.env)
-        function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
-        with (
-            _coordinated(setup, place, broadcast, tell, inbox) as journey,
-            watched(journey, setup.spec.progress_deadline_seconds, hung),
-        ):
-            _train(setup, journey, tell, function)
+        with captured(say), entrypoint.program(setup.code):
+            function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
+            with (
+                _coordinated(setup, place, broadcast, tell, inbox) as journey,
+                watched(journey, setup.spec.progress_deadline_seconds, hung),
+            ):
+                _train(setup, journey, tell, function)
     except Interrupted:
         pass
     except BaseException as error:
-        tell(failure_of(error, place.rank, setup.code))
-        raise
+        failure = failure_of(error, place.rank, setup.code)
+        tell(failure)
+        raise TrainingFailed(failure.kind) from None
     finally:
         channel.close()
 
@@ -156,10 +166,23 @@ def _train(setup: Setup, journey: Journey, tell: Tell, function: Callable[[Run],
             position = restored.position
             tell(events.Checkpointed(journey.keeper.source, position.epoch, position.step, 0.0))
         threading.Thread(target=_tell_progress, args=(journey, tell), name="progress", daemon=True).start()
-    rank = journey.place.rank
-    with echoed(lambda text: tell(events.Printed(rank, text))):
-        function(Run(setup.spec.trainer.config, journey))
-    journey.finish()
+    _call(function, Run(setup.spec.trainer.config, journey))
+    try:
+        journey.finish()
+    except ExchangeMismatch as error:
+        raise UserCodeError(
+            f"the training function has returned on rank {journey.place.rank} while others go on, "
+            f"but every rank must return at the same place: {error}"
+        ) from None
+
+
+def _call(function: Callable[[Run], object], run: Run) -> None:
+    """`sys.exit()` is a return, as it is a success of a program."""
+    try:
+        function(run)
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise
 
 
 def _started(setup: Setup, journey: Journey) -> events.Started:

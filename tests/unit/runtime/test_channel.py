@@ -2,13 +2,14 @@
 
 import subprocess
 import sys
+import threading
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client
 from queue import SimpleQueue
 
 import pytest
 
-from trainjobs.runtime.channel import Address, DriverEnd, RankEnd
+from trainjobs.runtime.channel import WINDOW, Address, DriverEnd, RankEnd
 
 
 @pytest.fixture
@@ -83,3 +84,49 @@ def test_a_rank_whose_process_dies_is_reported_gone_and_one_that_says_good_bye_i
     if dies:
         assert heard.get(timeout=30) == (1, None)
     assert heard.empty()
+
+
+def test_what_is_sent_in_turn_waits_for_the_driver_and_keeps_no_report_waiting(driver, heard):
+    end = RankEnd(driver.address, 1, lambda _: None)
+
+    def chat():
+        for number in range(2 * WINDOW):
+            end.send_in_turn({"number": number})
+
+    threading.Thread(target=chat, daemon=True).start()
+    assert [heard.get(timeout=30)[1]["number"] for _ in range(WINDOW)] == list(range(WINDOW))
+    end.send({"a": "report"})
+    assert heard.get(timeout=30) == (1, {"a": "report"})
+    for _ in range(WINDOW):
+        driver.took(1)
+    assert [heard.get(timeout=30)[1]["number"] for _ in range(WINDOW)] == list(range(WINDOW, 2 * WINDOW))
+
+
+DRIVER = """
+import sys
+from trainjobs.runtime.channel import DriverEnd
+end = DriverEnd("127.0.0.1", lambda rank, message: None)
+print(end.address.port, end.address.key.hex(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_nobody_waits_for_a_driver_that_is_gone():
+    with subprocess.Popen(
+        [sys.executable, "-c", DRIVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        port, key = process.stdout.readline().split()
+        end = RankEnd(Address("127.0.0.1", int(port), bytes.fromhex(key)), 1, lambda _: None)
+        chat = threading.Thread(target=lambda: [end.send_in_turn({}) for _ in range(3 * WINDOW)], daemon=True)
+        chat.start()
+        process.kill()
+    chat.join(timeout=30)
+    assert not chat.is_alive()
+
+
+def test_a_rank_that_has_said_good_bye_has_been_heard(driver, heard):
+    end = RankEnd(driver.address, 1, lambda _: None)
+    for number in range(1000):
+        end.send({"number": number})
+    end.close()
+    assert heard.qsize() == 1000
