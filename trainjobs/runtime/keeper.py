@@ -20,6 +20,7 @@ from trainjobs.coordination import Coordinator, Halt, Reported, Vote
 from trainjobs.runtime import events
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position, Saved
 from trainjobs.runtime.exits import Exit, UserError
+from trainjobs.runtime.wrappers import load_own_state, own_weights
 from trainjobs.spec import Stopping
 from trainjobs.stopping import Best, Panel
 
@@ -143,11 +144,11 @@ class Keeper:
             return
         objects = self._checkpoints.load(self._checkpoints.named(name)).objects
         for key, model in models.items():
-            model.load_state_dict(objects[key])
+            load_own_state(model, objects[key])
 
     def save_model(self, models: Mapping[str, torch.nn.Module]) -> None:
-        """Write the final weights as `model.pt`: one model's state dict, or several by name. Collective."""
-        states = {name: model.state_dict() for name, model in models.items()}
+        """Write the final weights as `model.pt`: the plain model's state dict, or several by name. Collective."""
+        states = {name: own_weights(model) for name, model in models.items()}
         error = None
         if self.rank == 0 and states:
             error = _error_of(

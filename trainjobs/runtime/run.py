@@ -24,12 +24,12 @@ from itertools import islice
 from typing import Any
 
 import torch
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from trainjobs.coordination import Decision
 from trainjobs.runtime.journey import Journey
 from trainjobs.runtime.loaders import ShardBatches, batch_count, batches_from, sharded_loader, to_device
+from trainjobs.runtime.parallel import prepared, without_sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +62,18 @@ class Run:
     def prepare_model(self, model: torch.nn.Module, **ddp: Any) -> torch.nn.Module:
         """The model on this worker's device, in `DistributedDataParallel` when there are several workers.
 
+        A model without parameters to train, such as a frozen teacher, is moved only; all ranks have rank 0's values
+        then. So is one that DDP holds already. `torch.compile` may come before or after.
+
         Args:
-            model: weights as constructed; a resumed run loads its own in `track`.
+            model: weights as constructed; a resumed run loads its own in `track`. Freeze parameters before.
             ddp: further arguments of `DistributedDataParallel`.
+
+        Raises:
+            TypeError: it is no module, or has no `forward`, which DDP needs: prepare its parts.
+            ValueError: it has no values yet (meta device), or some parts of it are prepared and others not.
         """
-        model = model.to(self.device)
-        if self.world_size == 1:
-            return model
-        devices = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(model, device_ids=devices, **ddp)
+        return prepared(model, self.device, self.world_size, **ddp)
 
     def prepare_loader(
         self,
@@ -184,9 +187,7 @@ class Run:
 
     def gradient_sync(self, model: torch.nn.Module) -> AbstractContextManager[Any]:
         """Around forward and backward while accumulating: ranks exchange gradients only at the last batch of a step."""
-        if self.last_of_step or not isinstance(model, DistributedDataParallel):
-            return nullcontext()
-        return model.no_sync()
+        return nullcontext() if self.last_of_step else without_sync(model)
 
     # --- what a training function tells ---------------------------------------------------------------------------
 
