@@ -10,8 +10,8 @@ from __future__ import annotations
 import pickle
 import re
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, MutableMapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import IO, Any
 
 import torch
@@ -52,13 +52,18 @@ class Saved:
 class Contents:
     """What a checkpoint holds.
 
-    `objects` maps the names given to `run.track` to state dicts; `ranks[r]` is what only rank r knows.
+    `objects` maps the names given to `run.track` to state dicts; `ranks[r]` is what only rank r knows, states of its
+    own among them.
     """
 
     position: Position
-    objects: Mapping[str, Any]
+    objects: MutableMapping[str, Any]
     history: Sequence[Observation]
     ranks: Sequence[Mapping[str, Any]]
+
+    def seen_by(self, rank: int) -> Contents:
+        """The same with this rank's own objects in place of rank 0's."""
+        return replace(self, objects={**self.objects, **self.ranks[rank].get("objects", {})})
 
 
 class Checkpoints:

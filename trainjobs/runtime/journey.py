@@ -19,6 +19,7 @@ from trainjobs.runtime import randomness
 from trainjobs.runtime.checkpoints import Position
 from trainjobs.runtime.keeper import Keeper
 from trainjobs.runtime.meters import Meters
+from trainjobs.runtime.rank_states import RankStates
 from trainjobs.runtime.tracked import Tracked
 
 
@@ -56,6 +57,7 @@ class Journey:
         self.keeper = keeper
         restored = keeper.restored
         self.tracked = Tracked(restored.objects if restored else None, keeper.source)
+        self._rank_states = RankStates(coordinator.exchange, keeper.warn)
         self.meters = Meters()
         self.position = restored.position if restored else Position(0, 0, 0, reported=True, seconds=0.0)
         self.batches: int | None = None
@@ -90,6 +92,7 @@ class Journey:
             self.meters.restore(mine["meters"])
             self._start_of_epoch = mine["start of epoch"]
             self.keeper.judge_again()
+            self.keeper.restored = None  # every state is loaded, and this one held memory
         self._began = time.monotonic()
 
     def is_over(self) -> bool:
@@ -194,6 +197,9 @@ class Journey:
         self.keeper.final(self.meters.drain())
 
     def _save(self, objects: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
+        if self.place.world_size > 1:
+            mine = {**mine, "objects": self._rank_states.apart(self.tracked.objects, objects)}
+            self.rest_if_halted()
         self.keeper.save(replace(self.position, seconds=self.seconds), objects, mine)
 
     def _mine(self) -> dict[str, Any]:

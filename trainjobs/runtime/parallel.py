@@ -15,9 +15,7 @@ ORDERED_WITH = {"broadcast_buffers", "bucket_cap_mb", "gradient_as_bucket_view",
 """Arguments of DDP with which its buckets are put in order at once. With the others it keeps its own ways."""
 
 
-def prepared(
-    model: torch.nn.Module, device: torch.device, world_size: int, **ddp: Any
-) -> torch.nn.Module:
+def prepared(model: torch.nn.Module, device: torch.device, world_size: int, **ddp: Any) -> torch.nn.Module:
     """See `Run.prepare_model`. Collective."""
     _check(model)
     model = model.to(device)

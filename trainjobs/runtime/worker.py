@@ -142,6 +142,7 @@ def _coordinated(
         if place.rank == 0:
             inbox.open(coordinator)
         keeper = Keeper(place.rank, coordinator, checkpoints, terms, restored, tell)
+        del restored  # the keeper lets it go when the loop begins
         yield Journey(place, spec.trainer.max_epochs, coordinator, keeper)
 
 
@@ -219,7 +220,7 @@ def _restored(
             f"{saved.uri} was written by {len(contents.ranks)} workers and this run has {place.world_size}; "
             "set numNodes and numProcPerNode as they were, or start anew with --fresh"
         )
-    return saved, contents
+    return saved, contents.seen_by(place.rank)
 
 
 def _abandon(lost: RankLost) -> None:

@@ -37,7 +37,7 @@ def own_state(module: torch.nn.Module) -> Mapping[str, Any]:
     if any(_inner(part) for part in core.modules()):
         state = {_own_key(core, key): value for key, value in state.items()}
     counts = {key: average.n_averaged for key, average in _counts(wrappers)}
-    return {**state, **counts} if counts else state
+    return {**counts, **state} if counts else state
 
 
 def own_weights(module: torch.nn.Module) -> dict[str, Any]:
