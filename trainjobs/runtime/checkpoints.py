@@ -12,9 +12,9 @@ import io
 import re
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import IO, Any
 
 import torch
@@ -76,15 +76,19 @@ class Saved:
 class Contents:
     """What a checkpoint holds.
 
-    `objects` maps the names given to `run.track` to state dicts; `ranks[r]` is what only rank r knows; `best` is as of
-    when it was written, itself included.
+    `objects` maps the names given to `run.track` to state dicts; `ranks[r]` is what only rank r knows, states of its
+    own among them; `best` is as of when it was written, itself included.
     """
 
     position: Position
-    objects: Mapping[str, Any]
+    objects: MutableMapping[str, Any]
     history: Sequence[Observation]
     ranks: Sequence[Mapping[str, Any]]
     best: BestCheckpoint | None = None
+
+    def seen_by(self, rank: int) -> Contents:
+        """The same with this rank's own objects in place of rank 0's."""
+        return replace(self, objects={**self.objects, **self.ranks[rank].get("objects", {})})
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from trainjobs.runtime.exits import ConfigError
 from trainjobs.runtime.keeper import Keeper
 from trainjobs.runtime.lockstep import Lent, Lockstep, share_buffers
 from trainjobs.runtime.meters import Meters
+from trainjobs.runtime.rank_states import RankStates
 from trainjobs.runtime.snapshot import Snapshot
 from trainjobs.runtime.tracked import Tracked
 
@@ -108,6 +109,7 @@ class Journey:
         self.keeper = keeper
         restored = keeper.restored
         self.tracked = Tracked(restored.objects if restored else None, keeper.source)
+        self._rank_states = RankStates(coordinator.exchange, keeper.warn)
         self.meters = Meters()
         self.replicas: list[DistributedDataParallel] = []
         """Models whose buffers rank 0 gives to all when an epoch's steps are over."""
@@ -170,6 +172,7 @@ class Journey:
         if self.keeper.restored is not None:
             self._return(self.keeper.restored.ranks[self.place.rank])
             self.keeper.judge_again()
+            self.keeper.restored = None  # every state is loaded, and this one held memory
         self.coordinator.pause()
         self._began = time.monotonic()
 
@@ -504,9 +507,11 @@ class Journey:
             place: where the function will come back to.
             objects: the states of the tracked objects there.
         """
-        self.keeper.save(
-            replace(place.position, seconds=self.seconds), objects, self._mine(place), place.reports
-        )
+        mine = self._mine(place)
+        if self.place.world_size > 1:
+            mine["objects"] = self._rank_states.apart(self.tracked.objects, objects)
+            self.rest_if_halted()
+        self.keeper.save(replace(place.position, seconds=self.seconds), objects, mine, place.reports)
 
     def defer(self, act: Callable[[], object]) -> None:
         """Keep a checkpoint that waits for the rest of an epoch's body; `flush` writes it."""

@@ -26,6 +26,7 @@ from trainjobs.runtime.checkpoints import (
     unpacked,
 )
 from trainjobs.runtime.exits import Exit, UserError
+from trainjobs.runtime.wrappers import load_own_state, own_weights
 from trainjobs.spec import Stopping
 from trainjobs.stopping import Best, Panel
 
@@ -164,7 +165,7 @@ class Keeper:
         if contents is None:
             contents = self._checkpoints.named(name), self._checkpoints.load(self._checkpoints.named(name))
         for key, model in models.items():
-            model.load_state_dict(contents[1].objects[key])
+            load_own_state(model, contents[1].objects[key])
         return best
 
     def _best_contents(self, best: Best) -> tuple[Saved, Contents] | None:
@@ -183,14 +184,14 @@ class Keeper:
     def save_model(
         self, models: Mapping[str, torch.nn.Module], position: Position, restored: Best | None
     ) -> None:
-        """Write the final weights as `model.pt`: one model's state dict, or several by name. Collective.
+        """Write the final weights as `model.pt`: the plain model's state dict, or several by name. Collective.
 
         Args:
             models: by name.
             position: where the run ended.
             restored: whose weights the models have, if not the last ones.
         """
-        states = {name: model.state_dict() for name, model in models.items()}
+        states = {name: own_weights(model) for name, model in models.items()}
         error = None
         if self.rank == 0 and states:
             error = _error_of(

@@ -29,6 +29,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 from trainjobs.runtime.journey import Journey, Phase, Report
 from trainjobs.runtime.loaders import ShardBatches, batches_from, sharded_loader, to_device
 from trainjobs.runtime.lockstep import share_buffers
+from trainjobs.runtime.parallel import prepared, without_sync
 
 
 class Run:
@@ -51,18 +52,23 @@ class Run:
     def prepare_model(self, model: torch.nn.Module, **ddp: Any) -> torch.nn.Module:
         """The model on this worker's device, in `DistributedDataParallel` when there are several workers.
 
+        A model without parameters to train, such as a frozen teacher, is moved only; all ranks have rank 0's values
+        then. So is one that DDP holds already. `torch.compile` may come before or after.
+
         Args:
-            model: weights as constructed; a resumed run loads its own in `track`.
+            model: weights as constructed; a resumed run loads its own in `track`. Freeze parameters before.
             ddp: further arguments of `DistributedDataParallel`.
+
+        Raises:
+            TypeError: it is no module, or has no `forward`, which DDP needs: prepare its parts.
+            ValueError: it has no values yet (meta device), or some parts of it are prepared and others not.
         """
-        model = model.to(self.device)
-        if self.world_size == 1:
-            return model
-        devices = [self.device] if self.device.type == "cuda" else None
-        replica = DistributedDataParallel(model, device_ids=devices, **ddp)
-        share_buffers(replica)
-        self._journey.replicas.append(replica)
-        return replica
+        model = prepared(model, self.device, self.world_size, **ddp)
+        replicas = [part for part in model.modules() if isinstance(part, DistributedDataParallel)]
+        for replica in replicas:
+            share_buffers(replica)
+        self._journey.replicas += replicas
+        return model
 
     def prepare_loader(
         self,
@@ -180,9 +186,7 @@ class Run:
 
     def gradient_sync(self, model: torch.nn.Module) -> AbstractContextManager[Any]:
         """Around forward and backward while accumulating: ranks exchange gradients only at the last batch of a step."""
-        if self.last_of_step or not isinstance(model, DistributedDataParallel):
-            return nullcontext()
-        return model.no_sync()
+        return nullcontext() if self.last_of_step else without_sync(model)
 
     # --- what a training function tells ---------------------------------------------------------------------------
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.runtime.exits import ConfigError
+from trainjobs.runtime.wrappers import load_own_state, own_state, unwrapped
 
 
 @runtime_checkable
@@ -21,18 +21,30 @@ class Stateful(Protocol):
 
 
 class Tracked:
-    """The tracked objects by name, and the states that wait for them after a resume."""
+    """The tracked objects by name, and the states that wait for them after a resume.
 
-    def __init__(self, restored: Mapping[str, Any] | None, source: str = "") -> None:
-        self._objects: dict[str, Stateful] = {}
+    Args:
+        restored: states by name; each is taken out when it is loaded, so that it is in memory once. None for a fresh
+            start.
+        source: where they come from, for messages.
+    """
+
+    def __init__(self, restored: MutableMapping[str, Any] | None, source: str = "") -> None:
+        self.objects: dict[str, Stateful] = {}
         self._restored = restored
         self._source = source
+        self._names = ", ".join(sorted(restored or ()))
+        self._complete = False
 
     def add(self, objects: Mapping[str, object]) -> None:
         """Track them; after a resume each takes its state from the checkpoint at once.
 
+        Tracking the same object again under its name does nothing.
+
         Raises:
             TypeError: one has no `state_dict`.
+            ValueError: the name is another object's.
+            RuntimeError: the loop has begun, so that a resumed run would not find the state.
             ConfigError: the checkpoint is from a run of another model, or lacks one of the names.
         """
         for name, thing in objects.items():
@@ -40,22 +52,26 @@ class Tracked:
                 raise TypeError(
                     f"run.track({name}=...): {type(thing).__name__} has no state_dict and load_state_dict"
                 )
-            self._objects[name] = unwrapped(thing)
-            if self._restored is not None:
-                self._load(name)
+            if self._is_new(name, thing):
+                self.objects[name] = thing
+                if self._restored is not None:
+                    self._load(name)
 
     def check_complete(self) -> None:
-        """Raises ConfigError when the checkpoint holds an object that the resumed run does not track."""
-        missing = set(self._restored or {}) - set(self._objects)
-        if missing:
+        """From here nothing more can be tracked. Called when the loop begins.
+
+        Raises ConfigError when the checkpoint holds an object that the resumed run does not track.
+        """
+        self._complete = True
+        if self._restored:
             raise ConfigError(
-                f"{self._source} also holds {', '.join(sorted(missing))}, which this run does not track; "
+                f"{self._source} also holds {', '.join(sorted(self._restored))}, which this run does not track; "
                 "track it with run.track(...), or start anew with --fresh"
             )
 
     def states(self) -> dict[str, Any]:
         """Every state as it is now. Tensors are not copied: write them before the next step."""
-        return {name: thing.state_dict() for name, thing in self._objects.items()}
+        return {name: _state(thing) for name, thing in self.objects.items()}
 
     def light_states(self) -> dict[str, Any]:
         """Copies of what may change between the last step and the end of evaluation.
@@ -64,7 +80,7 @@ class Tracked:
         optimizers' settings, into which a scheduler writes the learning rate.
         """
         light = {}
-        for name, thing in self._objects.items():
+        for name, thing in self.objects.items():
             if isinstance(thing, torch.optim.Optimizer):
                 light[name] = {"param_groups": copy.deepcopy(thing.state_dict()["param_groups"])}
             elif not isinstance(thing, torch.nn.Module):
@@ -74,7 +90,7 @@ class Tracked:
     def load_light(self, light: Mapping[str, Any]) -> None:
         """Go back to what `light_states` had copied."""
         for name, state in light.items():
-            thing = self._objects[name]
+            thing = self.objects[name]
             mine = copy.deepcopy(state)
             heavy = isinstance(thing, torch.optim.Optimizer)
             thing.load_state_dict({**thing.state_dict(), **mine} if heavy else mine)
@@ -83,7 +99,7 @@ class Tracked:
         """Every state as it is now, but for what `light_states` had copied."""
         states = self.states()
         for name, state in light.items():
-            heavy = isinstance(self._objects[name], torch.optim.Optimizer)
+            heavy = isinstance(self.objects[name], torch.optim.Optimizer)
             states[name] = {**states[name], **state} if heavy else state
         return states
 
@@ -107,38 +123,58 @@ class Tracked:
         }
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
-        return [thing for thing in self._objects.values() if isinstance(thing, torch.optim.Optimizer)]
+        return [thing for thing in self.objects.values() if isinstance(thing, torch.optim.Optimizer)]
 
     def models(self) -> dict[str, torch.nn.Module]:
-        return {name: thing for name, thing in self._objects.items() if isinstance(thing, torch.nn.Module)}
+        return {name: thing for name, thing in self.objects.items() if isinstance(thing, torch.nn.Module)}
+
+    def _is_new(self, name: str, thing: Stateful) -> bool:
+        if name in self.objects:
+            if _core(self.objects[name]) is _core(thing):
+                return False
+            raise ValueError(f"run.track({name}=...): another object is tracked under this name")
+        if self._complete:
+            raise RuntimeError(
+                f"run.track({name}=...) comes after the training loop has begun; track it before the loop, "
+                "where a resumed run loads it"
+            )
+        return True
 
     def _load(self, name: str) -> None:
-        restored = self._restored or {}
-        if name not in restored:
+        restored = self._restored
+        if restored is None or name not in restored:
             raise ConfigError(
-                f"{self._source} holds {', '.join(sorted(restored))} but no {name}; "
+                f"{self._source} holds {self._names} but no {name}; "
                 "it is from another run: restore the code that wrote it, or start anew with --fresh"
             )
+        thing, state = self.objects[name], restored.pop(name)
         try:
-            self._objects[name].load_state_dict(restored[name])
+            if isinstance(thing, torch.nn.Module):
+                load_own_state(thing, state)
+            else:
+                thing.load_state_dict(state)
         except (RuntimeError, ValueError, KeyError) as error:
-            difference = _difference(self._objects[name], restored[name], error)
+            difference = _difference(thing, state, error)
             raise ConfigError(
                 f"{self._source} is from a run of another {name}: {difference}; "
                 "restore the code and config that wrote it, or start anew with --fresh"
             ) from None
 
 
-def unwrapped(thing: Any) -> Any:
-    """The user's own model inside DDP."""
-    return thing.module if isinstance(thing, DistributedDataParallel) else thing
+def _core(thing: Stateful) -> Stateful:
+    """What makes two objects the same: a model in its wrappers is the model."""
+    return unwrapped(thing) if isinstance(thing, torch.nn.Module) else thing
+
+
+def _state(thing: Stateful) -> Any:
+    return own_state(thing) if isinstance(thing, torch.nn.Module) else thing.state_dict()
 
 
 def _difference(thing: Stateful, state: Any, error: Exception) -> str:
     """The first parameter that does not fit, or what the object itself says."""
     if isinstance(thing, torch.nn.Module):
         here = {
-            name: tuple(value.shape) for name, value in thing.state_dict().items() if hasattr(value, "shape")
+            name: tuple(value.shape) for name, value in own_state(thing).items() if hasattr(value, "shape")
         }
         there = {name: tuple(value.shape) for name, value in state.items() if hasattr(value, "shape")}
         for name in sorted(here.keys() | there.keys()):

@@ -155,6 +155,7 @@ def _coordinated(
         if place.rank == 0:
             inbox.open(coordinator)
         keeper = Keeper(place.rank, coordinator, checkpoints, terms, restored, tell)
+        del restored  # the keeper lets it go when the loop begins
         yield Journey(place, length, coordinator, keeper)
 
 
@@ -246,7 +247,7 @@ def _restored(
             f"{saved.uri} was written by {len(contents.ranks)} workers and this run has {place.world_size}; "
             "set numNodes and numProcPerNode as they were, or start anew with --fresh"
         )
-    return saved, contents
+    return saved, contents.seen_by(place.rank)
 
 
 def _loaded_as_on_rank_0(checkpoints: Checkpoints, place: Place, name: str) -> tuple[Saved, Contents]:

@@ -1,5 +1,8 @@
 """Tracked objects come back as they were, and a checkpoint of another model is refused by its first difference."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -24,7 +27,7 @@ def stored(width=4):
 def test_a_resumed_object_takes_its_state_when_it_is_tracked():
     before = stored()
     model, optimizer = pair()
-    tracked = Tracked(before, "run/step-1.pt")
+    tracked = Tracked(dict(before), "run/step-1.pt")
     tracked.add({"model": model, "optimizer": optimizer})
     tracked.check_complete()
     assert torch.equal(model.weight, before["model"]["weight"])
@@ -44,10 +47,10 @@ def test_names_must_be_the_same_as_in_the_checkpoint():
     model, optimizer = pair()
     tracked = Tracked(stored(), "run/step-1.pt")
     tracked.add({"model": model})
+    with pytest.raises(ConfigError, match="holds model, optimizer but no scheduler"):
+        tracked.add({"scheduler": optimizer})
     with pytest.raises(ConfigError, match="also holds optimizer"):
         tracked.check_complete()
-    with pytest.raises(ConfigError, match="no scheduler"):
-        tracked.add({"scheduler": optimizer})
 
 
 def test_what_changes_between_the_last_step_and_a_halt_in_evaluation_is_undone():
@@ -68,3 +71,44 @@ def test_what_changes_between_the_last_step_and_a_halt_in_evaluation_is_undone()
 def test_what_has_no_state_cannot_be_tracked():
     with pytest.raises(TypeError, match=r"run.track\(lr=...\): float has no state_dict"):
         Tracked(None).add({"lr": 0.1})
+
+
+def test_a_loaded_state_is_in_memory_once():
+    before = stored()
+    weights = [weakref.ref(tensor) for tensor in before["model"].values()]
+    model, optimizer = pair()
+    tracked = Tracked(before, "run/step-1.pt")
+    tracked.add({"model": model, "optimizer": optimizer})
+    gc.collect()
+    assert [weight() for weight in weights] == [None, None]
+    assert before == {}
+
+
+def test_an_object_can_be_tracked_again_under_its_name_and_takes_no_state_then():
+    model, optimizer = pair()
+    tracked = Tracked(stored(), "run/step-1.pt")
+    tracked.add({"model": model, "optimizer": optimizer})
+    with torch.no_grad():
+        model.weight.fill_(1)
+    tracked.add({"model": torch.compile(model, backend="eager")})
+    tracked.check_complete()
+    tracked.add({"model": model})
+    assert model.weight.eq(1).all()
+
+
+def test_two_objects_cannot_have_one_name():
+    model, optimizer = pair()
+    tracked = Tracked(None)
+    tracked.add({"model": model})
+    with pytest.raises(
+        ValueError, match=r"run.track\(model=...\): another object is tracked under this name"
+    ):
+        tracked.add({"model": optimizer})
+
+
+def test_nothing_new_can_be_tracked_once_the_loop_has_begun():
+    model, _ = pair()
+    tracked = Tracked(None)
+    tracked.check_complete()
+    with pytest.raises(RuntimeError, match=r"run.track\(model=...\) comes after the training loop has begun"):
+        tracked.add({"model": model})
