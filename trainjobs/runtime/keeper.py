@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +127,7 @@ class Keeper:
         return self.improved or turn
 
     def save(
-        self, position: Position, objects: Mapping[str, Any], mine: Mapping[str, Any], reports: int
+        self, position: Position, objects: MutableMapping[str, Any], mine: Mapping[str, Any], reports: int
     ) -> None:
         """Write a checkpoint. Collective.
 
@@ -221,7 +221,7 @@ class Keeper:
         return BestCheckpoint(found.name, self.best.report) if found else None
 
     def _write(
-        self, position: Position, objects: Mapping[str, Any], pieces: Sequence[bytes], reports: int
+        self, position: Position, objects: MutableMapping[str, Any], pieces: Sequence[bytes], reports: int
     ) -> UserError | None:
         best = self.best
         holds_best = best is not None and (best.epoch, best.step) == (position.epoch, position.step)
