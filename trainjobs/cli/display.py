@@ -12,6 +12,7 @@ from rich.text import Text
 
 from trainjobs.cli import lines
 from trainjobs.cli.criteria import criteria_table
+from trainjobs.cli.printable import coloured, uncoloured
 from trainjobs.cli.screen import TRAINING, Screen, after
 from trainjobs.cli.sparkline import Sparkline
 from trainjobs.cli.view import View
@@ -70,13 +71,16 @@ class Display(View):
             case Halted() if event.decision:
                 return [Text(lines.halted(event))]
             case Failed():
-                return [Text(lines.failed(event), style="red")]
+                return [Text(uncoloured(lines.failed(event)), style="red")]
             case Restarting():
                 return [
-                    Text(f"attempt {event.attempt} from step {event.from_step:,}: {event.reason}", "yellow")
+                    Text(
+                        f"attempt {event.attempt} from step {event.from_step:,}: {uncoloured(event.reason)}",
+                        "yellow",
+                    )
                 ]
             case Printed():
-                return [Text(lines.printed(event))]
+                return [Text.from_ansi(coloured(lines.printed(event)))]
             case Warned():
                 return [Text(f"warning: {event.message}", style="yellow")]
             case _:

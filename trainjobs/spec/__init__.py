@@ -9,7 +9,7 @@ fields are what `kubectl explain` shows.
 
 from trainjobs.spec.advice import Advice, DataFacts, advise
 from trainjobs.spec.base import Location, path_text
-from trainjobs.spec.change import MUTABLE, immutable_changes
+from trainjobs.spec.change import MUTABLE, changes, immutable_changes
 from trainjobs.spec.errors import Problem, SpecError, UnreadableError
 from trainjobs.spec.manifest import dump, load, load_stopping, parse, parse_stopping
 from trainjobs.spec.metadata import Metadata
@@ -47,6 +47,7 @@ __all__ = [
     "UnreadableError",
     "WhenMissing",
     "advise",
+    "changes",
     "dump",
     "immutable_changes",
     "load",
