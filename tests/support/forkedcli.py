@@ -7,6 +7,7 @@ import os
 import threading
 from pathlib import Path
 
+import forked
 from forked import ForkedWorkers
 
 from trainjobs.cli import main
@@ -22,6 +23,7 @@ class SlowWorkers(ForkedWorkers):
 
 
 if __name__ == "__main__":
+    forked.PRELOADED = ["torch", "trainjobs.runtime.worker", "forked"]
     workers = SlowWorkers if "SLOW_START" in os.environ else ForkedWorkers
     ray_workers.RayWorkers = lambda count: workers()
     main()

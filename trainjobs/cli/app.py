@@ -111,7 +111,7 @@ def replay(
     ],
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Say what criteria would have done to a run that is already recorded."""
+    """Say what criteria would have done to a recorded run."""
     from trainjobs.cli.replay import replay as work
 
     with mistakes_told():

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainjobs.cli import entrypoint
 from trainjobs.cli.beginning import move_aside, prepare, why_done
 from trainjobs.cli.departure import Departure
 from trainjobs.cli.jsonlines import JsonLines
@@ -17,7 +18,7 @@ from trainjobs.runtime.control import Control
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.events import Event
 from trainjobs.runtime.exits import Exit, UsageError
-from trainjobs.spec import load
+from trainjobs.spec import SpecError, load
 
 if TYPE_CHECKING:
     from trainjobs.spec import TrainJob
@@ -31,6 +32,8 @@ def run(
         raise UsageError("--resume goes on and --fresh begins anew: choose one")
     with reading(file):
         job = load(file, overrides)
+    if found := entrypoint.problem(job, file):
+        raise SpecError([found])
     place = RunDirectory((run_dir or Path("runs") / job.metadata.name).expanduser())
     place.check_ours()
     if fresh:

@@ -11,7 +11,7 @@ from trainjobs.spec.advice import Advice, DataFacts, advise
 from trainjobs.spec.base import Location, path_text
 from trainjobs.spec.change import MUTABLE, changes, immutable_changes
 from trainjobs.spec.errors import Problem, SpecError, UnreadableError
-from trainjobs.spec.manifest import dump, load, load_stopping, parse, parse_stopping
+from trainjobs.spec.manifest import dump, holds_stopping_alone, load, load_stopping, parse, parse_stopping
 from trainjobs.spec.metadata import Metadata
 from trainjobs.spec.pod import Code, EnvironmentVariable, PodTemplate, Resources
 from trainjobs.spec.status import TrainJobStatus
@@ -49,6 +49,7 @@ __all__ = [
     "advise",
     "changes",
     "dump",
+    "holds_stopping_alone",
     "immutable_changes",
     "load",
     "load_stopping",
