@@ -4,6 +4,7 @@ import ast
 import sys
 from collections.abc import Iterator
 from importlib.machinery import ModuleSpec, PathFinder
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,20 +48,30 @@ def _fault(module: str, function: str, folder: Path) -> str | None:
         tree = ast.parse(Path(found.origin).read_bytes())
     except SyntaxError as error:
         return f"{found.origin}:{error.lineno}: {error.msg}"
-    except (OSError, ValueError) as error:
-        return f"{found.origin} cannot be read: {error}"
+    except ValueError as error:
+        return f"{found.origin}: {error}"
+    except OSError:  # in a zip file, or not permitted: the worker will know
+        return None
     return _fault_of(tree, module, function)
 
 
 def _spec(name: str, folder: Path) -> ModuleSpec | None:
     """Where a module is. Unlike `importlib.util.find_spec` it does not import the packages around it."""
     top, *below = name.split(".")
-    found = PathFinder.find_spec(top, [str(folder), *sys.path]) or _spec_elsewhere(top)
-    for part in below:
+    folders = [str(folder), *sys.path]
+    found = PathFinder.find_spec(top, folders) or _spec_elsewhere(top)
+    for around, part in pairwise((top, *below)):
         if found is None or found.submodule_search_locations is None:
             return None
-        found = PathFinder.find_spec(f"{found.name}.{part}", list(found.submodule_search_locations))
+        is_namespace = found.origin is None
+        folders = _below(folders, around) if is_namespace else list(found.submodule_search_locations)
+        found = PathFinder.find_spec(part, folders)
     return found
+
+
+def _below(folders: list[str], name: str) -> list[str]:
+    """The folders of a package without `__init__.py`; its spec would look for its parent among what is imported."""
+    return [str(path) for folder in folders if (path := Path(folder) / name).is_dir()]
 
 
 def _spec_elsewhere(top: str) -> ModuleSpec | None:
