@@ -1,8 +1,10 @@
 """`trainjobs run` as a person uses it on a bad day: the real command, the real driver, forked workers."""
 
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -172,7 +174,8 @@ def test_a_signal_while_a_resume_starts_leaves_the_run_where_it_was(done):
 def test_a_run_is_stopped_from_another_terminal_by_its_lock(desk):
     with desk.start("run", "tiny.yaml", *setting("trainer.config.halt_at", 7)) as process:
         until((desk.path / "halt").exists)
-        os.kill(int((desk.place.path / "lock").read_text()), signal.SIGTERM)
+        command = documented("How to stop from another terminal", "console").removeprefix("$ ")
+        subprocess.run(["bash", "-c", command.replace("digits", "tiny")], cwd=desk.path, check=True)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 75
     assert "Interrupted after epoch 1 of 3" in out
@@ -186,6 +189,51 @@ def test_a_run_whose_last_checkpoint_is_gone_is_not_begun_anew_in_silence(done):
     assert code == 66
     assert "its last checkpoint is gone" in err
     assert done.epochs == [1, 2, 3]
+
+
+def test_a_new_run_begins_with_the_weights_of_an_old_one_and_a_resume_with_its_own(done):
+    weights = done.place.model.rename(done.path / "model.pt")
+    (done.path / "warm.py").write_text(documented("How to go on after the end", "python"))
+    warm = (
+        "--run-dir",
+        "warm",
+        *setting("trainer.entrypoint", "warm:train"),
+        *setting("trainer.config.weights", weights),
+    )
+    assert done.run("run", "tiny.yaml", *warm, *setting("trainer.maxEpochs", 2))[0] == 0
+    place = RunDirectory(done.path / "warm")
+    assert torch.load(place.model, weights_only=True)["weight"].tolist() == trained(10 + 10)
+    assert done.run("run", "tiny.yaml", *warm, *setting("trainer.maxEpochs", 3), "--resume")[0] == 0
+    assert torch.load(place.model, weights_only=True)["weight"].tolist() == trained(10 + 15)
+
+
+def test_a_debugger_behind_a_port_stops_the_training_function(desk):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    code = documented("pdb", "python") + TRAIN.replace(
+        "run.report(", f"debug({port})\n        run.report(", 1
+    )
+    (desk.path / "train.py").write_text(code)
+    with desk.start("run", "tiny.yaml", *setting("trainer.maxEpochs", 1)) as process:
+        until(lambda: answers(port, b"p 'at step', run.step\nc\n").find(b"('at step', 5)") >= 0)
+        process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def answers(port, commands):
+    try:
+        with socket.create_connection(("127.0.0.1", port)) as debugger:
+            debugger.sendall(commands)
+            return b"".join(iter(lambda: debugger.recv(4096), b""))
+    except ConnectionRefusedError:
+        return b""
+
+
+def documented(section, language):
+    """The first block in this language in a section of docs/running.md."""
+    page = (SUPPORT.parent.parent / "docs/running.md").read_text()
+    text = page[page.index(f"\n## {section}\n") :]
+    return re.search(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
 
 
 def until(condition):

@@ -25,7 +25,7 @@ def problem(job: "TrainJob", manifest: Path) -> Problem | None:
     entrypoint = job.spec.trainer.entrypoint
     module, _, function = entrypoint.partition(":")
     fault = _fault(module, function, manifest.resolve().parent)
-    return fault and Problem(PATH, entrypoint, fault, None, str(manifest))
+    return Problem(PATH, entrypoint, fault, None, str(manifest)) if fault else None
 
 
 def advice(job: "TrainJob", found: Problem) -> Advice | None:
@@ -132,7 +132,7 @@ def _statements_below(statement: ast.stmt) -> Iterator[ast.stmt]:
     for node in ast.iter_child_nodes(statement):
         if isinstance(node, ast.stmt):
             yield node
-        elif isinstance(node, ast.excepthandler | ast.match_case):
+        elif isinstance(node, ast.ExceptHandler | ast.match_case):
             yield from node.body
 
 
