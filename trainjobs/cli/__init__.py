@@ -2,6 +2,7 @@
 
 Read `app.py` first: it declares the commands; each has a module of its name. What a run did is read from its
 directory (`story.py`) and told in one way (`summary.py`), when it has just ended and when it is explained.
+`beginning.py` says what `run` may begin in a directory. What is printed goes through `printable.py`.
 Nothing here decides about training or imports torch or Ray; `run` starts the driver, which does.
 """
 

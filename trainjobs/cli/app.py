@@ -5,23 +5,44 @@ from typing import Annotated
 
 import typer
 
-from trainjobs.cli.terminal import Output, mistakes_told
+from trainjobs.cli.terminal import Output, mistakes_told, write_line
 
 app = typer.Typer(
     name="trainjobs",
-    help="Distributed training jobs that know when to stop.",
     no_args_is_help=True,
-    add_completion=False,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-OutputOption = Annotated[Output, typer.Option("--output", "-o", help="Text for people, JSON for programs.")]
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", metavar="text|json", help="Text for people, JSON for programs.")
+]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        write_line(f"trainjobs {version('trainjobs')}")
+        raise typer.Exit
+
+
+@app.callback()
+def trainjobs(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is."),
+    ] = False,
+) -> None:
+    """Distributed training jobs that know when to stop."""
 
 
 @app.command()
 def run(
-    file: Annotated[Path, typer.Argument(help="The TrainJob's manifest, YAML.", show_default=False)],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="The TrainJob's manifest, YAML.", show_default=False)
+    ],
     overrides: Annotated[
         list[str] | None,
         typer.Option(
@@ -29,7 +50,11 @@ def run(
         ),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on at the step after the last checkpoint.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on at the step after the last checkpoint; a finished run too, when FILE or --set asks for more.",
+        ),
     ] = False,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew; an earlier run is moved aside.")
@@ -42,7 +67,7 @@ def run(
 ) -> None:
     """Train on this machine until done or stopped.
 
-    A finished run is not trained again. Ctrl-C halts all workers at one step, with a checkpoint.
+    A finished run is trained on only with --resume. Ctrl-C halts all workers at one step, with a checkpoint.
     """
     from trainjobs.cli.run import run as work
 
@@ -69,7 +94,10 @@ def explain(
 @app.command()
 def replay(
     curve: Annotated[
-        Path, typer.Argument(help="A run directory, or a CSV file with a header.", show_default=False)
+        Path,
+        typer.Argument(
+            metavar="CURVE", help="A run directory, or a CSV file with a header.", show_default=False
+        ),
     ],
     criteria: Annotated[
         Path,
@@ -83,7 +111,7 @@ def replay(
     ],
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Say what criteria would have done to a run that is already recorded."""
+    """Say what criteria would have done to a recorded run."""
     from trainjobs.cli.replay import replay as work
 
     with mistakes_told():
@@ -92,7 +120,7 @@ def replay(
 
 @app.command()
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Manifests.", show_default=False)],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Manifests.", show_default=False)],
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Check manifests: every problem in one line, then advice."""

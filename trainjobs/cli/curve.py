@@ -27,20 +27,23 @@ def read_curve(path: Path) -> tuple[Observation, ...]:
     """The history in a CSV file with a header.
 
     Columns `epoch`, `step` and `seconds` are optional: an epoch is then the row's number, a step the epoch,
-    and seconds are 0. Epochs that begin with 0 are counted from 1. An empty cell is a metric that was not
-    reported there; "nan" and "inf" are values.
+    and seconds are 0. Whole epochs that begin with 0 are counted from 1. Where some epochs have a fraction, as a
+    Hugging Face log has them, 2.25 is a report amid the third epoch and 2.0 one at the end of the second. An empty
+    cell is a metric that was not reported there; "nan" and "inf" are values.
 
     Raises:
         DataError: naming file, line and column of what cannot be read.
         NoInput: there is no such file.
     """
     sheet = _sheet(path)
-    shift = 1 if sheet.rows and sheet.rows[0][1].get("epoch") in {"0", "0.0"} else 0
+    epochs = _epochs(sheet)
     history = tuple(
-        _observation(sheet, line, cells, number, shift)
-        for number, (line, cells) in enumerate(sheet.rows, start=1)
+        _observation(sheet, line, cells, epoch)
+        for epoch, (line, cells) in zip(epochs, sheet.rows, strict=True)
     )
-    _check_order(sheet, history)
+    _check_order(sheet, "epoch", epochs)
+    _check_order(sheet, "step", [seen.step for seen in history])
+    _check_order(sheet, "seconds", [seen.seconds for seen in history])
     return history
 
 
@@ -91,18 +94,17 @@ def _cells(
         yield line, {name: cell.strip() for name, cell in zip(header, row, strict=True) if cell.strip()}
 
 
-def _observation(sheet: Sheet, line: int, cells: dict[str, str], number: int, shift: int) -> Observation:
-    epoch = _whole(sheet, line, cells, "epoch", number - shift) + shift
-    step = _whole(sheet, line, cells, "step", epoch)
-    if epoch < 1 or step < 0:
-        raise DataError(f"{sheet.path}:{line}: epoch {epoch - shift}, step {step}: must not be negative")
+def _observation(sheet: Sheet, line: int, cells: dict[str, str], finished: float) -> Observation:
+    """A row after so many epochs. The report before anything is trained is one amid the first epoch."""
+    step = _step(sheet, line, cells, math.ceil(finished))
     return Observation(
-        epoch=epoch,
+        epoch=max(1, math.ceil(finished)),
         step=step,
         seconds=_seconds(sheet, line, cells),
         metrics={
             name: _number(sheet, line, name, cell) for name, cell in cells.items() if name not in PLACES
         },
+        whole=finished.is_integer() and finished > 0,
     )
 
 
@@ -114,12 +116,27 @@ def _number(sheet: Sheet, line: int, column: str, cell: str) -> float:
     return float(cell)
 
 
-def _whole(sheet: Sheet, line: int, cells: dict[str, str], column: str, default: int) -> int:
-    if column not in cells:
-        return default
-    value = _number(sheet, line, column, cells[column])
-    if not value.is_integer():
-        raise DataError(f"{sheet.path}:{line}: {column}: {cells[column]!r} is not a whole number")
+def _epochs(sheet: Sheet) -> list[float]:
+    """How many epochs each row comes after, counted from 1 where they are whole."""
+    given = [_epoch(sheet, line, cells) for line, cells in sheet.rows]
+    whole = all(epoch is None or epoch.is_integer() for epoch in given)
+    shift = 1 if whole and given[0] == 0 else 0
+    return [float(number) if epoch is None else epoch + shift for number, epoch in enumerate(given, start=1)]
+
+
+def _epoch(sheet: Sheet, line: int, cells: dict[str, str]) -> float | None:
+    if "epoch" not in cells:
+        return None
+    value = _number(sheet, line, "epoch", cells["epoch"])
+    if not math.isfinite(value) or value < 0:
+        raise DataError(f"{sheet.path}:{line}: epoch: {cells['epoch']!r} is not a number of epochs")
+    return value
+
+
+def _step(sheet: Sheet, line: int, cells: dict[str, str], default: int) -> int:
+    value = _number(sheet, line, "step", cells.get("step", str(default)))
+    if not value.is_integer() or value < 0:
+        raise DataError(f"{sheet.path}:{line}: step: {cells['step']!r} is not a number of steps")
     return int(value)
 
 
@@ -138,12 +155,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _check_order(sheet: Sheet, history: Sequence[Observation]) -> None:
-    lines = [line for line, _ in sheet.rows]
-    for line, before, now in zip(lines[1:], history, history[1:], strict=False):
-        for column in PLACES:
-            old, new = getattr(before, column), getattr(now, column)
-            if new < old:
-                raise DataError(
-                    f"{sheet.path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows"
-                )
+def _check_order(sheet: Sheet, column: str, values: Sequence[float]) -> None:
+    for (line, _), old, new in zip(sheet.rows[1:], values, values[1:], strict=False):
+        if new < old:
+            raise DataError(f"{sheet.path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows")

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from trainjobs.cli import lines
 from trainjobs.cli.criteria import criteria_table
+from trainjobs.cli.printable import coloured, uncoloured
 from trainjobs.cli.screen import TRAINING, Screen, after
 from trainjobs.cli.sparkline import Sparkline
 from trainjobs.cli.view import View
@@ -20,6 +21,10 @@ from trainjobs.runtime.events import Decided, Event, Failed, Halted, Printed, Re
 
 REFRESHES_PER_SECOND = 4
 MOST_METRICS = 8
+_LINES_AROUND = 7
+"""Title, two bars, two blank lines, a blank line and a note."""
+_LINES_OF_A_SENTENCE = 3
+"""Of a criterion, on a terminal of 80 columns."""
 _TIDY = b"\x1b[0m\x1b[?25h\n"
 """Colours off, cursor on."""
 
@@ -34,7 +39,7 @@ class Display(View):
         self._shadows: frozenset[str] = frozenset()
         self._live = Live(
             console=console,
-            get_renderable=lambda: drawn(self._screen, self._note),
+            get_renderable=lambda: drawn(self._screen, self._note, self._console.height),
             refresh_per_second=REFRESHES_PER_SECOND,
             transient=True,
         )
@@ -70,31 +75,40 @@ class Display(View):
             case Halted() if event.decision:
                 return [Text(lines.halted(event))]
             case Failed():
-                return [Text(lines.failed(event), style="red")]
+                return [Text(uncoloured(lines.failed(event)), style="red")]
             case Restarting():
                 return [
-                    Text(f"attempt {event.attempt} from step {event.from_step:,}: {event.reason}", "yellow")
+                    Text(
+                        f"attempt {event.attempt} from step {event.from_step:,}: {uncoloured(event.reason)}",
+                        "yellow",
+                    )
                 ]
             case Printed():
-                return [Text(lines.printed(event))]
+                return [Text.from_ansi(coloured(lines.printed(event)))]
             case Warned():
                 return [Text(f"warning: {event.message}", style="yellow")]
             case _:
                 return []
 
 
-def drawn(screen: Screen, note: str = "") -> RenderableType:
-    """The screen, at most as wide as the terminal."""
+def drawn(screen: Screen, note: str = "", height: int = 24) -> RenderableType:
+    """The screen, at most as wide as the terminal; sentences are cut to a line where its height asks for it."""
     parts: list[RenderableType] = [_title(screen)]
     if screen.max_epochs:
         parts += [Padding(_progress(screen), (0, 0, 0, 2))]
     if screen.last is not None:
         parts += [Text(), Padding(_metrics(screen), (0, 0, 0, 2))]
     if screen.criteria:
-        parts += [Text(), Padding(criteria_table(screen.criteria, whole_sentences=False), (0, 0, 0, 2))]
+        parts += [Text(), Padding(_criteria(screen, height), (0, 0, 0, 2))]
     if note:
         parts += [Text(), Text(note, style="bold yellow")]
     return Group(*parts)
+
+
+def _criteria(screen: Screen, height: int) -> Table:
+    metrics = min(len(screen.last.metrics), MOST_METRICS + 1) if screen.last else 0
+    lines_if_whole = _LINES_AROUND + metrics + _LINES_OF_A_SENTENCE * len(screen.criteria)
+    return criteria_table(screen.criteria, whole_sentences=lines_if_whole <= height)
 
 
 def _title(screen: Screen) -> Text:
@@ -106,7 +120,9 @@ def _title(screen: Screen) -> Text:
         facts.append(f"attempt {screen.attempt}")
     if screen.checkpoint is not None:
         facts.append(f"checkpoint of step {screen.checkpoint.step:,}")
-    return Text.assemble((screen.name, "bold"), ("  " + " · ".join(facts), "dim"), overflow="ellipsis")
+    return Text.assemble(
+        (screen.name, "bold"), ("  " + " · ".join(facts), "dim"), no_wrap=True, overflow="ellipsis"
+    )
 
 
 def _progress(screen: Screen) -> Table:
@@ -115,14 +131,13 @@ def _progress(screen: Screen) -> Table:
         table.add_column(no_wrap=True)
     left = screen.seconds_left if screen.phase == TRAINING else None
     ahead = "" if left is None else f"at most {duration(left)} left"
-    done = int(screen.epochs_done)
     table.add_row(
-        f"epoch {min(done + 1, screen.max_epochs):,} of {screen.max_epochs:,}",
+        f"epoch {screen.epoch:,} of {screen.max_epochs:,}",
         ProgressBar(total=screen.max_epochs, completed=screen.epochs_done, width=30),
         f"{duration(screen.seconds)}  {ahead}",
     )
     now = screen.progress
-    if now is not None:
+    if now is not None and not (screen.ended and now.batch == 0):
         batches = f"batch {now.batch:,}" + (f" of {now.batches:,}" if now.batches else "")
         bar = ProgressBar(total=now.batches, completed=now.batch, width=30) if now.batches else Text()
         table.add_row(batches, bar, f"step {now.step:,}")

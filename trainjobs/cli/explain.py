@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from trainjobs.cli.program import program
 from trainjobs.cli.story import read
 from trainjobs.cli.summary import document, frames, next_commands, next_line, summary
 from trainjobs.cli.terminal import Output, show, write_json
@@ -15,6 +16,7 @@ def explain(directory: Path, output: Output) -> None:
         write_json(document(story))
         return
     show([*summary(story), *frames(story)])
-    following = [command for command in next_commands(story) if not command.startswith("trainjobs explain")]
+    itself = f"{program()} explain"
+    following = [command for command in next_commands(story) if not command.startswith(itself)]
     if following:
         show(["", next_line(following)])

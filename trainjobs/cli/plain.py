@@ -1,6 +1,7 @@
 """Output of a run in a pipe or a log: one line for each report and each decision, no control codes."""
 
 from trainjobs.cli import lines
+from trainjobs.cli.printable import uncoloured
 from trainjobs.cli.terminal import write_line
 from trainjobs.cli.view import View
 from trainjobs.cli.wording import duration
@@ -36,7 +37,7 @@ class Plain(View):
 
     def __call__(self, event: Event) -> None:
         for line in self._lines(event):
-            write_line(line, self._out)
+            write_line(uncoloured(line), self._out)
 
     def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each kind of event
         match event:

@@ -5,6 +5,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainjobs.cli import entrypoint
+from trainjobs.cli.beginning import move_aside, prepare, why_done
+from trainjobs.cli.departure import Departure
 from trainjobs.cli.jsonlines import JsonLines
 from trainjobs.cli.plain import Plain
 from trainjobs.cli.signals import Interruption
@@ -13,8 +16,9 @@ from trainjobs.cli.terminal import Output, console, reading, say, show, write_js
 from trainjobs.cli.view import View
 from trainjobs.runtime.control import Control
 from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import CannotCreate, ConfigError, Exit, UsageError
-from trainjobs.spec import immutable_changes, load
+from trainjobs.runtime.events import Event
+from trainjobs.runtime.exits import Exit, UsageError
+from trainjobs.spec import SpecError, load
 
 if TYPE_CHECKING:
     from trainjobs.spec import TrainJob
@@ -28,55 +32,36 @@ def run(
         raise UsageError("--resume goes on and --fresh begins anew: choose one")
     with reading(file):
         job = load(file, overrides)
-    place = RunDirectory(run_dir or Path("runs") / job.metadata.name)
-    if place.exists() and place.finished() and not fresh:
-        say(f"{place.path}: already finished, not trained again; --fresh begins anew")
-        return told(place, file, overrides, output, Exit.DONE)
+    if found := entrypoint.problem(job, file):
+        raise SpecError([found])
+    place = RunDirectory((run_dir or Path("runs") / job.metadata.name).expanduser())
+    place.check_ours()
     if fresh:
         move_aside(place)
+    elif place.exists() and place.finished() and (why := why_done(place, job, resume=resume)):
+        say(f"{place.path}: {why}")
+        return told(place, file, overrides, output, Exit.DONE)
     with place.hold():
-        prepare(place, job, resume=resume)
-        code = train(job, place, file.resolve().parent, output)
+        resumable = prepare(place, job, resume=resume)
+        code = train(job, place, file.resolve().parent, output, resumable=resumable)
     return told(place, file, overrides, output, code)
 
 
-def move_aside(place: RunDirectory) -> None:
-    """Make room for a fresh run; nothing is deleted. Raises CannotCreate while a process trains there."""
-    if place.path.is_dir() and any(place.path.iterdir()):
-        with place.hold():
-            aside = place.move_aside()
-        say(f"moved the earlier run to {aside}")
-
-
-def prepare(place: RunDirectory, job: "TrainJob", *, resume: bool) -> None:
-    """Put the manifest in the held directory. Raises CannotCreate or ConfigError for another run's."""
-    if place.exists():
-        if not resume:
-            raise CannotCreate(
-                f"{place.path}: holds an unfinished run; --resume goes on with it, "
-                "--fresh moves it aside and begins anew"
-            )
-        changed = immutable_changes(place.job().spec, job.spec)
-        if changed:
-            raise ConfigError(
-                f"{place.path}: was begun with another {', '.join(changed)}; "
-                "put it back to resume, or begin anew with --fresh"
-            )
-    elif resume:
-        say(f"{place.path}: nothing to resume, beginning anew")
-    place.write_job(job)
-    place.clear_result()
-
-
-def train(job: "TrainJob", place: RunDirectory, code: Path, output: Output) -> int:
+def train(job: "TrainJob", place: RunDirectory, code: Path, output: Output, *, resumable: bool) -> int:
     """Run the driver under a view, with the signals handled; `code` is where the training code lies."""
     from trainjobs.runtime.driver import train as drive
 
     control = Control()
     with ExitStack() as stack:
         view = stack.enter_context(chosen_view(job.metadata.name, output))
-        stack.enter_context(Interruption(control, view))
-        return int(drive(job, place, view, control, code).exit_code)
+        leaving = Departure(job.metadata.name, place)
+        interruption = stack.enter_context(Interruption(control, view, leaving, resumable=resumable))
+
+        def sink(event: Event) -> None:
+            interruption.follow(event)
+            view(event)
+
+        return int(drive(job, place, sink, control, code).exit_code)
 
 
 def chosen_view(name: str, output: Output) -> View:

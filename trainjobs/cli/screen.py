@@ -1,5 +1,6 @@
 """What the live display shows, as a fold over the events: values only, no terminal."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from trainjobs.runtime.events import (
 )
 from trainjobs.stopping import Observation
 
+STARTING = "starting"
 TRAINING = "training"
 HALTED = "halted, writing the checkpoint"
 
@@ -26,7 +28,7 @@ class Screen:
     """The state of a run that somebody watches."""
 
     name: str
-    phase: str = "starting"
+    phase: str = STARTING
     world_size: int = 0
     device: str = ""
     attempt: int = 1
@@ -55,6 +57,17 @@ class Screen:
         return max(reported, now.epoch - 1 + min(part, 1.0))
 
     @property
+    def ended(self) -> bool:
+        """Whether it trains no more, as long as nothing else happens."""
+        return self.phase not in {TRAINING, STARTING}
+
+    @property
+    def epoch(self) -> int:
+        """The epoch under way, or the one in which the run ended."""
+        done = math.ceil(self.epochs_done) if self.ended else int(self.epochs_done) + 1
+        return min(max(done, 1), self.max_epochs)
+
+    @property
     def seconds(self) -> float:
         """Training seconds so far."""
         reported = self.last.seconds if self.last else 0.0
@@ -74,7 +87,7 @@ def after(screen: Screen, event: Event) -> Screen:  # noqa: PLR0911 - one return
     """The screen after an event."""
     match event:
         case Starting():
-            return replace(screen, phase="starting", world_size=event.workers)
+            return replace(screen, phase=STARTING, world_size=event.workers)
         case Started():
             return _started(screen, event)
         case Progress():

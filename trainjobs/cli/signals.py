@@ -1,47 +1,58 @@
-"""Ctrl-C and SIGTERM: the first one asks every rank to halt at one step, the second one leaves at once."""
+"""Ctrl-C and SIGTERM.
+
+While it trains, the first one asks every rank to halt at one step. Before that nothing can be lost, so it leaves at
+once. The second one always leaves at once.
+"""
 
 import os
 import signal
-from collections.abc import Callable
-from contextlib import suppress
+from enum import Enum, auto
 from types import FrameType
-from typing import Any, Self
-
-import psutil
+from typing import Any, Protocol, Self
 
 from trainjobs.cli.view import View
 from trainjobs.runtime.control import Control
+from trainjobs.runtime.events import Checkpointed, Decided, Event, Halted, Restarting, Started
 from trainjobs.runtime.exits import Exit
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
-def leave_no_process(code: int) -> None:
-    """Kills this process' descendants and ends it with `code`, without any clean-up.
+class _Phase(Enum):
+    STARTING = auto()
+    """No worker has trained since the last checkpoint, if there is one."""
+    TRAINING = auto()
+    ENDING = auto()
+    """The end is decided, or every epoch is trained."""
 
-    Ray's processes end when they miss their parent, but some look for it only every few minutes. The eldest go
-    first, so that none is there to start another again.
-    """
-    for descendant in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            descendant.kill()
-    os._exit(code)
+
+class Leaving(Protocol):
+    """How the process ends without any clean-up."""
+
+    def interrupted(self, reason: str) -> None:
+        """Keep that the run was interrupted before it trained."""
+
+    def leave(self, code: int) -> object:
+        """End this process and all that it started."""
 
 
 class Interruption:
-    """Handles the signals between `with` and its end; only in the main thread.
+    """Handles the signals between `with` and its end; only in the main thread. `follow` has to see every event.
 
     Args:
-        leave: ends the process and all that it started, without any clean-up.
+        control: takes the request to halt.
+        view: tells what the signal did.
+        leaving: ends the process.
+        resumable: whether there is a checkpoint already.
     """
 
-    def __init__(
-        self, control: Control, view: View, leave: Callable[[int], object] = leave_no_process
-    ) -> None:
+    def __init__(self, control: Control, view: View, leaving: Leaving, *, resumable: bool) -> None:
         self._control = control
         self._view = view
-        self._leave = leave
+        self._leaving = leaving
+        self._phase = _Phase.STARTING
+        self._resumable = resumable
         self._asked = False
         self._before: dict[signal.Signals, Any] = {}
 
@@ -53,15 +64,40 @@ class Interruption:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
+    def follow(self, event: Event) -> None:
+        """Learn how far the run is."""
+        match event:
+            case Started():
+                self._phase = _Phase.TRAINING
+            case Restarting():
+                self._phase = _Phase.STARTING
+            case Decided() | Halted():
+                self._phase = _Phase.ENDING
+            case Checkpointed():
+                self._resumable = True
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._asked:
-            self._view.abandon()
-            os.write(2, b"left at once; --resume goes on from the last checkpoint\n")
-            self._leave(Exit.KILLED)
-            return
-        self._asked = True
         name = _NAMES[signal.Signals(number)]
-        self._control.interrupt(f"{name} received")
-        self._view.note(
-            f"{name}: stopping at one step on all ranks, checkpointing; Ctrl-C again leaves at once"
+        if self._asked:
+            self._leave(f"left at once; {self._promise()}", Exit.KILLED)
+        elif self._phase is _Phase.STARTING:
+            self._leaving.interrupted(f"{name} while the workers were starting")
+            self._leave(f"{name}: left before the workers had started; {self._promise()}", Exit.INTERRUPTED)
+        elif self._phase is _Phase.ENDING:
+            self._view.note(f"{name}: the run is ending already; Ctrl-C again leaves at once")
+        else:
+            self._control.interrupt(f"{name} received")
+            self._view.note(
+                f"{name}: stopping at one step on all ranks, checkpointing; Ctrl-C again leaves at once"
+            )
+        self._asked = True
+
+    def _leave(self, last_words: str, code: Exit) -> None:
+        self._view.abandon()
+        os.write(2, f"{last_words}\n".encode())
+        self._leaving.leave(code)
+
+    def _promise(self) -> str:
+        return (
+            "--resume goes on from the last checkpoint" if self._resumable else "there is no checkpoint yet"
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainjobs.runtime import events
 from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.events import Decided, Failed, Final, Halted, Started
+from trainjobs.runtime.events import Checkpointed, Decided, Failed, Final, Halted, Started, Starting
 from trainjobs.runtime.exits import DataError
 from trainjobs.stopping import MissingMetric, Observation, Panel
 
@@ -46,6 +46,8 @@ class Told:
     halted: Halted | None = None
     tests: Mapping[str, float] | None = None
     failure: Failed | None = None
+    resumable: bool = False
+    """Whether a checkpoint was written, in any attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +144,14 @@ def tell(happened: Sequence[events.Event]) -> Told:
     return told
 
 
-def _after(told: Told, event: events.Event) -> Told:
+def _after(told: Told, event: events.Event) -> Told:  # noqa: PLR0911 - one return for each kind of event
     match event:
+        case Starting():
+            return Told(attempts=told.attempts, resumable=told.resumable)
         case Started():
-            return Told(attempts=event.attempt, world_size=event.world_size)
+            return Told(event.attempt, event.world_size, resumable=told.resumable)
+        case Checkpointed():
+            return replace(told, resumable=True)
         case Decided():
             return replace(told, decision=event.decision)
         case Halted():

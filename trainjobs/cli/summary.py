@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainjobs.cli.criteria import criteria_table
+from trainjobs.cli.program import program
 from trainjobs.cli.story import Saved, State, Story
 from trainjobs.cli.wording import count, duration, measures, number, steps_of_ranks
 from trainjobs.runtime.events import jsonable
@@ -37,7 +38,7 @@ def headline(story: Story) -> str:  # noqa: PLR0911 - one return for each state
         case State.STOP_REQUESTED:
             return f"Stopped on request {where}"
         case State.INTERRUPTED:
-            return f"Interrupted {where}; it can be resumed at the next step"
+            return f"Interrupted {where}; {_way_on(story)}"
         case State.RUNNING:
             return f"Running in process {story.process}: {where.removeprefix('in ')}"
         case State.FAILED:
@@ -88,31 +89,32 @@ def frames(story: Story) -> list[RenderableType]:
 def next_commands(story: Story, file: str = "FILE", overrides: Sequence[str] = ()) -> list[str]:
     """What one would type next; `file` and `overrides` are what the run was begun with, where that is known."""
     begin = _begin(story, file, overrides)
-    explain = f"trainjobs explain {shlex.quote(str(story.path))}"
-    replay = f"trainjobs replay {shlex.quote(str(story.path))} --criteria {shlex.quote(file)}"
+    again = f"{begin} --resume" if story.told.resumable or story.history else begin
+    explain = f"{program()} explain {shlex.quote(str(story.path))}"
+    replay = f"{program()} replay {shlex.quote(str(story.path))} --criteria {shlex.quote(file)}"
     match story.state:
         case State.RUNNING:
             return [explain]
         case State.INTERRUPTED | State.UNFINISHED:
-            return [f"{begin} --resume", explain]
+            return [again, explain]
         case State.FAILED:
-            return [f"{begin} --resume" if story.history else f"{begin} --fresh"]
+            return [again]
         case _:
             return [explain, replay]
 
 
 def _begin(story: Story, file: str, overrides: Sequence[str]) -> str:
-    words = ["trainjobs", "run", file]
+    words = ["run", file]
     for override in overrides:
         words += ["--set", override]
     if story.path != Path("runs") / story.name:
         words += ["--run-dir", str(story.path)]
-    return shlex.join(words)
+    return f"{program()} {shlex.join(words)}"
 
 
 def next_line(commands: list[str]) -> Text:
-    """The commands under each other."""
-    return Text("Next  " + "\n      ".join(commands), style="dim")
+    """The commands under each other, each in one piece to copy."""
+    return Text("Next  " + "\n      ".join(commands), style="dim", no_wrap=True)
 
 
 def document(story: Story) -> dict[str, Any]:
@@ -195,6 +197,14 @@ def _criteria(story: Story) -> list[RenderableType]:
 
 def _decided(story: Story) -> dict[str, Any]:
     return dict(story.told.decision or {"criterion": None})
+
+
+def _way_on(story: Story) -> str:
+    if story.told.halted is not None:
+        return "it can be resumed at the next step"
+    if story.told.resumable:
+        return "it can be resumed from its last checkpoint"
+    return "nothing was trained"
 
 
 def _where(story: Story) -> str:

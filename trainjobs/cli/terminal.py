@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
-from trainjobs.runtime.exits import Exit, UserError, user_error
+from trainjobs.cli.printable import printable
+from trainjobs.runtime.exits import Exit, UsageError, UserError, user_error
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -28,19 +29,22 @@ class Output(StrEnum):
 
 def console() -> "Console":
     """Standard output: as wide as the terminal, else 80 columns; colour on a terminal without NO_COLOR."""
-    from rich.console import Console
+    from trainjobs.cli.console import Printing
 
-    return Console(highlight=False, markup=False, emoji=False)
+    return Printing(highlight=False, markup=False, emoji=False)
 
 
 def show(parts: "Sequence[RenderableType]") -> None:
-    """Write to standard output. In a pipe sentences stay on one line, and no line ends in blanks."""
+    """Write to standard output. In a pipe sentences stay on one line, and no line ends in blanks.
+
+    A `Text` that is not to be wrapped is left to the terminal to break, so that it can be copied in one piece.
+    """
     from rich.text import Text
 
     out = console()
     for part in parts:
         if out.is_terminal:
-            out.print(part)
+            out.print(part, soft_wrap=isinstance(part, Text) and bool(part.no_wrap))
             continue
         with out.capture() as captured:
             out.print(part, soft_wrap=isinstance(part, Text))
@@ -49,21 +53,21 @@ def show(parts: "Sequence[RenderableType]") -> None:
 
 def say(text: str) -> None:
     """One plain line on standard error."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 def write_line(text: str, out: TextIO | None = None) -> None:
     """One line on standard output, at once. A reader that is gone does not end a run; it gets no more lines."""
     out = out or sys.stdout
     try:
-        print(text, file=out, flush=True)
+        print(printable(text), file=out, flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
 def write_json(document: Mapping[str, Any], out: TextIO | None = None) -> None:
     """One JSON object in one line on standard output."""
-    write_line(json.dumps(document, allow_nan=False), out)
+    write_line(json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f"), out)
 
 
 @contextmanager
@@ -77,8 +81,11 @@ def mistakes_told() -> Iterator[None]:
         say(f"error: {error}")
         raise typer.Exit(error.exit_code) from None
     except SpecError as error:
-        say(str(error))
+        for problem in error.problems:
+            say(f"error: {problem}")
         raise typer.Exit(exit_code(error)) from None
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.KILLED) from None
 
 
 def exit_code(error: "SpecError") -> Exit:
@@ -93,5 +100,8 @@ def reading(path: Path) -> Iterator[None]:
     """Turn the system's refusal to read `path` into the user's error."""
     try:
         yield
+    except IsADirectoryError as error:
+        example = min(path.glob("*.yaml"), default=path / "trainjob.yaml")
+        raise UsageError(f"{path}: is a directory; name a file in it, such as {example}") from error
     except OSError as error:
         raise user_error(error, f"reading {path}") from error

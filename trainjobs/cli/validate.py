@@ -5,10 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainjobs.cli import entrypoint
 from trainjobs.cli.terminal import Output, exit_code, reading, write_json, write_line
 from trainjobs.cli.wording import count
 from trainjobs.runtime.exits import Exit, UserError
-from trainjobs.spec import Advice, Problem, SpecError, TrainJob, advise, load
+from trainjobs.spec import (
+    Advice,
+    Problem,
+    SpecError,
+    Stopping,
+    TrainJob,
+    advise,
+    holds_stopping_alone,
+    load,
+    load_stopping,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +31,8 @@ class Checked:
     problems: tuple[Problem, ...] = ()
     advice: tuple[Advice, ...] = ()
     job: TrainJob | None = None
+    stopping: Stopping | None = None
+    """Of a document that holds nothing else, as `replay --criteria` takes it."""
 
 
 def validate(files: Sequence[Path], output: Output) -> int:
@@ -37,15 +50,29 @@ def check(file: Path) -> Checked:
     """What is wrong with a file, or could be better."""
     try:
         with reading(file):
+            if holds_stopping_alone(file):
+                return Checked(file, Exit.DONE, stopping=load_stopping(file))
             job = load(file)
     except SpecError as error:
         return Checked(file, exit_code(error), problems=error.problems)
     except UserError as error:
         return Checked(file, error.exit_code, problems=(Problem("", None, str(error)),))
-    return Checked(file, Exit.DONE, advice=tuple(advise(job)), job=job)
+    return _of_job(file, job)
+
+
+def _of_job(file: Path, job: TrainJob) -> Checked:
+    advice = tuple(advise(job))
+    if (found := entrypoint.problem(job, file)) is None:
+        return Checked(file, Exit.DONE, advice=advice, job=job)
+    if (hint := entrypoint.advice(job, found)) is None:
+        return Checked(file, Exit.CONFIG, problems=(found,))
+    return Checked(file, Exit.DONE, advice=(hint, *advice), job=job)
 
 
 def _lines(checked: Checked) -> list[str]:
+    if checked.stopping is not None:
+        criteria = ", ".join(checked.stopping.names) or "none"
+        return [f"{checked.file}: valid (criteria for trainjobs replay, no TrainJob: {criteria})"]
     if checked.job is None:
         return [str(problem) for problem in checked.problems]
     spec = checked.job.spec

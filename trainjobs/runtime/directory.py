@@ -15,6 +15,7 @@ appended; a last line without its end, left by a crash, is passed over by reader
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ from trainjobs.stopping import Observation
 
 if TYPE_CHECKING:
     from trainjobs.spec import TrainJob
+
+_ONLY_A_RUN_HAS = frozenset({"lock", "events.jsonl"})
+_LEFT_BY_A_CRASH = re.compile(r"\.trainjob\.yaml\.\d+\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,24 @@ class RunDirectory:
         return self.path / "model.pt"
 
     def exists(self) -> bool:
-        """Whether a run was ever begun here."""
-        return self.manifest.is_file()
+        """Whether a run was ever begun here. Raises NoPermission or StorageError where nobody can tell."""
+        try:
+            return self.manifest.is_file()
+        except OSError as error:
+            raise user_error(error, f"reading {self.path}") from error
+
+    def check_ours(self) -> None:
+        """Refuse a directory that holds files and no run. Raises CannotCreate.
+
+        A manifest alone is no run: it may be the one that somebody wrote, beside their training code.
+        """
+        names = {name for name in self._names() if not _LEFT_BY_A_CRASH.fullmatch(name)}
+        begun = self.manifest.name in names and not names.isdisjoint(_ONLY_A_RUN_HAS)
+        if names - {"lock"} and not begun:
+            raise CannotCreate(
+                f"{self.path}: holds files and is no run directory, so nothing is written there or moved; "
+                "name another --run-dir"
+            )
 
     def finished(self) -> bool:
         """Whether the run is complete, so that starting it again would not train."""
@@ -115,11 +135,14 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
-            raise CannotCreate(f"{self.path}: is a file; name a directory with --run-dir") from error
+            what = "a link that leads nowhere" if self.path.is_symlink() else "a file"
+            raise CannotCreate(f"{self.path}: is {what}; name a directory with --run-dir") from error
         except NotADirectoryError as error:
             raise CannotCreate(
                 f"{self.path}: a part of this path is a file; choose another --run-dir"
             ) from error
+        except FileNotFoundError as error:
+            raise CannotCreate(f"{self.path}: cannot be created here; choose another --run-dir") from error
         except OSError as error:
             raise user_error(error, f"creating {self.path}") from error
 
@@ -157,14 +180,27 @@ class RunDirectory:
         append_line(self.path / "decisions.jsonl", told.jsonable(decision))
 
     def move_aside(self) -> Path:
-        """Rename the directory to the first free `<name>.1`, `<name>.2`, … and return the new path."""
+        """Rename the directory to the first free `<name>.1`, `<name>.2`, … and return the new path.
+
+        Raises CannotCreate for the directory that this process is in, or one around it: it would move along.
+        """
+        if Path.cwd().is_relative_to(self.path.resolve()):
+            raise CannotCreate(f"{self.path}: is the current directory; leave it to move it aside")
         number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.{number}")).exists():
+        while os.path.lexists(aside := self.path.with_name(f"{self.path.name}.{number}")):
             number += 1
         try:
             return self.path.rename(aside)
         except OSError as error:
             raise user_error(error, f"moving {self.path} to {aside}") from error
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name for path in self.path.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise user_error(error, f"reading {self.path}") from error
 
     def _not_a_run(self) -> str:
         if not self.path.exists():

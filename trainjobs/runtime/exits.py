@@ -36,11 +36,11 @@ class Exit(IntEnum):
     USER_CODE = 70
     """The user's training code raised."""
     CANNOT_CREATE = 73
-    """The run directory cannot be made, or holds another run."""
+    """The run directory cannot be made, is no run's, or holds a run that was not asked for."""
     IO = 74
     """Reading or writing failed, for example because the disk is full."""
     INTERRUPTED = 75
-    """Interrupted after a checkpoint: `--resume` continues at the next step."""
+    """Interrupted after a checkpoint, or before the workers had started: `--resume` continues."""
     NO_PERMISSION = 77
     """Not allowed to read or write a file."""
     CONFIG = 78

@@ -80,4 +80,5 @@ def _taken_within(file: TextIO, seconds: float) -> bool:
 
 def _process_id(file: TextIO) -> int:
     file.seek(0)
-    return int(file.read().strip() or 0)
+    written = file.read().strip()
+    return int(written) if written.isdecimal() else 0

@@ -9,9 +9,9 @@ fields are what `kubectl explain` shows.
 
 from trainjobs.spec.advice import Advice, DataFacts, advise
 from trainjobs.spec.base import Location, path_text
-from trainjobs.spec.change import MUTABLE, immutable_changes
+from trainjobs.spec.change import MUTABLE, changes, immutable_changes
 from trainjobs.spec.errors import Problem, SpecError, UnreadableError
-from trainjobs.spec.manifest import dump, load, load_stopping, parse, parse_stopping
+from trainjobs.spec.manifest import dump, holds_stopping_alone, load, load_stopping, parse, parse_stopping
 from trainjobs.spec.metadata import Metadata
 from trainjobs.spec.pod import Code, EnvironmentVariable, PodTemplate, Resources
 from trainjobs.spec.status import TrainJobStatus
@@ -47,7 +47,9 @@ __all__ = [
     "UnreadableError",
     "WhenMissing",
     "advise",
+    "changes",
     "dump",
+    "holds_stopping_alone",
     "immutable_changes",
     "load",
     "load_stopping",

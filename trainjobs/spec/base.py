@@ -20,7 +20,7 @@ def path_text(at: Location) -> str:
     for step in at:
         if isinstance(step, int):
             text += f"[{step}]"
-        elif re.search(r'[.\[\]="\\]', step) or not step:
+        elif re.search(r'[.\[\]="\\\x00-\x1f]', step) or not step:
             text += f"[{json.dumps(step, ensure_ascii=False)}]"
         else:
             text += f".{step}" if text else step

@@ -21,13 +21,22 @@ MUTABLE: Final = frozenset(
 _ABSENT: Final = object()
 
 
-def immutable_changes(old: TrainJobSpec, new: TrainJobSpec) -> list[str]:
-    """Paths such as "spec.trainer.config.hidden" that differ though they must not after the start.
+def changes(old: TrainJobSpec, new: TrainJobSpec) -> list[str]:
+    """Paths such as "spec.trainer.config.hidden" that differ.
 
     Defaults count as written out; a list that grew or shrank is one change.
     """
+    return [path_text(at) for at in _changed(old, new)]
+
+
+def immutable_changes(old: TrainJobSpec, new: TrainJobSpec) -> list[str]:
+    """Those of `changes` that must not be made after the start."""
+    return [path_text(at) for at in _changed(old, new) if at[1] not in MUTABLE]
+
+
+def _changed(old: TrainJobSpec, new: TrainJobSpec) -> list[Location]:
     before, after = (spec.model_dump(mode="json", by_alias=True) for spec in (old, new))
-    return [path_text(at) for at in _differences(("spec",), before, after) if at[1] not in MUTABLE]
+    return _differences(("spec",), before, after)
 
 
 def _differences(at: Location, old: Any, new: Any) -> list[Location]:

@@ -15,7 +15,7 @@ from trainjobs.spec.base import Model
 from trainjobs.spec.document import Document
 from trainjobs.spec.errors import Problem, SpecError, UnreadableError
 from trainjobs.spec.explanation import explained
-from trainjobs.spec.fields import nearest
+from trainjobs.spec.fields import names_in, nearest
 from trainjobs.spec.override import override
 from trainjobs.spec.stopping import Stopping
 from trainjobs.spec.trainjob import API_VERSION, TrainJob
@@ -38,7 +38,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> TrainJob:
     Other documents of the file are ignored. Raises SpecError with every problem found, and OSError if the
     file cannot be read.
     """
-    document = _overridden(_the_trainjob(_documents(path), path.name), overrides)
+    document = _overridden(_the_trainjob(_documents(path), str(path)), overrides)
     return _typed(document, TrainJob, required=("apiVersion", "kind"))
 
 
@@ -48,12 +48,19 @@ def load_stopping(path: Path, overrides: Sequence[str] = ()) -> Stopping:
     Raises SpecError and OSError as `load` does. Paths of problems and overrides start at the top of the file.
     """
     found = _documents(path)
-    if len(found) != 1 or any(found[0].get(field) for field in ("apiVersion", "kind", "spec")):
+    if not _is_stopping_alone(found):
         return load(path, overrides).spec.stopping
     alone = _overridden(found[0], overrides)
     if alone.get("stopping") is not None:
         return _typed(alone, _StoppingAlone).stopping
     return _typed(alone, Stopping)
+
+
+def holds_stopping_alone(path: Path) -> bool:
+    """Whether a YAML file holds criteria and no TrainJob. Raises SpecError and OSError as `load` does."""
+    found = _documents(path)
+    fields = {"stopping", *names_in(Stopping)}
+    return _is_stopping_alone(found) and any(found[0].get(field) is not None for field in fields)
 
 
 def parse(document: Mapping[str, Any]) -> TrainJob:
@@ -78,7 +85,7 @@ def dump(part: Model) -> str:
 
 
 def _documents(path: Path) -> list[Document]:
-    source = path.name
+    source = str(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -86,6 +93,10 @@ def _documents(path: Path) -> list[Document]:
         problem = Problem("", None, "not UTF-8: save the file as UTF-8", line, source)
         raise UnreadableError([problem]) from None
     return yaml_text.documents(text, source)
+
+
+def _is_stopping_alone(found: list[Document]) -> bool:
+    return len(found) == 1 and not any(found[0].get(field) for field in ("apiVersion", "kind", "spec"))
 
 
 def _the_trainjob(found: list[Document], source: str) -> Document:

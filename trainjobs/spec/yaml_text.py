@@ -14,7 +14,7 @@ import yaml
 
 from trainjobs.spec.base import Location, path_text
 from trainjobs.spec.document import Document, Place
-from trainjobs.spec.errors import Problem, SpecError, UnreadableError
+from trainjobs.spec.errors import Problem, SpecError, UnreadableError, shown
 
 _DEEPEST: Final = 64
 _MOST_NODES: Final = 100_000
@@ -140,6 +140,9 @@ class _Reading:
                 continue
             key = self._key(key_node, at)
             place = (*at, str(key))
+            if key in own and place not in self._places:  # 1 and true are one key to Python
+                self._refuse(key_node, place, f"a field's name must be text: put {shown(key)} in quotes")
+                continue
             if key in own:
                 line = self._places[place].line
                 self._refuse(key_node, place, f"is already given in line {line}: keep one of them")

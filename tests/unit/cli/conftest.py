@@ -1,5 +1,7 @@
 """A recorded run: real events, judged by the real criteria, kept by the driver's own record."""
 
+import os
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,6 +122,8 @@ def recording(tmp_path, monkeypatch):
     """A run that nothing was recorded of yet; the current directory is the one it lies in."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    Path("train.py").write_text("def train(run): ...\n")
     manifest = Path("mnist.yaml")
     manifest.write_text(MANIFEST)
     return Recording(load(manifest), RunDirectory(Path("runs/mnist")), manifest)

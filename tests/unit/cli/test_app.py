@@ -1,8 +1,10 @@
 """The command itself: quick, quiet, and with exit codes that scripts can rely on."""
 
 import os
+import re
 import subprocess
 import sys
+from importlib.metadata import version
 
 import pytest
 
@@ -26,9 +28,48 @@ def test_help_names_every_command():
     assert all(command in done.stdout for command in ("run", "explain", "replay", "validate"))
 
 
+def test_the_version_is_the_distributions():
+    done = trainjobs("--version")
+    assert (done.returncode, done.stdout) == (0, f"trainjobs {version('trainjobs')}\n")
+
+
+def test_it_is_a_module_too():
+    command = [sys.executable, "-m", "trainjobs", "explain", "no-such-run"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 66
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_can_complete_it(shell):
+    done = trainjobs("--show-completion", shell)
+    assert done.returncode == 0
+    assert "COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "usage"), [("run", "FILE"), ("explain", "RUN"), ("replay", "CURVE"), ("validate", "FILE")]
+)
+def test_help_names_what_is_to_be_given_in_capitals(command, usage):
+    out = trainjobs(command, "--help").stdout
+    assert re.search(rf"Usage: .* {command} \[OPTIONS\] {{?{usage}}}?", out)
+    assert "<bool>" not in out
+
+
 @pytest.mark.parametrize(
     "module",
-    ["app", "run", "explain", "replay", "validate", "display", "plain", "jsonlines", "story", "summary"],
+    [
+        "app",
+        "run",
+        "explain",
+        "replay",
+        "validate",
+        "display",
+        "plain",
+        "jsonlines",
+        "story",
+        "summary",
+        "entrypoint",
+        "beginning",
+    ],
 )
 def test_no_command_loads_torch_or_ray_by_itself(module):
     program = f"import sys, trainjobs.cli.{module}; print(sorted({HEAVY} & set(sys.modules)))"

@@ -35,6 +35,21 @@ def test_a_row_knows_where_it_is(curve, text, places):
 
 
 @pytest.mark.parametrize(
+    ("epochs", "read"),
+    [
+        (["0.25", "0.5", "1.0", "1.25"], [(1, False), (1, False), (1, True), (2, False)]),
+        (["0.0", "0.5", "1.0"], [(1, False), (1, False), (1, True)]),
+        (["0", "1", "2"], [(1, True), (2, True), (3, True)]),
+        (["1", "1", "2"], [(1, True), (1, True), (2, True)]),
+        (["2.9938"], [(3, False)]),
+    ],
+)
+def test_a_fraction_of_an_epoch_is_a_report_amid_it(curve, epochs, read):
+    rows = "".join(f"{epoch},0.5\n" for epoch in epochs)
+    assert [(seen.epoch, seen.whole) for seen in curve(f"epoch,eval_loss\n{rows}")] == read
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "loss,acc\n0.5,0.9\n",
@@ -70,9 +85,12 @@ def test_what_is_not_finite_is_a_value(curve, cell, value):
         ("epoch,step\n1,2\n", "curve.csv:1: no column holds a metric, only epoch, step"),
         ("loss\n1\n\nx\n", "curve.csv:4: loss: 'x' is not a number; leave the cell empty or write nan"),
         ("a,b\n1,2\n1\n", "curve.csv:3: 1 cells, but the header has 2"),
-        ("epoch,loss\n1.5,2\n", "curve.csv:2: epoch: '1.5' is not a whole number"),
-        ("epoch,loss\nnan,2\n", "curve.csv:2: epoch: 'nan' is not a whole number"),
-        ("epoch,loss\n-1,2\n", "curve.csv:2: epoch -1, step -1: must not be negative"),
+        ("epoch,loss\nnan,2\n", "curve.csv:2: epoch: 'nan' is not a number of epochs"),
+        ("epoch,loss\n-1,2\n", "curve.csv:2: epoch: '-1' is not a number of epochs"),
+        ("epoch,loss\ninf,2\n", "curve.csv:2: epoch: 'inf' is not a number of epochs"),
+        ("step,loss\n1.5,2\n", "curve.csv:2: step: '1.5' is not a number of steps"),
+        ("step,loss\n-1,2\n", "curve.csv:2: step: '-1' is not a number of steps"),
+        ("epoch,loss\n2.5,2\n2.25,2\n", "curve.csv:3: epoch"),
         ("epoch,loss\n2,2\n1,2\n", "curve.csv:3: epoch goes back from 2 to 1; sort the rows"),
         ("seconds,loss\n2,2\n1,2\n", "curve.csv:3: seconds goes back from 2 to 1; sort the rows"),
         ("seconds,loss\nnan,2\n", "curve.csv:2: seconds: 'nan' is not a time"),

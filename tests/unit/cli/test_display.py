@@ -1,5 +1,6 @@
 """The live display, rendered to text."""
 
+import dataclasses
 import io
 import re
 
@@ -11,9 +12,9 @@ from trainjobs.cli.screen import Screen, after
 from trainjobs.runtime.events import Decided, Warned
 
 
-def text(screen, width=80, note=""):
+def text(screen, width=80, note="", height=24):
     out = io.StringIO()
-    Console(file=out, width=width, highlight=False).print(drawn(screen, note), end="")
+    Console(file=out, width=width, highlight=False).print(drawn(screen, note, height), end="")
     return out.getvalue()
 
 
@@ -42,6 +43,29 @@ def test_while_it_trains_it_shows_progress_metrics_and_criteria(recording):
     assert "plateau    ━━━━━━━━╌╌          4/5  val_loss 0.401 has not improved" in shown
     assert "quick      ━━━━━╌╌╌╌╌          1/2  shadow: val_loss" in shown
     assert "held back at epoch 12 by startAfter" in shown
+
+
+def test_a_reason_keeps_its_number_where_there_is_room(recording):
+    recording.early_stop()
+    before_the_stop = screen_after(recording.events[: 2 + 12 * 2])
+    assert "has not improved on 0.398 (epoch 8) by more than 0.001" in " ".join(text(before_the_stop).split())
+    low = text(before_the_stop, height=12)
+    assert "…" in low
+    assert len(low.splitlines()) <= 12
+
+
+def test_after_the_end_it_shows_the_epoch_that_was_the_last(recording):
+    recording.early_stop()
+    shown = text(screen_after(recording.events[:-1]))
+    assert "epoch 13 of 100" in shown
+    assert "batch 0" not in shown
+
+
+def test_the_title_is_one_line(recording):
+    recording.early_stop()
+    screen = dataclasses.replace(screen_after(recording.events), name="m" * 30)
+    assert text(screen).splitlines()[0].startswith("m" * 30 + "  halted")
+    assert text(screen).splitlines()[1].lstrip().startswith("epoch 13")
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

@@ -1,69 +1,112 @@
-"""Ctrl-C: once asks for a checkpoint, twice leaves."""
+"""Ctrl-C: before training it leaves, once asks for a checkpoint, twice leaves."""
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
 
 from trainjobs.cli.plain import Plain
 from trainjobs.cli.signals import Interruption
 from trainjobs.runtime.control import Control, InterruptRequest
+from trainjobs.runtime.events import Checkpointed, Decided, Halted, Restarting, Started, Starting
 
-PROGRAM = """
-import os, signal, sys
-from trainjobs.cli.plain import Plain
-from trainjobs.cli.signals import Interruption
-from trainjobs.runtime.control import Control
-control = Control()
-with Interruption(control, Plain()):
-    for _ in range(int(sys.argv[1])):
-        os.kill(os.getpid(), signal.SIGINT)
-print(control.take(), control.take())
-"""
+STARTING = [Starting(1, 1)]
+TRAINING = [*STARTING, Started(1, 1, "cpu", None, 0, 3)]
+KEPT = [*TRAINING, Checkpointed("here", 1, 5, 0.1)]
+ASKED = "stopping at one step on all ranks, checkpointing; Ctrl-C again leaves at once"
+NOTHING_KEPT = "left before the workers had started; there is no checkpoint yet"
+
+
+class Departure:
+    """Stays, and remembers how it was to leave."""
+
+    def __init__(self):
+        self.kept, self.left = [], []
+
+    def interrupted(self, reason):
+        self.kept.append(reason)
+
+    def leave(self, code):
+        self.left.append(code)
 
 
 @pytest.fixture
-def control():
-    return Control()
+def interrupted(capfd):
+    """What the signals did after the events: requests, how the process left, and the last line on standard error."""
+
+    def after(events, *numbers, resumable=False):
+        control, departure = Control(), Departure()
+        with Interruption(control, Plain(), departure, resumable=resumable) as interruption:
+            for event in events:
+                interruption.follow(event)
+            for number in numbers:
+                os.kill(os.getpid(), number)
+                while (line := capfd.readouterr().err) == "":
+                    pass
+        return control.take(), departure, line.rstrip("\n")
+
+    return after
 
 
 @pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
-def test_the_first_signal_asks_for_an_interruption_and_says_so(control, capfd, number, name):
-    with Interruption(control, Plain()):
-        os.kill(os.getpid(), number)
-        assert control.take(timeout_s=10) == InterruptRequest(f"{name} received")
-    assert capfd.readouterr().err == (
-        f"{name}: stopping at one step on all ranks, checkpointing; Ctrl-C again leaves at once\n"
-    )
-
-
-def test_the_second_signal_leaves_at_once(control, capfd):
-    left = []
-    with Interruption(control, Plain(), left.append):
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert left == []
-        os.kill(os.getpid(), signal.SIGINT)
-    assert left == [130]
-    assert capfd.readouterr().err.endswith("\nleft at once; --resume goes on from the last checkpoint\n")
-    assert control.take() == InterruptRequest("SIGTERM received")
-    assert control.take() is None
-
-
-def test_afterwards_signals_are_the_systems_again(control):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with Interruption(control, Plain()):
-        assert signal.getsignal(signal.SIGINT) != before[0]
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+@pytest.mark.parametrize(
+    ("events", "resumable", "asked", "left", "said"),
+    [
+        ([], False, False, [75], NOTHING_KEPT),
+        (STARTING, False, False, [75], NOTHING_KEPT),
+        (
+            STARTING,
+            True,
+            False,
+            [75],
+            "left before the workers had started; --resume goes on from the last checkpoint",
+        ),
+        (TRAINING, False, True, [], ASKED),
+        ([*TRAINING, Restarting(2, "lost", 0)], False, False, [75], NOTHING_KEPT),
+        ([*TRAINING, Restarting(2, "lost", 0), *TRAINING], False, True, [], ASKED),
+        (
+            [*TRAINING, Decided({})],
+            False,
+            False,
+            [],
+            "the run is ending already; Ctrl-C again leaves at once",
+        ),
+        (
+            [*TRAINING, Halted({}, {0: 9}, 0)],
+            False,
+            False,
+            [],
+            "the run is ending already; Ctrl-C again leaves at once",
+        ),
+    ],
+)
+def test_the_first_signal_asks_only_where_something_is_under_way(
+    interrupted, number, name, events, resumable, asked, left, said
+):
+    request, departure, line = interrupted(events, number, resumable=resumable)
+    assert request == (InterruptRequest(f"{name} received") if asked else None)
+    assert departure.left == left
+    assert departure.kept == ([f"{name} while the workers were starting"] if left else [])
+    assert line == f"{name}: {said}"
 
 
 @pytest.mark.parametrize(
-    ("signals", "code", "out"),
-    [("1", 0, "InterruptRequest(reason='Ctrl-C received') None\n"), ("2", 130, "")],
+    ("events", "resumable", "promise"),
+    [
+        (TRAINING, False, "there is no checkpoint yet"),
+        (TRAINING, True, "--resume goes on from the last checkpoint"),
+        (KEPT, False, "--resume goes on from the last checkpoint"),
+    ],
 )
-def test_a_process_ends_with_130_only_at_the_second_signal(signals, code, out):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, signals], capture_output=True, text=True, check=False
-    )
-    assert (done.returncode, done.stdout) == (code, out)
+def test_the_second_signal_leaves_at_once_and_promises_what_is_there(interrupted, events, resumable, promise):
+    request, departure, line = interrupted(events, signal.SIGTERM, signal.SIGINT, resumable=resumable)
+    assert request == InterruptRequest("SIGTERM received")
+    assert (departure.left, departure.kept) == ([130], [])
+    assert line == f"left at once; {promise}"
+
+
+def test_afterwards_signals_are_the_systems_again():
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with Interruption(Control(), Plain(), Departure(), resumable=False):
+        assert signal.getsignal(signal.SIGINT) != before[0]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before

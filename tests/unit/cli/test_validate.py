@@ -77,6 +77,41 @@ def test_a_file_that_is_not_there_does_not_hide_the_others(manifests):
     assert out.startswith("reading absent.yaml: No such file or directory\nmnist.yaml: valid")
 
 
+def test_paths_keep_their_folder(manifests):
+    Path("deep/er").mkdir(parents=True)
+    for name in ("bad.yaml", "broken.yaml"):
+        Path(name).rename(Path("deep/er") / name)
+    Path("deep/er/other.yaml").write_text("kind: Kustomization\n")
+    done = validate("deep/er/bad.yaml", "deep/er/broken.yaml", "deep/er/other.yaml", "deep/er/absent.yaml")
+    assert all("deep/er/" in line for line in done.stdout.splitlines())
+    ran = CliRunner().invoke(app, ["run", "deep/er/bad.yaml"])
+    assert all(line.startswith("error: deep/er/bad.yaml:") for line in ran.stderr.splitlines())
+
+
+def test_a_directory_is_no_manifest(manifests):
+    Path("jobs").mkdir()
+    Path("jobs/a.yaml").touch()
+    done = validate("jobs", "mnist.yaml")
+    assert done.exit_code == 64
+    assert done.stdout.startswith(
+        "jobs: is a directory; name a file in it, such as jobs/a.yaml\nmnist.yaml: valid"
+    )
+
+
+@pytest.mark.parametrize("text", ["monitor: a\n{}", "stopping:\n  monitor: a\n  {}", "{}"])
+def test_criteria_that_replay_takes_are_valid(manifests, text):
+    criteria = "criteria: [{budget: {epochs: 3}}]"
+    Path("criteria.yaml").write_text(text.format(criteria))
+    done = validate("criteria.yaml")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "criteria.yaml: valid (criteria for trainjobs replay, no TrainJob: budget)\n",
+    )
+    assert json.loads(validate("criteria.yaml", "-o", "json").stdout)["files"][0]["problems"] == []
+    Path("criteria.yaml").write_text(text.format(criteria.replace("3", "0")))
+    assert "criteria[0].budget.epochs: 0: must be at least 1" in validate("criteria.yaml").stdout
+
+
 def test_the_report_is_one_json_object(manifests):
     done = validate("mnist.yaml", "bad.yaml", "--output", "json")
     good, bad = json.loads(done.stdout)["files"]

@@ -47,11 +47,12 @@ def edited() -> Callable[..., str]:
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Callable[[str | bytes], Path]:
-    """`file(text)` writes mnist.yaml and returns its path."""
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str | bytes], Path]:
+    """`file(text)` writes mnist.yaml in the current directory and returns its path."""
+    monkeypatch.chdir(tmp_path)
 
     def write(text: str | bytes) -> Path:
-        path = tmp_path / "mnist.yaml"
+        path = Path("mnist.yaml")
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjobs.spec import MUTABLE, TrainJobSpec, immutable_changes, parse
+from trainjobs.spec import MUTABLE, TrainJobSpec, changes, immutable_changes, parse
 
 CRITERION = {"plateau": {"patience": 3}}
 
@@ -64,3 +64,10 @@ def test_what_may_not_change_after_the_start_is_found(old, new, changed):
 
 def test_every_mutable_field_exists():
     assert {field.alias for field in TrainJobSpec.model_fields.values()} >= MUTABLE
+
+
+def test_every_change_is_told_where_all_are_asked_for():
+    old = parse(manifest(trainer__maxEpochs=5, stopping={"monitor": "a", "criteria": [CRITERION]}))
+    new = parse(manifest(trainer__maxEpochs=9, stopping={"monitor": "a"}, suspend=True))
+    assert changes(old.spec, new.spec) == ["spec.trainer.maxEpochs", "spec.stopping.criteria", "spec.suspend"]
+    assert changes(old.spec, old.spec) == []

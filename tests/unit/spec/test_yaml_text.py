@@ -164,3 +164,15 @@ def test_a_text_is_written_so_that_it_is_read_back_the_same(value):
     written = write({value: [value]})
     assert documents(written, "a.yaml")[0].value == {value: [value]}
     assert yaml.safe_load(written) == {value: [value]}
+
+
+@pytest.mark.parametrize("keys", ["1: a, true: b", "true: a, 1: b", "1: a, 1.0: b", "0: a, no: b, 0.0: c"])
+def test_keys_that_are_one_key_to_python_are_refused_and_not_mixed_up(file, problems, edited, keys):
+    found = problems(file(edited(("{learningRate: 1e-3}", f"{{{keys}}}"))))
+    assert len(found) == keys.count(":")
+    assert all("a field's name must be text: put " in problem for problem in found)
+
+
+def test_a_field_with_a_control_character_in_its_name_is_quoted(file, problems, edited):
+    (found,) = problems(file(edited(("maxEpochs: 100", 'maxEpochs: 100\n    "a\\nb\\e[2J": 1'))))
+    assert found.startswith('mnist.yaml:8: spec.trainer["a\\nb\\u001b[2J"]: 1: unknown field')

@@ -1,0 +1,132 @@
+"""What `run` may begin in a run directory: a new run, a resume, further training of a finished one, or nothing."""
+
+from typing import TYPE_CHECKING
+
+from trainjobs.cli.terminal import say
+from trainjobs.cli.wording import count
+from trainjobs.runtime.directory import RunDirectory
+from trainjobs.runtime.exits import CannotCreate, ConfigError, DataError, NoInput
+from trainjobs.spec import SpecError, changes, immutable_changes
+
+if TYPE_CHECKING:
+    from trainjobs.spec import TrainJob
+
+LIMITS = frozenset({"spec.trainer.maxEpochs", "spec.trainer.maxSteps"})
+"""How far to train: never changed in a cluster, where other things hang on it; here at every resume."""
+
+_VERBS = frozenset({"spec.stop", "spec.stop.reason", "spec.suspend"})
+"""Asked of a run under way; that they are not asked again changes nothing about a finished one."""
+
+
+def move_aside(place: RunDirectory) -> None:
+    """Make room for a fresh run; nothing is deleted. Raises CannotCreate while a process trains there."""
+    if place.path.is_dir() and any(place.path.iterdir()):
+        with place.hold():
+            aside = place.move_aside()
+        say(f"moved the earlier run to {aside}")
+
+
+def why_done(place: RunDirectory, job: "TrainJob", *, resume: bool) -> str | None:
+    """Why the finished run in `place` is not trained on; None when it is to be.
+
+    Raises:
+        CannotCreate: `job` has changed, and nobody asked to go on with it.
+        ConfigError: it has changed where a resume cannot follow.
+        NoInput: there is no checkpoint to go on from.
+    """
+    before = kept_job(place)
+    changed = changes(before.spec, job.spec)
+    if not resume and (unapplied := [path for path in changed if path not in _VERBS]):
+        raise CannotCreate(
+            f"{place.path}: already finished, and not trained again; changed since and not applied: "
+            f"{', '.join(unapplied)}. {_remedy(before, job)}"
+        )
+    if not resume or not changed:
+        return "already finished, not trained again; --fresh begins anew"
+    check_same_run(place, before, job)
+    if (enough := _trained_enough(place, job)) or job.spec.stop is not None:
+        return f"nothing to train: {enough or 'spec.stop is set'}"
+    if not has_checkpoint(place, before):
+        raise NoInput(
+            f"{place.path}: its last checkpoint is gone, so it cannot be trained on; --fresh begins anew"
+        )
+    say(
+        f"{place.path}: finished before; trained on from its last checkpoint, with the last weights, not the best"
+    )
+    return None
+
+
+def prepare(place: RunDirectory, job: "TrainJob", *, resume: bool) -> bool:
+    """Put the manifest in the held directory; whether there is a checkpoint to go on from.
+
+    A run that has neither reported nor kept anything is begun without a word. Raises CannotCreate or ConfigError
+    for another run's directory.
+    """
+    resumable = place.exists() and has_checkpoint(place, kept_job(place))
+    if resumable or (place.exists() and place.history()):
+        _check_resume(place, job, resume=resume)
+    if resume and not resumable:
+        say(f"{place.path}: nothing to resume, beginning anew")
+    place.write_job(job)
+    place.clear_result()
+    return resumable
+
+
+def _check_resume(place: RunDirectory, job: "TrainJob", *, resume: bool) -> None:
+    if not resume:
+        raise CannotCreate(
+            f"{place.path}: holds an unfinished run; --resume goes on with it, "
+            "--fresh moves it aside and begins anew"
+        )
+    before = kept_job(place)
+    check_same_run(place, before, job)
+    if (
+        not place.finished()
+        and (enough := _trained_enough(place, job))
+        and before.spec.trainer != job.spec.trainer
+    ):
+        raise ConfigError(f"{place.path}: nothing to train: {enough}; raise it, or put it back")
+
+
+def check_same_run(place: RunDirectory, before: "TrainJob", job: "TrainJob") -> None:
+    """Raises ConfigError when `job` is another run's than the one begun as `before`."""
+    changed = [path for path in immutable_changes(before.spec, job.spec) if path not in LIMITS]
+    if changed:
+        raise ConfigError(
+            f"{place.path}: was begun with another {', '.join(changed)}; "
+            "put it back to resume, or begin anew with --fresh"
+        )
+
+
+def kept_job(place: RunDirectory) -> "TrainJob":
+    """The manifest that the run in `place` follows. Raises DataError when it is damaged."""
+    try:
+        return place.job()
+    except SpecError as error:
+        raise DataError(
+            f"{place.path}: the run's own manifest is damaged; mend it, or begin anew with --fresh: {error}"
+        ) from error
+
+
+def has_checkpoint(place: RunDirectory, job: "TrainJob") -> bool:
+    """Whether workers would find something to resume from. Raises UserError where the storage cannot say."""
+    from trainjobs.runtime.driver import storage_uri
+    from trainjobs.runtime.storage import storage_at
+
+    names = storage_at(storage_uri(job, place)).names("checkpoints")
+    return any(name.startswith("step-") for name in names)
+
+
+def _trained_enough(place: RunDirectory, job: "TrainJob") -> str | None:
+    """Why nothing is left to train, if that is so."""
+    history = place.history()
+    trained, limit = history[-1].epochs if history else 0, job.spec.trainer.max_epochs
+    if trained < limit:
+        return None
+    return f"{count(trained, 'epoch')} are trained and spec.trainer.maxEpochs is {limit:,}"
+
+
+def _remedy(before: "TrainJob", job: "TrainJob") -> str:
+    if [path for path in immutable_changes(before.spec, job.spec) if path not in LIMITS]:
+        return "--fresh begins anew with them"
+    return "--resume trains on with them from the last checkpoint, --fresh begins anew"
