@@ -65,13 +65,13 @@ def _shortened(text: str) -> str:
 def _users_frames(error: BaseException, code: Path) -> str:
     """The traceback from the first frame of the user's code on, without those of this package.
 
-    An error of ours, which has no others, keeps them: they are what a report of it needs.
+    An error without a frame of the user's keeps them: it is ours, and they are what a report of it needs.
     """
     shown = TracebackException.from_exception(error)
     for part in _parts(shown):
         frames = [frame for frame in part.stack if not _is_machinery(frame)]
         own = [i for i, frame in enumerate(frames) if Path(frame.filename).is_relative_to(code)]
-        if frames or part is not shown or isinstance(error, SyntaxError):
+        if own or part is not shown or isinstance(error, SyntaxError):
             part.stack = traceback.StackSummary.from_list(frames[own[0] if own else 0 :])
     return "".join(shown.format())
 

@@ -24,7 +24,6 @@ def train(run: Run) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--lr", type=float, default=0.5)
     print("lr", parser.parse_args().lr, "of", Path(sys.argv[0]).name)
-    print("in", Path.cwd())
     warnings.warn("a warning", stacklevel=1)
     subprocess.run(["echo", "a subprocess"], check=True, stdout=sys.stdout)
     thread = threading.Thread(target=print, args=["a thread"])

@@ -22,7 +22,7 @@ try:
 {program}
 finally:
     same = before == (sys.stdout, sys.stderr, os.fstat(1), os.fstat(2))
-    sys.stdout.write("ITS OWN " + json.dumps([said, same]))
+    sys.stdout.write("ITS OWN " + json.dumps([said, same]) + "\\n")
     sys.stdout.flush()
     os._exit(0)
 """
@@ -35,7 +35,7 @@ def told_by(program, still_writes=False):
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     elsewhere, _, own = done.stdout.rpartition("ITS OWN ")
     assert still_writes or (elsewhere, done.stderr) == ("", "")
-    said, same = json.loads(own)
+    said, same = json.loads(own.partition("\n")[0])
     assert same, "the descriptors and streams are not as they were"
     return said
 
