@@ -62,7 +62,7 @@ def deadlines(
         )
     if limit is not None and (running or active_s >= limit):
         yield Deadline(
-            now + timedelta(seconds=limit - active_s),
+            now + timedelta(seconds=max(0.0, limit - active_s)),
             "DeadlineExceeded",
             f"it has run for {limit} s (activeDeadlineSeconds)",
         )

@@ -21,6 +21,7 @@ from trainjob_operator.status_fields import at_the_end, changes, written
 from trainjob_operator.upkeep import Upkeep, starting
 from trainjob_operator.wish import Desired
 from trainjobs.spec import SpecError, TrainJob, parse
+from trainjobs.spec.reading import read_status
 from trainjobs.spec.status import TrainJobStatus
 
 NAME_TAKEN_S: Final = 5
@@ -55,8 +56,8 @@ def desired(
     """
     if "deletionTimestamp" in raw["metadata"]:
         return Desired()
-    job, problem = _readable(raw, lenient=facts is not None)
-    status = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
+    status = read_status(raw.get("status"), now)
+    job, problem = _readable(raw, status, lenient=facts is not None)
     if job is None:
         state = State(Kind.FAILED, "InvalidSpec", problem)
         return Desired(status=changes(raw, written(state, status, raw["metadata"].get("generation"), now)))
@@ -69,7 +70,7 @@ def desired(
     return Upkeep(raw, job, status, facts, now, seen).result()
 
 
-def _readable(raw: Object, lenient: bool) -> tuple[TrainJob | None, str]:
+def _readable(raw: Object, status: TrainJobStatus, lenient: bool) -> tuple[TrainJob | None, str]:
     """The TrainJob, or what is wrong with it. `lenient`: a running one with criteria that cannot be read goes
     on, since the run keeps those that it has."""
     document = {**raw, "status": None}
@@ -82,7 +83,6 @@ def _readable(raw: Object, lenient: bool) -> tuple[TrainJob | None, str]:
             job = parse({**document, "spec": {**raw["spec"], "stopping": {}}})
         except SpecError:
             return None, str(error)
-    status = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
     return job.model_copy(update={"status": status}), ""
 
 

@@ -38,7 +38,7 @@ from trainjob_operator.resources import (
 from trainjob_operator.status_fields import changes, written
 from trainjob_operator.transport import ApiError, TransportError
 from trainjob_operator.wish import Desired
-from trainjobs.spec.status import TrainJobStatus
+from trainjobs.spec.reading import read_status
 
 SHARED: Final = (SERVICE_ACCOUNTS, ROLE_BINDINGS)
 """What all TrainJobs of a namespace use together."""
@@ -143,7 +143,7 @@ class Reconciler:
     def _explain(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
         """Put into the status what its owner can mend."""
         state = refused(error)
-        known = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
+        known = read_status(raw.get("status"), now)
         if state is None or known.completion_time is not None:  # an end that was shown stays
             return
         news = changes(raw, written(state, known, raw["metadata"]["generation"], now))
@@ -155,7 +155,7 @@ class Reconciler:
         shown = self.client.patch_status(TRAINJOBS, key, raw["metadata"]["resourceVersion"], status)
         news = self.trainjobs.put(shown)
         if "completionTime" in status:
-            self.metrics.ended(shown)
+            self.metrics.ended(self.trainjobs.projection(shown))
         event = notice(raw, status, self.identity, now)
         if event is not None:
             try:
