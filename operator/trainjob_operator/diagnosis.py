@@ -100,8 +100,8 @@ def _words(text: str) -> LastWords:
     """The driver's JSON, or the end of what a container left behind."""
     try:
         said: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets alone are enough for the latter
         said = None
     if not isinstance(said, dict) or "message" not in said:
         return LastWords("", text.strip()[-_LONGEST:])
-    return LastWords(str(said.get("reason", "")), str(said["message"]))
+    return LastWords(str(said.get("reason") or ""), str(said["message"]))

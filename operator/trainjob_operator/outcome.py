@@ -6,11 +6,13 @@ from typing import Final
 
 from trainjob_operator.diagnosis import LastWords
 from trainjob_operator.facts import JobFacts
-from trainjob_operator.state import EARLY_STOPPED, Kind, State
+from trainjob_operator.state import EARLY_STOPPED, FINISHED, STOP_REQUESTED, Kind, State
 from trainjobs.spec import Stop, TrainJob
 
 _BY_EXIT_CODE: Final = "PodFailurePolicy"
 """The Job controller's reason where the driver's exit code ended the Job: the driver knows best why."""
+_COMPLETIONS: Final = (EARLY_STOPPED, FINISHED, STOP_REQUESTED)
+"""What only a complete Job may be called, whatever a pod says of itself."""
 _NO_REASON: Final = "no reason given"
 
 
@@ -21,27 +23,28 @@ def outcome(job: TrainJob, facts: JobFacts, overdue: tuple[str, str] | None, wor
 
 def stopped_while_idle(stop: Stop) -> State:
     """Asked to stop while nothing was training: nobody needs to agree on a step."""
-    return State(Kind.COMPLETE, "StopRequested", f"stopped on request: {stop.reason or _NO_REASON}")
+    return State(Kind.COMPLETE, STOP_REQUESTED, f"stopped on request: {stop.reason or _NO_REASON}")
 
 
 def _complete(job: TrainJob) -> State:
     stopping = job.status.stopping if job.status else None
     if stopping is not None and stopping.criterion is not None:
         return State(Kind.COMPLETE, EARLY_STOPPED, stopping.reason or f"{stopping.criterion} said stop")
-    asked = job.spec.stop
-    if asked is not None:
-        why = asked.reason or (stopping.reason if stopping else None) or _NO_REASON
-        return State(Kind.COMPLETE, "StopRequested", f"stopped on request: {why}")
+    decided = stopping is not None and stopping.decision_time is not None
+    if decided or job.spec.stop is not None:  # who takes his stop back after the decision has it all the same
+        asked = job.spec.stop.reason if job.spec.stop else ""
+        why = asked or (stopping.reason if stopping else None) or _NO_REASON
+        return State(Kind.COMPLETE, STOP_REQUESTED, f"stopped on request: {why}")
     training = job.status.training if job.status else None
     epochs = training.epoch if training else job.spec.trainer.max_epochs
-    return State(Kind.COMPLETE, "Finished", f"trained {epochs} of {job.spec.trainer.max_epochs} epochs")
+    return State(Kind.COMPLETE, FINISHED, f"trained {epochs} of {job.spec.trainer.max_epochs} epochs")
 
 
 def _failed(facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords) -> State:
     condition = facts.conditions.get("Failed") or facts.conditions["FailureTarget"]
     reason, said = condition.get("reason", "Failed"), condition.get("message", "") or "the Job failed"
     if reason == _BY_EXIT_CODE:
-        if words.reason:
+        if words.reason and words.reason not in _COMPLETIONS:
             return State(Kind.FAILED, words.reason, words.message)
         reason = "UserError"
     elif reason == "DeadlineExceeded" and overdue is not None:
