@@ -16,8 +16,8 @@ from trainjob_operator.facts import JobFacts
 from trainjob_operator.job import indexed_job
 from trainjob_operator.outcome import stopped_while_idle
 from trainjob_operator.resources import Object
-from trainjob_operator.state import Kind, State
-from trainjob_operator.status_fields import at_the_end, changes, written
+from trainjob_operator.state import Kind, State, clipped
+from trainjob_operator.status_fields import at_the_end, changes, text, written
 from trainjob_operator.upkeep import Upkeep, starting
 from trainjob_operator.wish import Desired
 from trainjobs.spec import SpecError, TrainJob, parse
@@ -70,9 +70,25 @@ def desired(
     return Upkeep(raw, job, status, facts, now, seen).result()
 
 
+def broken(raw: Object, facts: JobFacts | None, cause: Exception, now: datetime) -> Desired:
+    """What is done for a TrainJob over which the operator itself stumbles: whoever asks for the nodes gets them,
+    and the first condition says why nothing else happens. It uses as little as it can of what may be odd."""
+    suspend = raw["spec"].get("suspend", False)
+    ours = facts is not None and facts.owner == raw["metadata"]["uid"] and not facts.finished
+    known = (raw.get("status") or {}).get("conditions") or [
+        {"type": Kind.RUNNING, "status": "Unknown", "lastTransitionTime": text(now)}
+    ]
+    said = f"the operator cannot work on this TrainJob, a fault of its own: {type(cause).__name__}: {cause}"
+    told = {**known[0], "reason": "OperatorError", "message": clipped(said)}
+    return Desired(
+        patch_job={"spec": {"suspend": suspend}} if ours and facts and facts.suspend != suspend else None,
+        status=changes(raw, {"conditions": [told, *known[1:]]}),
+    )
+
+
 def _readable(raw: Object, status: TrainJobStatus, lenient: bool) -> tuple[TrainJob | None, str]:
     """The TrainJob, or what is wrong with it. `lenient`: a running one with criteria that cannot be read goes
-    on, since the run keeps those that it has."""
+    on, since the run keeps those that it has; its configuration is the run's alone."""
     document = {**raw, "status": None}
     try:
         job = parse(document)
@@ -80,7 +96,8 @@ def _readable(raw: Object, status: TrainJobStatus, lenient: bool) -> tuple[Train
         if not lenient:
             return None, str(error)
         try:
-            job = parse({**document, "spec": {**raw["spec"], "stopping": {}}})
+            trainer = {**raw["spec"]["trainer"], "config": {}}
+            job = parse({**document, "spec": {**raw["spec"], "stopping": {}, "trainer": trainer}})
         except SpecError:
             return None, str(error)
     return job.model_copy(update={"status": status}), ""

@@ -15,6 +15,17 @@ _HARMLESS: Final = ("ContainerCreating", "PodInitializing")
 _LONGEST: Final = 500
 
 
+def glimpse(pod: Object) -> Object:
+    """What is read of a pod: without its template, which may be a megabyte and is in each of ten thousand."""
+    metadata, spec = pod["metadata"], pod.get("spec", {})
+    kept = ("name", "labels", "creationTimestamp", "deletionTimestamp")
+    return {
+        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "spec": {"nodeName": spec.get("nodeName", "")},
+        "status": pod.get("status", {}),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What was looked up of a Job that does not run or has failed."""

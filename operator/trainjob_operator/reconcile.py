@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from trainjob_operator.cache import Cache
 from trainjob_operator.client import Client
-from trainjob_operator.desired import Settings, desired
-from trainjob_operator.diagnosis import Seen, unexplained
+from trainjob_operator.desired import Settings, broken, desired
+from trainjob_operator.diagnosis import Seen, glimpse, unexplained
 from trainjob_operator.facts import job_facts
 from trainjob_operator.metrics import Metrics
 from trainjob_operator.names import LABEL
@@ -66,17 +66,38 @@ class Reconciler:
         if raw is None:
             return None  # what belongs to it is collected by Kubernetes
         now = self.now()
+        try:
+            return self._pass(raw, key, now)
+        except (TransportError, NameTakenError):
+            raise
+        except Exception as error:
+            self._own_up(error, raw, key, now)
+            raise
+
+    def _pass(self, raw: Object, key: Key, now: datetime) -> float | None:
         wish = self._wish(raw, key, now)
+        if wish.create:
+            whole = self.client.get(TRAINJOBS, key)
+            if whole is None or self.trainjobs.put(whole):
+                return 0.0  # it has changed meanwhile, or its end is about to be heard of
+            wish, raw = self._wish(whole, key, now), whole
         try:
             self._act(wish, raw, key)
         except (ApiError, NameTakenError) as error:
             self._explain(error, raw, key, now)
             raise
         news = bool(wish.create) or wish.patch_job is not None
-        if wish.status and not wish.delete_trainjob:
-            news |= self._show(wish.status, raw, key, now)
+        news |= self._told(wish, raw, key, now)
         # Our own writes are in the caches already, so their events will wake nobody: look again.
         return 0.0 if news else wish.requeue_after_s
+
+    def _own_up(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
+        wish = broken(raw, job_facts(self.jobs.get(key)), error, now)
+        self._act(wish, raw, key)
+        self._told(wish, raw, key, now)
+
+    def _told(self, wish: Desired, raw: Object, key: Key, now: datetime) -> bool:
+        return bool(wish.status) and not wish.delete_trainjob and self._show(wish.status, raw, key, now)
 
     def _wish(self, raw: Object, key: Key, now: datetime) -> Desired:
         facts, token = job_facts(self.jobs.get(key)), secrets.token_urlsafe(32)
@@ -87,13 +108,13 @@ class Reconciler:
         return wish
 
     def _seen(self, key: Key, expected_pods: int) -> Seen:
-        pods = self.client.list(PODS, key.namespace, f"{LABEL}={key.name}").items
+        pods = list(self.client.list(PODS, key.namespace, f"{LABEL}={key.name}", projection=glimpse).items)
         about = unexplained(pods, expected_pods, key.name) if expected_pods else None
         if about is None:
             return Seen(pods)
         kind, name = about
         fields = f"type=Warning,regarding.kind={kind},regarding.name={name}"
-        return Seen(pods, self.client.list(EVENTS, key.namespace, fields=fields).items)
+        return Seen(pods, list(self.client.list(EVENTS, key.namespace, fields=fields).items))
 
     def _act(self, wish: Desired, raw: Object, key: Key) -> None:
         is_new = not raw.get("status")

@@ -54,7 +54,7 @@ priorityClassName: {{ . }}
 {{- define "trainjobs.operatorRules" -}}
 - apiGroups: [trainjobs.dev]
   resources: [trainjobs]
-  verbs: [list, watch, delete]  # delete: ttlSecondsAfterFinished
+  verbs: [get, list, watch, delete]  # get: whole, when its Job is made; delete: ttlSecondsAfterFinished
 - apiGroups: [trainjobs.dev]
   resources: [trainjobs/status]
   verbs: [patch]

@@ -177,3 +177,18 @@ def test_a_relist_wakes_only_what_changed(world, item, api_error):
     world.changed.clear()
     world.steps(page(item("a", 1), item("b", 12), version=20))
     assert world.changed == ["b"]
+
+
+def test_an_item_that_nobody_can_work_with_is_passed_over(script, clock, item):
+    cache = Cache(lambda whole: {**whole, "spec": whole["spec"]})
+    reflector = Reflector(Client(script), TRAINJOBS, cache, print, clock=clock)
+    script.answers += [page(item("odd", 1), {**item("a", 2), "spec": {}})]
+    assert reflector.step(STOP) == 0
+    assert cache.keys() == [Key("team", "a")]
+
+
+def test_an_event_that_nobody_can_work_with_is_followed_by_a_list_and_a_delay(world, item, clock):
+    odd = {"type": "MODIFIED", "object": {"metadata": {"resourceVersion": "12"}}}
+    delays = world.steps(page(item("a", 1)), lasting(clock, odd), page(item("a", 1), version=12))
+    assert world.kinds() == ["list", "watch", "list"]
+    assert delays[1:] == [1, 0]
