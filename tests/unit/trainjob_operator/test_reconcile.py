@@ -1,5 +1,6 @@
 """One pass: what is read and written, in which order, and what stops half-way."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -50,8 +51,10 @@ class Store:
             }
         if method == "DELETE":
             return self.objects.pop(path)
-        metadata = {"uid": f"uid-{path}", **body["metadata"], "resourceVersion": str(self.version)}
-        self.objects[path] = {**self.objects.get(path, {}), **body, "metadata": metadata}
+        known = self.objects.get(path, {"metadata": {"uid": f"uid-{path}"}})
+        metadata = {**known["metadata"], **body["metadata"], "resourceVersion": str(self.version)}
+        merged = {"spec": {**known["spec"], **body["spec"]}} if "spec" in known and "spec" in body else {}
+        self.objects[path] = {**known, **body, **merged, "metadata": metadata}
         return self.objects[path]
 
     def stream(self, path, query, silence_s):
@@ -196,6 +199,31 @@ def test_a_job_that_is_refused_fails_the_trainjob_with_the_servers_words(reconci
         "spec.template: nonsense",
     )
     assert store.log.count("PATCH trainjobs/mnist/status") == 1
+
+
+def test_a_pass_that_breaks_says_so_in_the_trainjob_and_gives_the_nodes_back(reconciler, store, trainjob):
+    trainjob()
+    reconciler.reconcile(KEY)
+    suspended = {**reconciler.trainjobs.get(KEY), "spec": {**trainjob()["spec"], "suspend": True}}
+    suspended["metadata"] = {**suspended["metadata"], "resourceVersion": str(store.version + 1)}
+    reconciler.trainjobs.put(suspended)
+    store.objects["/apis/trainjobs.dev/v1alpha1/namespaces/team/trainjobs/mnist"] = suspended
+    store.version += 1
+    odd = replace(reconciler, now=lambda: NOW.replace(tzinfo=None))
+    store.log.clear()
+    with pytest.raises(TypeError):
+        odd.reconcile(KEY)
+    assert store.log[:2] == ["PATCH jobs/mnist", "PATCH trainjobs/mnist/status"]
+    assert store.objects["/apis/batch/v1/namespaces/team/jobs/mnist"]["spec"]["suspend"] is True
+    (told, *_) = reconciler.trainjobs.get(KEY)["status"]["conditions"]
+    assert (told["type"], told["reason"]) == ("Running", "OperatorError")
+    assert "TypeError: can't compare" in told["message"]
+    store.log.clear()
+    with pytest.raises(TypeError):
+        odd.reconcile(KEY)
+    assert store.log == []
+    reconciler.reconcile(KEY)
+    assert reconciler.trainjobs.get(KEY)["status"]["conditions"][0]["reason"] == "Suspended"
 
 
 def test_a_trainjob_whose_time_has_come_is_deleted_and_not_written_to(reconciler, store, trainjob):
