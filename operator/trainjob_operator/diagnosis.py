@@ -77,6 +77,32 @@ def last_words(pods: list[Object]) -> LastWords:
     return _words(texts[0]) if texts else LastWords()
 
 
+def why_it_failed(pods: list[Object]) -> str:
+    """What Kubernetes says of the pod that failed last, in a clause; empty: nothing but that it did."""
+    newest = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+    return next((f"pod {pod['metadata']['name']}: {cause}" for pod in newest for cause in _deaths(pod)), "")
+
+
+def _deaths(pod: Object) -> Iterator[str]:
+    status = pod.get("status", {})
+    if status.get("phase") == "Failed" and status.get("reason"):  # an eviction, say
+        yield f"{status['reason']}: {status.get('message', '')}"[:_LONGEST].strip(": ")
+    for kind, where in (("init container", "initContainerStatuses"), ("container", "containerStatuses")):
+        for container in status.get(where, ()):
+            states = (container.get("state", {}), container.get("lastState", {}))
+            for ended in (state["terminated"] for state in states if "terminated" in state):
+                if ended.get("exitCode", 0) and (said := _unsaid(kind, ended)):
+                    yield f"{kind} {container['name']}: {said}"
+
+
+def _unsaid(kind: str, ended: Object) -> str:
+    """What is not in the driver's own words: these are told anyway."""
+    known = ended.get("reason", "Error")
+    if kind == "container":
+        return f"{known} (exit code {ended['exitCode']})" if known != "Error" else ""
+    return f"exit code {ended['exitCode']}: {ended.get('message', '').strip()[-_LONGEST:]}".strip(": ")
+
+
 def _newest(warnings: list[Object]) -> tuple[str, str]:
     def told_at(event: Object) -> str:
         series = event.get("series") or {}
@@ -98,6 +124,10 @@ def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
         if waiting and waiting.get("reason") not in _HARMLESS:
             reason = waiting.get("reason", "Waiting")
             yield reason, f"{reason}: {waiting.get('message', '')}".strip(": "), name
+    if (until := pod["metadata"].get("deletionTimestamp")) is not None:
+        node = pod.get("spec", {}).get("nodeName", "")
+        told = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
+        yield "Terminating", f"{told} or deleted", name
 
 
 def _termination_messages(pod: Object) -> Iterator[str]:

@@ -20,8 +20,9 @@ INTERRUPTED: Final = 75
 def indexed_job(job: TrainJob, default_image: str) -> Object:
     """The Job as it is created."""
     nodes = job.spec.trainer.num_nodes
-    metadata = names.metadata(job, job.metadata.name)
-    metadata["annotations"] = {names.MADE_FROM: digest(job)}
+    metadata, asked = names.metadata(job, job.metadata.name), job.spec.pod_template.metadata
+    metadata["labels"] = {**asked.labels, **metadata["labels"]}
+    metadata["annotations"] = {**asked.annotations, names.MADE_FROM: digest(job)}
     return {
         "apiVersion": JOBS.api_version,
         "kind": JOBS.kind,

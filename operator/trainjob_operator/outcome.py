@@ -16,9 +16,17 @@ _COMPLETIONS: Final = (EARLY_STOPPED, FINISHED, STOP_REQUESTED)
 _NO_REASON: Final = "no reason given"
 
 
-def outcome(job: TrainJob, facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords) -> State:
-    """The end. `overdue`: the deadline that was reached, if any; `words`: what the driver said."""
-    return _failed(facts, overdue, words) if facts.failed else _complete(job)
+def outcome(
+    job: TrainJob, facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords, cause: str
+) -> State:
+    """The end.
+
+    Args:
+        overdue: the deadline that was reached, if any.
+        words: what the driver said.
+        cause: what Kubernetes says of a pod that failed.
+    """
+    return _failed(facts, overdue, words, cause) if facts.failed else _complete(job)
 
 
 def stopped_while_idle(stop: Stop) -> State:
@@ -40,14 +48,15 @@ def _complete(job: TrainJob) -> State:
     return State(Kind.COMPLETE, FINISHED, f"trained {epochs} of {job.spec.trainer.max_epochs} epochs")
 
 
-def _failed(facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords) -> State:
+def _failed(facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords, cause: str) -> State:
     condition = facts.conditions.get("Failed") or facts.conditions["FailureTarget"]
     reason, said = condition.get("reason", "Failed"), condition.get("message", "") or "the Job failed"
     if reason == _BY_EXIT_CODE:
         if words.reason and words.reason not in _COMPLETIONS:
-            return State(Kind.FAILED, words.reason, words.message)
+            return State(Kind.FAILED, words.reason, f"{words.message}; {cause}" if cause else words.message)
         reason = "UserError"
     elif reason == "DeadlineExceeded" and overdue is not None:
         reason, said = overdue
+    said = f"{said}; {cause}" if cause else said
     message = f"{said}; the run's last words: {words.message}" if words.message else said
     return State(Kind.FAILED, reason, message)

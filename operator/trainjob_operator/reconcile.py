@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from trainjob_operator.cache import Cache
 from trainjob_operator.client import Client
-from trainjob_operator.desired import Settings, broken, desired
+from trainjob_operator.desired import Settings, broken, desired, refusal
 from trainjob_operator.diagnosis import Seen, glimpse, unexplained
 from trainjob_operator.facts import job_facts
 from trainjob_operator.metrics import Metrics
@@ -35,10 +35,8 @@ from trainjob_operator.resources import (
     key_of,
     resource_of,
 )
-from trainjob_operator.status_fields import changes, written
 from trainjob_operator.transport import ApiError, TransportError
 from trainjob_operator.wish import Desired
-from trainjobs.spec.reading import read_status
 
 SHARED: Final = (SERVICE_ACCOUNTS, ROLE_BINDINGS)
 """What all TrainJobs of a namespace use together."""
@@ -123,7 +121,8 @@ class Reconciler:
         job = self.jobs.get(key)
         if wish.patch_job is not None and job is not None:
             version = {"resourceVersion": job["metadata"]["resourceVersion"]}
-            self.jobs.put(self.client.patch(JOBS, key, {**wish.patch_job, "metadata": version}))
+            metadata = {**wish.patch_job.get("metadata", {}), **version}
+            self.jobs.put(self.client.patch(JOBS, key, {**wish.patch_job, "metadata": metadata}))
         if wish.delete_job and job is not None:
             self.client.delete(JOBS, key, job["metadata"]["uid"])
         if wish.delete_trainjob:
@@ -164,10 +163,7 @@ class Reconciler:
     def _explain(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
         """Put into the status what its owner can mend."""
         state = refused(error)
-        known = read_status(raw.get("status"), now)
-        if state is None or known.completion_time is not None:  # an end that was shown stays
-            return
-        news = changes(raw, written(state, known, raw["metadata"]["generation"], now))
+        news = refusal(raw, state, self.jobs.get(key) is not None, now) if state else {}
         if news:
             self._show(news, raw, key, now)
 

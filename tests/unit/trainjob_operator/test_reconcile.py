@@ -1,7 +1,7 @@
 """One pass: what is read and written, in which order, and what stops half-way."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -150,6 +150,30 @@ def test_a_name_that_stays_taken_is_looked_at_without_a_write(reconciler, store,
     with pytest.raises(NameTakenError):
         reconciler.reconcile(KEY)
     assert store.log == ["POST secrets/mnist-ray-token-me"]  # refused: nobody may look whether it is there
+
+
+@pytest.mark.parametrize(
+    ("lost", "error", "reason"),
+    [
+        ("POST services/mnist", NameTakenError("the Service is somebody else's"), "NameTaken"),
+        ("POST jobs/mnist", ApiError(403, "Forbidden", "exceeded quota: count/jobs.batch"), "Forbidden"),
+    ],
+)
+def test_what_is_refused_for_the_whole_startup_deadline_ends_the_trainjob(
+    reconciler, store, trainjob, lost, error, reason
+):
+    trainjob(startupDeadlineSeconds=20)
+    store.refuse[lost] = error
+    for wait_s, end in ((0, "Running"), (15, "Running"), (21, "Failed")):
+        later = replace(reconciler, now=lambda wait_s=wait_s: NOW + timedelta(seconds=wait_s))
+        with pytest.raises(type(error)):
+            later.reconcile(KEY)
+        status = reconciler.trainjobs.get(KEY)["status"]
+        assert (status["conditions"][0]["type"], status["conditions"][0]["reason"]) == (end, reason)
+        assert ("completionTime" in status) is (end == "Failed")
+    store.log.clear()
+    reconciler.reconcile(KEY)
+    assert store.log == []
 
 
 @pytest.mark.parametrize(
