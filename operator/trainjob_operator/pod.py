@@ -96,6 +96,7 @@ def _identity(job: TrainJob) -> list[Object]:
         "TRAINJOBS_UID": job.metadata.uid or "",
         "TRAINJOBS_NUM_NODES": str(job.spec.trainer.num_nodes),
         "TRAINJOBS_NUM_PROC_PER_NODE": str(job.spec.trainer.num_proc_per_node),
+        "TRAINJOBS_BACKOFF_LIMIT": str(job.spec.backoff_limit),
         "TRAINJOBS_HEAD": names.head(job),
         "TRAINJOBS_CODE": CODE if job.spec.trainer.code else "",
         "TRAINJOBS_STORAGE": _storage(job),
