@@ -124,10 +124,21 @@ def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
         if waiting and waiting.get("reason") not in _HARMLESS:
             reason = waiting.get("reason", "Waiting")
             yield reason, f"{reason}: {waiting.get('message', '')}".strip(": "), name
+    beside = [
+        each["name"] for each in status.get("containerStatuses", ()) if "running" in each.get("state", {})
+    ]
+    if beside and any(_is_done(each) for each in status["containerStatuses"]):
+        said = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
+        yield "SidecarRuns", f"{said}: an init container with restartPolicy: Always", name
     if (until := pod["metadata"].get("deletionTimestamp")) is not None:
         node = pod.get("spec", {}).get("nodeName", "")
         told = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
         yield "Terminating", f"{told} or deleted", name
+
+
+def _is_done(container: Object) -> bool:
+    ended = container.get("state", {}).get("terminated", {})
+    return bool(container["name"] == CONTAINER and ended.get("exitCode") == 0)
 
 
 def _termination_messages(pod: Object) -> Iterator[str]:

@@ -76,8 +76,10 @@ class Reconciler:
         wish = self._wish(raw, key, now)
         if wish.create:
             whole = self.client.get(TRAINJOBS, key)
-            if whole is None or self.trainjobs.put(whole):
-                return 0.0  # it has changed meanwhile, or its end is about to be heard of
+            if whole is None:
+                return 1.0  # its end is about to be heard of
+            if self.trainjobs.put(whole):
+                return 0.0  # it has changed meanwhile
             wish, raw = self._wish(whole, key, now), whole
         try:
             self._act(wish, raw, key)

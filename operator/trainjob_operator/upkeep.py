@@ -60,7 +60,7 @@ class Upkeep:
         job, facts = self.job, self.facts
         if digest(job) != facts.made_from and self.status.start_time is None and not facts.finished:
             return Desired(delete_job=True)
-        if job.spec.stop is not None and not facts.finished and not self._has_trained():
+        if job.spec.stop is not None and not facts.finished and not self._is_heard():
             return self._decided(stopped_while_idle(job.spec.stop), delete_job=True)
         if (left_s := self._until_told()) > 0:
             return Desired(requeue_after_s=left_s)
@@ -81,17 +81,16 @@ class Upkeep:
         return self._running() if started(self.job, facts) and not self._is_deserted() else self._starting()
 
     def _is_deserted(self) -> bool:
-        """Whether the run had started, and can no more: pods are missing, and it says nothing.
+        """Whether the run had started, and can no more: pods are missing, and it says nothing."""
+        since = self._deserted_from()
+        return since is not None and since <= self.now
 
-        It may say something, of lost pods, say: so once it is deserted it stays so until all are there again.
-        """
-        facts, heard = self.facts, last_heard(self.job)
-        if facts.ready >= self.job.spec.trainer.num_nodes or heard is None or not started(self.job, facts):
-            return False
-        was_running = running_since(self.status)
-        if was_running is None and self.status.active_seconds > 0:
-            return True
-        return self.now - max(heard, was_running or heard) >= timedelta(seconds=SLOW_START_S)
+    def _deserted_from(self) -> datetime | None:
+        """When it counts as deserted, if it goes on saying nothing; None: all its pods are there."""
+        heard, nodes = last_heard(self.job), self.job.spec.trainer.num_nodes
+        if self.facts.ready >= nodes or heard is None or not started(self.job, self.facts):
+            return None
+        return max(heard, running_since(self.status) or heard) + timedelta(seconds=SLOW_START_S)
 
     def _until_told(self) -> float:
         since = self.facts.ending_since
@@ -170,7 +169,7 @@ class Upkeep:
         waits = [max(0.0, (moment - self.now).total_seconds()) for moment in moments]
         if state.kind is Kind.STARTING:
             waits.append(SLOW_START_S)
-        later = (self._lingers_from(state), self._deserted_from(state))
+        later = (self._lingers_from(state), self._deserted_from())
         waits += [(moment - self.now).total_seconds() for moment in later if moment and moment > self.now]
         return min(waits, default=None)
 
@@ -179,17 +178,10 @@ class Upkeep:
         since = idle_since(self.status) or self.now
         return since + timedelta(seconds=FAREWELL_S) if state.reason == "Suspending" else None
 
-    def _deserted_from(self, state: State) -> datetime | None:
-        """When a run of which pods are missing counts as deserted, if it goes on saying nothing."""
-        heard = last_heard(self.job)
-        if state.kind is not Kind.RUNNING or heard is None:
-            return None
-        if self.facts.ready >= self.job.spec.trainer.num_nodes:
-            return None
-        return max(heard, running_since(self.status) or self.now) + timedelta(seconds=SLOW_START_S)
-
-    def _has_trained(self) -> bool:
-        return not self.facts.suspend and started(self.job, self.facts)
+    def _is_heard(self) -> bool:
+        """Whether there is a run that hears of a stop."""
+        nobody_is_there = self.facts.ready == 0 and self._is_deserted()
+        return not self.facts.suspend and started(self.job, self.facts) and not nobody_is_there
 
     def _overstayed(self) -> bool:
         since = self.facts.ending_since

@@ -532,6 +532,22 @@ def test_a_run_whose_pods_are_there_again_runs_and_has_the_whole_time_to_say_som
     assert look(raw, job(raw), 120 + 30 + 60 + 120).patch_job is not None
 
 
+def test_a_run_that_goes_on_talking_is_running_whatever_its_pods_probes_say():
+    raw = trainjob(running(50, activeSeconds=10), startupDeadlineSeconds=60)
+    for now in range(60, 600, 20):
+        raw["status"]["training"]["lastUpdateTime"] = at(now)
+        found = look(raw, job(raw, ready=0), now)
+        assert (found.status, found.patch_job) == ({}, None)
+
+
+def test_a_stop_of_a_run_of_which_no_pod_is_there_completes_it():
+    raw = trainjob(running(50), stop={"reason": "enough"})
+    assert not look(raw, job(raw, ready=1), 100, []).delete_job  # somebody is there who follows
+    found = look(raw, job(raw, ready=0), 100)
+    assert found.delete_job
+    assert story(found)[0] == ("Complete", "True", "StopRequested")
+
+
 def test_a_pod_that_is_replaced_while_the_run_goes_on_talking_is_no_news():
     raw = trainjob(running(50))
     assert look(raw, job(raw, active=1, terminating=1, ready=1), 70).status == {}

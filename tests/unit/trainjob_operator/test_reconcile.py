@@ -113,6 +113,23 @@ def test_the_job_comes_after_what_its_pods_need_and_then_the_status(reconciler, 
     ]
 
 
+def test_a_job_is_made_of_the_whole_trainjob_of_now(reconciler, store, trainjob):
+    item = trainjob()
+    path = "/apis/trainjobs.dev/v1alpha1/namespaces/team/trainjobs/mnist"
+    newer = {**item["metadata"], "resourceVersion": "50"}
+    store.objects[path] = {**item, "metadata": newer, "spec": {**item["spec"], "suspend": True}}
+    assert (reconciler.reconcile(KEY), store.log) == (0, [])
+    reconciler.reconcile(KEY)
+    assert store.objects["/apis/batch/v1/namespaces/team/jobs/mnist"]["spec"]["suspend"] is True
+
+
+def test_nothing_is_made_for_a_trainjob_that_is_gone(reconciler, store, trainjob):
+    trainjob()
+    store.objects.clear()
+    assert reconciler.reconcile(KEY) > 0
+    assert store.log == []
+
+
 def test_an_event_comes_after_the_status_that_it_tells_of(reconciler, store, trainjob):
     trainjob(stop={"reason": "enough"})
     reconciler.reconcile(KEY)
