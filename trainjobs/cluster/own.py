@@ -89,8 +89,14 @@ class OwnTrainJob:
                     if event["type"] == "DELETED":
                         raise NotOurs(f"TrainJob {self._name} was deleted")
                     seen(self._ours(event["object"]))
+            except NotOurs:
+                raise
             except (ApiException, HTTPError) as error:
                 log.debug("watching TrainJob %s: %s", self._name, error)
+                time.sleep(PAUSE_S * (0.5 + random.random()))
+            except Exception:
+                # Whatever one answer was: the next may be the one that says stop.
+                log.exception("watching TrainJob %s", self._name)
                 time.sleep(PAUSE_S * (0.5 + random.random()))
 
     def _ours(self, document: Document) -> Document:
