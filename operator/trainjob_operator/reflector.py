@@ -75,7 +75,7 @@ class Reflector:
                 self._version = ""
             return self._failed(error)
         except Exception as error:
-            # Whatever an object has done to us, the others have to be heard of: begin anew, without it.
+            # Whatever it was, the cache has to be filled: begin anew.
             log.exception("%s: the watch broke", self._resource.plural)
             self._version = ""
             return self._failed(error)
@@ -106,11 +106,10 @@ class Reflector:
             self._changed(key)
 
     def _kept(self, item: Object) -> Object | None:
-        """What the cache keeps of an item; None: it is none that we can work with, and stands in nobody's way."""
         try:
             return self._cache.projection(item)
         except Exception:
-            log.exception("%s: passed over: %s", self._resource.plural, item.get("metadata", {}).get("name"))
+            self._pass_over(item)
             return None
 
     def _watch(self, stop: threading.Event) -> None:
@@ -130,6 +129,14 @@ class Reflector:
         self._failures = 0
         if kind == "BOOKMARK":
             return
-        news = self._cache.remove(item) if kind == "DELETED" else self._cache.put(item)
+        try:
+            news = self._cache.remove(item) if kind == "DELETED" else self._cache.put(item)
+        except Exception:
+            self._pass_over(item)
+            return
         if news:
             self._changed(key_of(item))
+
+    def _pass_over(self, item: Object) -> None:
+        """Tell of an object that nobody can work with; it stands in no other's way."""
+        log.exception("%s: passed over: %s", self._resource.plural, item.get("metadata", {}).get("name"))
