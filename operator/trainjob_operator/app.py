@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from trainjob_operator.cache import Cache
 from trainjob_operator.client import Client
 from trainjob_operator.desired import Settings
+from trainjob_operator.excerpt import excerpt
 from trainjob_operator.facts import projected
 from trainjob_operator.health import HealthServer
 from trainjob_operator.lease import Elector
@@ -55,7 +56,7 @@ class Operator:
         self.options = options
         self.metrics = Metrics()
         self.queue: WorkQueue[Key] = WorkQueue()
-        self.trainjobs, self.jobs = Cache(), Cache(projected)
+        self.trainjobs, self.jobs = Cache(excerpt), Cache(projected)
         client = Client(transport)
         self.elector = Elector(client, options.lease, options.identity)
         self.reflectors = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,15 +10,17 @@ from trainjob_operator.resources import Key, Object, Resource, key_of, resource_
 from trainjob_operator.transport import ApiError, Transport
 
 FIELD_MANAGER: Final = "trainjobs-operator"
-PAGE: Final = 100
-"""Objects in one answer to a list; larger answers hold up the API server, and fill this process."""
+PAGE: Final = 20
+"""Objects in one answer to a list. Each may be 1.5 MB long; larger answers hold up the API server, and fill this
+process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
     """Objects of a resource at one moment."""
 
-    items: list[Object]
+    items: Iterable[Object]
+    """To be gone through: they need not be in memory all at once."""
     resource_version: str
     """The moment, from which a watch goes on."""
 
@@ -29,11 +31,18 @@ class Client:
 
     transport: Transport
 
-    def list(self, resource: Resource, namespace: str = "", labels: str = "", fields: str = "") -> Listing:
-        """All objects. Raises ApiError 410 when a page came too late."""
+    def list(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        projection: Callable[[Object], Object] = lambda item: item,
+    ) -> Listing:
+        """All objects, of each what `projection` keeps. Raises ApiError 410 when a page came too late."""
         items: list[Object] = []
         for page in self.pages(resource, namespace, labels, fields):
-            items += page.items
+            items += map(projection, page.items)
         return Listing(items, page.resource_version)
 
     def pages(
@@ -48,7 +57,7 @@ class Client:
         }
         while True:
             page = self.transport.request("GET", resource.path(namespace), query)
-            yield Listing(page.get("items") or [], page["metadata"]["resourceVersion"])
+            yield Listing(page.get("items") or (), page["metadata"]["resourceVersion"])
             proceed = page["metadata"].get("continue", "")
             if not proceed:
                 return

@@ -10,6 +10,9 @@ from typing import Final
 from trainjob_operator.facts import JobFacts
 from trainjobs.spec import TrainJob
 
+STARTUP: Final = "StartupDeadlineExceeded"
+NO_PROGRESS: Final = "NoProgress"
+ACTIVE: Final = "DeadlineExceeded"
 MARGIN_S: Final = 120
 """Seconds that the run, which watches its own progress, has more than its deadlines before the operator steps in."""
 
@@ -24,9 +27,15 @@ class Deadline:
 
 
 def started(job: TrainJob, facts: JobFacts) -> bool:
-    """Whether training has been heard of since the Job started last."""
-    last = last_heard(job)
-    return facts.start_time is not None and last is not None and last >= facts.start_time
+    """Whether training has been heard of since the Job started last.
+
+    The run's clock is not the control plane's: in the first life of a TrainJob any report will do.
+    """
+    last, status = last_heard(job), job.status
+    if facts.start_time is None or last is None:
+        return False
+    first_life = status is not None and bool(status.conditions) and status.active_seconds == 0
+    return first_life or last >= facts.start_time
 
 
 def last_heard(job: TrainJob) -> datetime | None:
@@ -39,30 +48,47 @@ def last_heard(job: TrainJob) -> datetime | None:
 
 
 def deadlines(
-    job: TrainJob, facts: JobFacts, active_s: float, running: bool, now: datetime
+    job: TrainJob,
+    facts: JobFacts,
+    active_s: float,
+    running_since: datetime | None,
+    away_since: datetime | None,
+    now: datetime,
 ) -> Iterator[Deadline]:
-    """Those that apply now. `active_s`: seconds of running time until now; `running`: it is counted on."""
+    """Those that apply now.
+
+    Args:
+        active_s: seconds of running time until now.
+        running_since: since when it is counted on.
+        away_since: since when pods are missing of a run that had started, and it says nothing.
+    """
     spec, limit = job.spec, job.spec.active_deadline_seconds
     if facts.start_time is None:
         return
-    if not started(job, facts):
+    if away_since is not None:
+        yield Deadline(
+            away_since + timedelta(seconds=spec.startup_deadline_seconds),
+            STARTUP,
+            f"its pods were not there again within {spec.startup_deadline_seconds} s (startupDeadlineSeconds)",
+        )
+    elif not started(job, facts):
         yield Deadline(
             facts.start_time + timedelta(seconds=spec.startup_deadline_seconds),
-            "StartupDeadlineExceeded",
+            STARTUP,
             f"not all workers have started within {spec.startup_deadline_seconds} s (startupDeadlineSeconds)",
         )
     else:
         quiet_s = spec.progress_deadline_seconds + spec.startup_deadline_seconds + MARGIN_S
-        last = last_heard(job) or facts.start_time
+        signs = (last_heard(job), running_since, facts.start_time)
         yield Deadline(
-            last + timedelta(seconds=quiet_s),
-            "NoProgress",
+            max(sign for sign in signs if sign is not None) + timedelta(seconds=quiet_s),
+            NO_PROGRESS,
             f"the run has said nothing for {quiet_s} s (progressDeadlineSeconds, startupDeadlineSeconds and "
             f"{MARGIN_S} s)",
         )
-    if limit is not None and (running or active_s >= limit):
+    if limit is not None and (running_since is not None or active_s >= limit):
         yield Deadline(
-            now + timedelta(seconds=limit - active_s),
-            "DeadlineExceeded",
+            now + timedelta(seconds=max(0.0, limit - active_s)),
+            ACTIVE,
             f"it has run for {limit} s (activeDeadlineSeconds)",
         )

@@ -6,23 +6,28 @@ time, so a missed event, a restart or a second operator changes nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainjob_operator import surroundings
+from trainjob_operator import pod, surroundings
 from trainjob_operator.diagnosis import Seen
 from trainjob_operator.facts import JobFacts
 from trainjob_operator.job import indexed_job
 from trainjob_operator.outcome import stopped_while_idle
 from trainjob_operator.resources import Object
-from trainjob_operator.state import Kind, State
-from trainjob_operator.status_fields import at_the_end, changes, written
+from trainjob_operator.state import Kind, State, clipped
+from trainjob_operator.status_fields import at_the_end, changes, idle_since, text, written
 from trainjob_operator.upkeep import Upkeep, starting
 from trainjob_operator.wish import Desired
 from trainjobs.spec import SpecError, TrainJob, parse
+from trainjobs.spec.reading import read_status
 from trainjobs.spec.status import TrainJobStatus
 
+_OUTLIVES: Final = (
+    "spec.podTemplate.spec.containers: {} would keep the pods after the training, since a pod ends with its last "
+    "container; put what runs beside it into initContainers with restartPolicy: Always"
+)
 NAME_TAKEN_S: Final = 5
 """Seconds until another look at a Job that has to go first."""
 
@@ -55,23 +60,45 @@ def desired(
     """
     if "deletionTimestamp" in raw["metadata"]:
         return Desired()
-    job, problem = _readable(raw, lenient=facts is not None)
-    status = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
+    status = read_status(raw.get("status"), now)
+    job, problem = _readable(raw, status, lenient=facts is not None)
     if job is None:
-        state = State(Kind.FAILED, "InvalidSpec", problem)
-        return Desired(status=changes(raw, written(state, status, raw["metadata"].get("generation"), now)))
+        return _invalid(raw, status, problem, now)
     if status.completion_time is not None:
         return _after_the_end(job, status.completion_time, facts, now)
     if facts is not None and facts.owner != job.metadata.uid:
-        return _name_taken(raw, job, status, now)
+        return _name_taken(raw, job, now)
     if facts is None or facts.deleting:
         return _without_job(raw, job, status, facts, token, settings, now)
     return Upkeep(raw, job, status, facts, now, seen).result()
 
 
-def _readable(raw: Object, lenient: bool) -> tuple[TrainJob | None, str]:
+def _invalid(raw: Object, status: TrainJobStatus, problem: str, now: datetime) -> Desired:
+    state = State(Kind.FAILED, "InvalidSpec", problem)
+    return Desired(status=changes(raw, written(state, status, raw["metadata"].get("generation"), now)))
+
+
+def broken(raw: Object, facts: JobFacts | None, cause: Exception, now: datetime) -> Desired:
+    """What is done for a TrainJob over which the operator itself stumbles: whoever asks for the nodes gets them,
+    and the first condition says why nothing else happens. It uses as little as it can of what may be odd."""
+    suspend = raw["spec"].get("suspend", False)
+    ours = facts is not None and facts.owner == raw["metadata"]["uid"] and not facts.finished
+    known = (raw.get("status") or {}).get("conditions") or [
+        {"type": Kind.RUNNING, "status": "Unknown", "lastTransitionTime": text(now)}
+    ]
+    said = f"the operator cannot work on this TrainJob, a fault of its own: {type(cause).__name__}: {cause}"
+    told = {**known[0], "reason": "OperatorError", "message": clipped(said)}
+    return Desired(
+        patch_job={"spec": {"suspend": suspend}}
+        if ours and facts and not facts.held and facts.suspend != suspend
+        else None,
+        status=changes(raw, {"conditions": [told, *known[1:]]}),
+    )
+
+
+def _readable(raw: Object, status: TrainJobStatus, lenient: bool) -> tuple[TrainJob | None, str]:
     """The TrainJob, or what is wrong with it. `lenient`: a running one with criteria that cannot be read goes
-    on, since the run keeps those that it has."""
+    on, since the run keeps those that it has; its configuration is the run's alone."""
     document = {**raw, "status": None}
     try:
         job = parse(document)
@@ -79,10 +106,10 @@ def _readable(raw: Object, lenient: bool) -> tuple[TrainJob | None, str]:
         if not lenient:
             return None, str(error)
         try:
-            job = parse({**document, "spec": {**raw["spec"], "stopping": {}}})
+            trainer = {**raw["spec"]["trainer"], "config": {}}
+            job = parse({**document, "spec": {**raw["spec"], "stopping": {}, "trainer": trainer}})
         except SpecError:
             return None, str(error)
-    status = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
     return job.model_copy(update={"status": status}), ""
 
 
@@ -101,6 +128,8 @@ def _without_job(
     news = changes(raw, written(starting(job), status, job.metadata.generation, now))
     if facts is not None:  # the old one is on its way out; its end wakes us
         return Desired(status=news, requeue_after_s=NAME_TAKEN_S)
+    if beside := pod.beside(job):
+        return _invalid(raw, status, _OUTLIVES.format(", ".join(beside)), now)
     return Desired(
         create=(
             *surroundings.runner(job),
@@ -113,17 +142,28 @@ def _without_job(
     )
 
 
-def _name_taken(raw: Object, job: TrainJob, status: TrainJobStatus, now: datetime) -> Desired:
+def refusal(raw: Object, state: State, has_job: bool, now: datetime) -> Object:
+    """The status of a TrainJob for which something was refused. What keeps it from having a Job has the startup
+    deadline, as what keeps the Job from its pods."""
+    status = read_status(raw.get("status"), now)
+    if status.completion_time is not None:  # an end that was shown stays
+        return {}
+    job, _ = _readable(raw, status, lenient=True)
+    made = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
+    since = idle_since(status) or (now if status.conditions else made)
+    fields: Object = {}
+    waits_s = 0 if job is None or has_job or state.is_end else job.spec.startup_deadline_seconds
+    if job is not None and waits_s and now - since >= timedelta(seconds=waits_s):
+        state, fields = replace(state, kind=Kind.FAILED), at_the_end(job, status, now)
+    return changes(raw, written(state, status, raw["metadata"].get("generation"), now) | fields)
+
+
+def _name_taken(raw: Object, job: TrainJob, now: datetime) -> Desired:
     name = job.metadata.name
     state = State(
         Kind.STARTING, "NameTaken", f"a Job named {name} belongs to another object; it has to go first"
     )
-    made = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
-    fields = written(state, status, job.metadata.generation, now)
-    if now - made >= timedelta(seconds=job.spec.startup_deadline_seconds):
-        state = State(Kind.FAILED, state.reason, state.message)
-        fields = written(state, status, job.metadata.generation, now) | at_the_end(job, status, now)
-    return Desired(status=changes(raw, fields), requeue_after_s=NAME_TAKEN_S)
+    return Desired(status=refusal(raw, state, has_job=False, now=now), requeue_after_s=NAME_TAKEN_S)
 
 
 def _after_the_end(job: TrainJob, ended: datetime, facts: JobFacts | None, now: datetime) -> Desired:

@@ -15,6 +15,17 @@ _HARMLESS: Final = ("ContainerCreating", "PodInitializing")
 _LONGEST: Final = 500
 
 
+def glimpse(pod: Object) -> Object:
+    """What is read of a pod: without its template, which may be a megabyte and is in each of ten thousand."""
+    metadata, spec = pod["metadata"], pod.get("spec", {})
+    kept = ("name", "labels", "creationTimestamp", "deletionTimestamp")
+    return {
+        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "spec": {"nodeName": spec.get("nodeName", "")},
+        "status": pod.get("status", {}),
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """What was looked up of a Job that does not run or has failed."""
@@ -66,6 +77,32 @@ def last_words(pods: list[Object]) -> LastWords:
     return _words(texts[0]) if texts else LastWords()
 
 
+def why_it_failed(pods: list[Object]) -> str:
+    """What Kubernetes says of the pod that failed last, in a clause; empty: nothing but that it did."""
+    newest = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
+    return next((f"pod {pod['metadata']['name']}: {cause}" for pod in newest for cause in _deaths(pod)), "")
+
+
+def _deaths(pod: Object) -> Iterator[str]:
+    status = pod.get("status", {})
+    if status.get("phase") == "Failed" and status.get("reason"):  # an eviction, say
+        yield f"{status['reason']}: {status.get('message', '')}"[:_LONGEST].strip(": ")
+    for kind, where in (("init container", "initContainerStatuses"), ("container", "containerStatuses")):
+        for container in status.get(where, ()):
+            states = (container.get("state", {}), container.get("lastState", {}))
+            for ended in (state["terminated"] for state in states if "terminated" in state):
+                if ended.get("exitCode", 0) and (said := _unsaid(kind, ended)):
+                    yield f"{kind} {container['name']}: {said}"
+
+
+def _unsaid(kind: str, ended: Object) -> str:
+    """What is not in the driver's own words: these are told anyway."""
+    known = ended.get("reason", "Error")
+    if kind == "container":
+        return f"{known} (exit code {ended['exitCode']})" if known != "Error" else ""
+    return f"exit code {ended['exitCode']}: {ended.get('message', '').strip()[-_LONGEST:]}".strip(": ")
+
+
 def _newest(warnings: list[Object]) -> tuple[str, str]:
     def told_at(event: Object) -> str:
         series = event.get("series") or {}
@@ -87,6 +124,21 @@ def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
         if waiting and waiting.get("reason") not in _HARMLESS:
             reason = waiting.get("reason", "Waiting")
             yield reason, f"{reason}: {waiting.get('message', '')}".strip(": "), name
+    beside = [
+        each["name"] for each in status.get("containerStatuses", ()) if "running" in each.get("state", {})
+    ]
+    if beside and any(_is_done(each) for each in status["containerStatuses"]):
+        said = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
+        yield "SidecarRuns", f"{said}: an init container with restartPolicy: Always", name
+    if (until := pod["metadata"].get("deletionTimestamp")) is not None:
+        node = pod.get("spec", {}).get("nodeName", "")
+        told = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
+        yield "Terminating", f"{told} or deleted", name
+
+
+def _is_done(container: Object) -> bool:
+    ended = container.get("state", {}).get("terminated", {})
+    return bool(container["name"] == CONTAINER and ended.get("exitCode") == 0)
 
 
 def _termination_messages(pod: Object) -> Iterator[str]:
@@ -100,8 +152,8 @@ def _words(text: str) -> LastWords:
     """The driver's JSON, or the end of what a container left behind."""
     try:
         said: Any = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets alone are enough for the latter
         said = None
     if not isinstance(said, dict) or "message" not in said:
         return LastWords("", text.strip()[-_LONGEST:])
-    return LastWords(str(said.get("reason", "")), str(said["message"]))
+    return LastWords(str(said.get("reason") or ""), str(said["message"]))

@@ -11,8 +11,9 @@ from trainjob_operator import names
 from trainjob_operator.resources import Object
 
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
-_STATUS: Final = ("active", "terminating", "failed", "startTime", "completionTime")
+_STATUS: Final = ("active", "ready", "terminating", "failed", "startTime", "completionTime")
 _CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
+_KUBERNETES: Final = "kubernetes.io/job-controller"
 _LONGEST_MESSAGE: Final = 256
 
 
@@ -23,13 +24,15 @@ def projected(item: Object) -> Object:
         {"uid": owner["uid"]} for owner in metadata.get("ownerReferences", ()) if owner.get("controller")
     ]
     made_from = metadata.get("annotations", {}).get(names.MADE_FROM)
+    labels = metadata.get("labels", {})
     return {
         "metadata": {
             **_chosen(metadata, _METADATA),
             "ownerReferences": owners,
+            "labels": {name: value for name, value in labels.items() if name.startswith(names.KUEUE)},
             "annotations": {names.MADE_FROM: made_from} if made_from else {},
         },
-        "spec": _chosen(spec, ("suspend", "activeDeadlineSeconds")),
+        "spec": _chosen(spec, ("suspend", "activeDeadlineSeconds", "managedBy")),
         "status": {
             **_chosen(status, _STATUS),
             "conditions": [
@@ -55,14 +58,25 @@ class JobFacts:
     deleting: bool
     active: int
     """Pods that are there and not finished; those that are told to end are there until they have."""
+    ready: int
+    """Those of them that run and are not told to end."""
     failed_pods: int
     """Pods that failed and count against its `backoffLimit`."""
     start_time: datetime | None
     """When it started last; a suspension unsets it."""
     has_deadline: bool
     """Whether it has been told to end."""
+    kueue: Mapping[str, str]
+    """Its labels that Kueue reads; some were put there by Kueue itself."""
+    managed_by: str
+    """The controller that looks after it, if it is not Kubernetes' own."""
     conditions: Mapping[str, Mapping[str, str]]
     """Those that are true, by type."""
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody else decides when it runs. What the TrainJob says of that may have changed since."""
+        return names.QUEUE in self.kueue or self.managed_by not in ("", _KUBERNETES)
 
     @property
     def finished(self) -> bool:
@@ -93,9 +107,12 @@ def job_facts(item: Object | None) -> JobFacts | None:
         suspend=spec.get("suspend", False),
         deleting="deletionTimestamp" in metadata,
         active=status.get("active", 0) + status.get("terminating", 0),
+        ready=status.get("ready", 0),
         failed_pods=status.get("failed", 0),
         start_time=time_of(status.get("startTime")),
         has_deadline="activeDeadlineSeconds" in spec,
+        kueue=metadata.get("labels", {}),
+        managed_by=spec.get("managedBy", ""),
         conditions={condition["type"]: condition for condition in status.get("conditions", ())},
     )
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+
+PATIENCE_S: Final = 5.0
+"""Seconds in which a caller has to say what it wants: a silent one costs a thread."""
 
 
 class HealthServer:
@@ -15,9 +19,11 @@ class HealthServer:
 
     def __init__(
         self, address: tuple[str, int], alive: Callable[[], bool], ready: Callable[[], bool],
-        registry: CollectorRegistry,
+        registry: CollectorRegistry, patience_s: float = PATIENCE_S,
     ) -> None:  # fmt: skip
         class Handler(BaseHTTPRequestHandler):
+            timeout = patience_s
+
             def do_GET(self) -> None:
                 if self.path == "/metrics":
                     self._say(200, generate_latest(registry), CONTENT_TYPE_PLAIN_0_0_4)

@@ -7,6 +7,7 @@ import json
 from typing import Final
 
 from trainjob_operator import names, pod
+from trainjob_operator.excerpt import abridged
 from trainjob_operator.resources import JOBS, Object
 from trainjobs.spec import MUTABLE, TrainJob
 
@@ -19,8 +20,9 @@ INTERRUPTED: Final = 75
 def indexed_job(job: TrainJob, default_image: str) -> Object:
     """The Job as it is created."""
     nodes = job.spec.trainer.num_nodes
-    metadata = names.metadata(job, job.metadata.name)
-    metadata["annotations"] = {names.MADE_FROM: digest(job)}
+    metadata, asked = names.metadata(job, job.metadata.name), job.spec.pod_template.metadata
+    metadata["labels"] = {**asked.labels, **metadata["labels"]}
+    metadata["annotations"] = {**asked.annotations, names.MADE_FROM: digest(job)}
     return {
         "apiVersion": JOBS.api_version,
         "kind": JOBS.kind,
@@ -46,13 +48,13 @@ def queued(job: TrainJob) -> bool:
 
 def digest(job: TrainJob) -> str:
     """Of what a Job cannot follow: a Job with another digest has to be made anew. Defaults do not count, so a
-    field that a later version adds changes no digest."""
+    field that a later version adds changes no digest; nor does it whether the TrainJob is whole or an excerpt."""
     fixed = {
         name: value
         for name, value in job.spec.model_dump(mode="json", by_alias=True, exclude_defaults=True).items()
         if name not in MUTABLE
     }
-    return hashlib.sha256(json.dumps(fixed, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(abridged(fixed), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _failure_rules() -> list[Object]:

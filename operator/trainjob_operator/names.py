@@ -22,8 +22,12 @@ RUNNER: Final = "trainjobs-runner"
 
 def labels(job: TrainJob) -> dict[str, str]:
     """Labels of everything that belongs to one TrainJob, with those of Kueue."""
-    kueue = {name: value for name, value in job.metadata.labels.items() if name.startswith(KUEUE)}
-    return {**kueue, **selector(job)}
+    return {**kueue(job), **selector(job)}
+
+
+def kueue(job: TrainJob) -> dict[str, str]:
+    """Labels that Kueue reads."""
+    return {name: value for name, value in job.metadata.labels.items() if name.startswith(KUEUE)}
 
 
 def selector(job: TrainJob) -> dict[str, str]:

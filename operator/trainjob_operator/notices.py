@@ -10,6 +10,7 @@ from uuid import uuid4
 from trainjob_operator.resources import EVENTS, Object
 
 _LONGEST_NOTE: Final = 1024
+"""Bytes, not characters: the API server refuses a longer one."""
 _WARNINGS: Final = ("Failed",)
 _ON_THE_WAY: Final = ("Starting", "Suspending", "Ending", "Stopping")
 """Reasons of what is soon followed by something that is told: the condition says it meanwhile."""
@@ -41,7 +42,7 @@ def notice(trainjob: Object, status: Mapping[str, Any], reporter: str, now: date
         "type": "Warning" if warns else "Normal",
         "reason": reason,
         "action": "Reconcile",
-        "note": status["conditions"][0]["message"][:_LONGEST_NOTE],
+        "note": status["conditions"][0]["message"].encode()[:_LONGEST_NOTE].decode(errors="ignore"),
     }
 
 

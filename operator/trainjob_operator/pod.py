@@ -53,32 +53,57 @@ def template(job: TrainJob, default_image: str) -> Object:
         "metadata": asked.metadata.model_dump(mode="json", exclude_defaults=True),
         "spec": asked.spec,
     }
-    whole: Object = merged(ours, theirs)
+    whole: Object = merged(merged(ours, theirs), _fixed(job))
     whole["metadata"]["labels"] |= names.labels(job)
     whole["spec"] |= {"subdomain": job.metadata.name, "restartPolicy": "Never"}
     return whole
 
 
+def _fixed(job: TrainJob) -> Object:
+    """What no template replaces: who the agents are, and the token without which Ray runs anybody's code."""
+    token, mount = _token(job)
+    return {
+        "spec": {
+            "containers": [{"name": CONTAINER, "env": _identity(job), "volumeMounts": [mount]}],
+            "volumes": [token],
+        }
+    }
+
+
+def beside(job: TrainJob) -> list[str]:
+    """Names of containers beside the trainer that Kubernetes would not end with it."""
+    asked = job.spec.pod_template.spec.get("containers", [])
+    containers = asked if isinstance(asked, list) else []
+    names = (str(each.get("name", "")) for each in containers if isinstance(each, dict))
+    return [name for name in names if name != CONTAINER]
+
+
 def environment(job: TrainJob) -> list[Object]:
     """What the node agent is told, besides JOB_COMPLETION_INDEX, which the Job controller sets."""
+    ours = _identity(job)
+    known = {variable["name"] for variable in ours}
+    theirs = [
+        variable.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for variable in job.spec.trainer.env
+    ]
+    return [variable for variable in theirs if variable["name"] not in known] + ours
+
+
+def _identity(job: TrainJob) -> list[Object]:
     values = {
         "TRAINJOBS_NAME": job.metadata.name,
         "TRAINJOBS_NAMESPACE": job.metadata.namespace or "",
         "TRAINJOBS_UID": job.metadata.uid or "",
         "TRAINJOBS_NUM_NODES": str(job.spec.trainer.num_nodes),
         "TRAINJOBS_NUM_PROC_PER_NODE": str(job.spec.trainer.num_proc_per_node),
+        "TRAINJOBS_BACKOFF_LIMIT": str(job.spec.backoff_limit),
         "TRAINJOBS_HEAD": names.head(job),
         "TRAINJOBS_CODE": CODE if job.spec.trainer.code else "",
         "TRAINJOBS_STORAGE": _storage(job),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": f"{TOKEN_DIRECTORY}/token",
     }
-    ours = [{"name": name, "value": value} for name, value in values.items() if value]
-    theirs = [
-        variable.model_dump(mode="json", by_alias=True, exclude_none=True)
-        for variable in job.spec.trainer.env
-    ]
-    return [variable for variable in theirs if variable["name"] not in values] + ours
+    return [{"name": name, "value": value} for name, value in values.items() if value]
 
 
 def _container(job: TrainJob, default_image: str) -> Object:
@@ -96,19 +121,21 @@ def _container(job: TrainJob, default_image: str) -> Object:
     }
 
 
+def _token(job: TrainJob) -> tuple[Object, Object]:
+    secret = {"secretName": names.token_secret(job), "defaultMode": 0o440}
+    mount = {"name": "ray-token", "mountPath": TOKEN_DIRECTORY, "readOnly": True}
+    return {"name": "ray-token", "secret": secret}, mount
+
+
 def _volumes(job: TrainJob) -> list[tuple[Object, Object]]:
     """Each volume with where it is mounted."""
-    token = {"secretName": names.token_secret(job), "defaultMode": 0o440}
     volumes: list[tuple[Object, Object]] = [
         # Ray's object store and the data loaders' workers share memory; the default is 64 MiB.
         (
             {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
             {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
         ),
-        (
-            {"name": "ray-token", "secret": token},
-            {"name": "ray-token", "mountPath": TOKEN_DIRECTORY, "readOnly": True},
-        ),
+        _token(job),
     ]
     if job.spec.trainer.code is not None:
         code = {"name": job.spec.trainer.code.config_map}

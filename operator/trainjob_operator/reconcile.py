@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from trainjob_operator.cache import Cache
 from trainjob_operator.client import Client
-from trainjob_operator.desired import Settings, desired
-from trainjob_operator.diagnosis import Seen, unexplained
+from trainjob_operator.desired import Settings, broken, desired, refusal
+from trainjob_operator.diagnosis import Seen, glimpse, unexplained
 from trainjob_operator.facts import job_facts
 from trainjob_operator.metrics import Metrics
 from trainjob_operator.names import LABEL
@@ -35,10 +35,8 @@ from trainjob_operator.resources import (
     key_of,
     resource_of,
 )
-from trainjob_operator.status_fields import changes, written
 from trainjob_operator.transport import ApiError, TransportError
 from trainjob_operator.wish import Desired
-from trainjobs.spec.status import TrainJobStatus
 
 SHARED: Final = (SERVICE_ACCOUNTS, ROLE_BINDINGS)
 """What all TrainJobs of a namespace use together."""
@@ -66,17 +64,40 @@ class Reconciler:
         if raw is None:
             return None  # what belongs to it is collected by Kubernetes
         now = self.now()
+        try:
+            return self._pass(raw, key, now)
+        except (TransportError, NameTakenError):
+            raise
+        except Exception as error:
+            self._own_up(error, raw, key, now)
+            raise
+
+    def _pass(self, raw: Object, key: Key, now: datetime) -> float | None:
         wish = self._wish(raw, key, now)
+        if wish.create:
+            whole = self.client.get(TRAINJOBS, key)
+            if whole is None:
+                return 1.0  # its end is about to be heard of
+            if self.trainjobs.put(whole):
+                return 0.0  # it has changed meanwhile
+            wish, raw = self._wish(whole, key, now), whole
         try:
             self._act(wish, raw, key)
         except (ApiError, NameTakenError) as error:
             self._explain(error, raw, key, now)
             raise
         news = bool(wish.create) or wish.patch_job is not None
-        if wish.status and not wish.delete_trainjob:
-            news |= self._show(wish.status, raw, key, now)
+        news |= self._told(wish, raw, key, now)
         # Our own writes are in the caches already, so their events will wake nobody: look again.
         return 0.0 if news else wish.requeue_after_s
+
+    def _own_up(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
+        wish = broken(raw, job_facts(self.jobs.get(key)), error, now)
+        self._act(wish, raw, key)
+        self._told(wish, raw, key, now)
+
+    def _told(self, wish: Desired, raw: Object, key: Key, now: datetime) -> bool:
+        return bool(wish.status) and not wish.delete_trainjob and self._show(wish.status, raw, key, now)
 
     def _wish(self, raw: Object, key: Key, now: datetime) -> Desired:
         facts, token = job_facts(self.jobs.get(key)), secrets.token_urlsafe(32)
@@ -87,13 +108,13 @@ class Reconciler:
         return wish
 
     def _seen(self, key: Key, expected_pods: int) -> Seen:
-        pods = self.client.list(PODS, key.namespace, f"{LABEL}={key.name}").items
+        pods = list(self.client.list(PODS, key.namespace, f"{LABEL}={key.name}", projection=glimpse).items)
         about = unexplained(pods, expected_pods, key.name) if expected_pods else None
         if about is None:
             return Seen(pods)
         kind, name = about
         fields = f"type=Warning,regarding.kind={kind},regarding.name={name}"
-        return Seen(pods, self.client.list(EVENTS, key.namespace, fields=fields).items)
+        return Seen(pods, list(self.client.list(EVENTS, key.namespace, fields=fields).items))
 
     def _act(self, wish: Desired, raw: Object, key: Key) -> None:
         is_new = not raw.get("status")
@@ -102,7 +123,8 @@ class Reconciler:
         job = self.jobs.get(key)
         if wish.patch_job is not None and job is not None:
             version = {"resourceVersion": job["metadata"]["resourceVersion"]}
-            self.jobs.put(self.client.patch(JOBS, key, {**wish.patch_job, "metadata": version}))
+            metadata = {**wish.patch_job.get("metadata", {}), **version}
+            self.jobs.put(self.client.patch(JOBS, key, {**wish.patch_job, "metadata": metadata}))
         if wish.delete_job and job is not None:
             self.client.delete(JOBS, key, job["metadata"]["uid"])
         if wish.delete_trainjob:
@@ -143,10 +165,7 @@ class Reconciler:
     def _explain(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
         """Put into the status what its owner can mend."""
         state = refused(error)
-        known = TrainJobStatus.model_validate(raw.get("status") or {}, by_alias=True, by_name=False)
-        if state is None or known.completion_time is not None:  # an end that was shown stays
-            return
-        news = changes(raw, written(state, known, raw["metadata"]["generation"], now))
+        news = refusal(raw, state, self.jobs.get(key) is not None, now) if state else {}
         if news:
             self._show(news, raw, key, now)
 
@@ -155,7 +174,7 @@ class Reconciler:
         shown = self.client.patch_status(TRAINJOBS, key, raw["metadata"]["resourceVersion"], status)
         news = self.trainjobs.put(shown)
         if "completionTime" in status:
-            self.metrics.ended(shown)
+            self.metrics.ended(self.trainjobs.projection(shown))
         event = notice(raw, status, self.identity, now)
         if event is not None:
             try:

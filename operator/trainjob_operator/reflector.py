@@ -74,6 +74,11 @@ class Reflector:
             if gone or self._failures + 1 >= PATIENCE:
                 self._version = ""
             return self._failed(error)
+        except Exception as error:
+            # Whatever it was, the cache has to be filled: begin anew.
+            log.exception("%s: the watch broke", self._resource.plural)
+            self._version = ""
+            return self._failed(error)
         if self._clock() - started >= STEADY_S:
             self._failures = 0
             return 0.0
@@ -92,12 +97,20 @@ class Reflector:
         items: list[Object] = []
         for page in self._client.pages(self._resource, self._namespace, self._labels):
             # Never all objects whole at once: memory that was needed once is hardly given back.
-            items += [self._cache.projection({**named, **item}) for item in page.items]
+            kept = (self._kept({**named, **item}) for item in page.items)
+            items += [item for item in kept if item is not None]
         changed = self._cache.replace(items, page.resource_version, self._namespace)
         self._version = page.resource_version
         self.synced.set()
         for key in changed:
             self._changed(key)
+
+    def _kept(self, item: Object) -> Object | None:
+        try:
+            return self._cache.projection(item)
+        except Exception:
+            self._pass_over(item)
+            return None
 
     def _watch(self, stop: threading.Event) -> None:
         timeout_s = WATCH_S + random.randrange(WATCH_S)
@@ -116,6 +129,14 @@ class Reflector:
         self._failures = 0
         if kind == "BOOKMARK":
             return
-        news = self._cache.remove(item) if kind == "DELETED" else self._cache.put(item)
+        try:
+            news = self._cache.remove(item) if kind == "DELETED" else self._cache.put(item)
+        except Exception:
+            self._pass_over(item)
+            return
         if news:
             self._changed(key_of(item))
+
+    def _pass_over(self, item: Object) -> None:
+        """Tell of an object that nobody can work with; it stands in no other's way."""
+        log.exception("%s: passed over: %s", self._resource.plural, item.get("metadata", {}).get("name"))

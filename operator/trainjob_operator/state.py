@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +23,12 @@ class Kind(StrEnum):
 
 
 EARLY_STOPPED: Final = "EarlyStopped"
+FINISHED: Final = "Finished"
+STOP_REQUESTED: Final = "StopRequested"
+LONGEST_REASON: Final = 128
+"""Characters of a reason: an Event holds no more."""
+LONGEST_MESSAGE: Final = 4096
+"""Characters of a message; a condition would hold eight times as many, and nobody reads them."""
 _ORDER: Final = (Kind.FAILED, Kind.COMPLETE, Kind.SUSPENDED, Kind.RUNNING)
 
 
@@ -49,7 +56,8 @@ def conditions(
     Conditions that have never been true are left out. `lastTransitionTime` moves only with the truth.
     """
     telling = Kind.RUNNING if state.kind in (Kind.STARTING, Kind.ENDING) else state.kind
-    true = {str(state.kind)} | ({EARLY_STOPPED} if state.reason == EARLY_STOPPED else set())
+    stopped_early = state.kind is Kind.COMPLETE and state.reason == EARLY_STOPPED
+    true = {str(state.kind)} | ({EARLY_STOPPED} if stopped_early else set())
     known = {condition.type: condition for condition in before}
     types = [str(telling), *(str(kind) for kind in _ORDER if kind != telling), EARLY_STOPPED]
     return tuple(
@@ -57,6 +65,17 @@ def conditions(
         for name in types
         if name in true or name in known or name == telling
     )
+
+
+def word(reason: str) -> str:
+    """A reason as Kubernetes takes it: some come from pods, whose word may be anything."""
+    kept = re.sub(r"^[^A-Za-z]+|[^A-Za-z0-9_,:]+", "", reason)[:LONGEST_REASON].rstrip(",:")
+    return kept or "Unknown"
+
+
+def clipped(message: str, longest: int = LONGEST_MESSAGE) -> str:
+    """A sentence of so many characters at most."""
+    return message if len(message) <= longest else f"{message[: longest - 1]}…"
 
 
 def _condition(
@@ -67,8 +86,8 @@ def _condition(
     return Condition(
         type=name,
         status=truth,
-        reason=state.reason,
-        message=state.message,
+        reason=word(state.reason),
+        message=clipped(state.message),
         last_transition_time=known.last_transition_time if known is not None and same else now,
         observed_generation=generation,
     )

@@ -13,14 +13,17 @@ from trainjobs.spec.status import TrainJobStatus, Truth
 
 def running_since(status: TrainJobStatus) -> datetime | None:
     """Since when the TrainJob is said to be running; None: it is not."""
-    return next(
-        (
-            condition.last_transition_time
-            for condition in status.conditions
-            if condition.type == Kind.RUNNING and condition.status is Truth.TRUE
-        ),
-        None,
-    )
+    return _since(status, Truth.TRUE)
+
+
+def idle_since(status: TrainJobStatus) -> datetime | None:
+    """Since when it is said not to be running; None: it is, or nothing has been said yet."""
+    return _since(status, Truth.FALSE)
+
+
+def _since(status: TrainJobStatus, truth: Truth) -> datetime | None:
+    running = (each for each in status.conditions if each.type == Kind.RUNNING and each.status is truth)
+    return next((each.last_transition_time for each in running), None)
 
 
 def active_s(status: TrainJobStatus, now: datetime) -> float:

@@ -20,6 +20,7 @@ import urllib3
 from kubernetes import config
 from kubernetes.client import ApiClient, Configuration
 
+from trainjob_operator.decoding import decoded
 from trainjob_operator.resources import Object
 
 Query = Mapping[str, str]
@@ -60,7 +61,7 @@ class Transport(Protocol):
         body: Object | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        """One request and its answer. Raises TransportError."""
+        """One request and its answer; the `items` of a list can only be gone through. Raises TransportError."""
         ...
 
     def stream(self, path: str, query: Query, silence_s: float) -> Iterator[Object]:
@@ -156,10 +157,9 @@ def connect(kubeconfig: str | None, connections: int = 16) -> HttpTransport:
 
 def _object(text: bytes) -> Object:
     try:
-        value: Object = json.loads(text)
+        return decoded(text)
     except ValueError as error:
         raise TransportError(f"an answer that is not JSON: {error}") from error
-    return value
 
 
 def _refusal(status: int, headers: Mapping[str, str], text: bytes) -> ApiError:

@@ -115,6 +115,7 @@ REFUSED = {
         "podTemplates.allowedCapabilities={CAP_SYS_PTRACE}",
         "allowedCapabilities/0",
     ),
+    "no account": ("podTemplates.allowedServiceAccounts={a|b}", "allowedServiceAccounts/0"),
     "log level": ("logLevel=LOUD", "must be one of 'DEBUG', 'INFO', 'WARNING', 'ERROR'"),
     "a label that the chart sets": ("commonLabels.app\\.kubernetes\\.io/name=x", "app.kubernetes.io/name"),
     "port": ("networkPolicy.apiServerPorts={0}", "'/networkPolicy/apiServerPorts/0': minimum"),
@@ -172,6 +173,38 @@ def test_every_object_has_its_labels_and_its_place(helm: Helm):
         assert item["metadata"]["labels"]["app.kubernetes.io/name"].startswith("trainjobs")
         of_the_cluster = item["kind"].startswith(("Cluster", "ValidatingAdmission"))
         assert ("namespace" in item["metadata"]) is not of_the_cluster, item
+
+
+def test_what_running_jobs_need_stays_when_the_release_goes(helm: Helm):
+    """Helm keeps what is annotated so; `kubectl delete --selector` of the install page what is labelled otherwise."""
+    items = rendered(helm)
+    kept = ("ClusterRole", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+    for item in items:
+        stays = item["kind"] == "CustomResourceDefinition" or (
+            item["kind"] in kept and item["metadata"]["name"] == "trainjobs-runner"
+        )
+        policy = item["metadata"].get("annotations", {}).get("helm.sh/resource-policy")
+        assert (policy == "keep") is stays, item["metadata"]
+        selected = item["metadata"].get("labels", {}).get("app.kubernetes.io/name") == "trainjobs"
+        assert selected is not (stays or item["metadata"]["name"].startswith("trainjobs-check")), item[
+            "metadata"
+        ]
+
+
+def test_other_accounts_are_allowed_by_name_and_restricted_as_ours(helm: Helm):
+    items = rendered(helm, "podTemplates.allowedServiceAccounts={cloud}")
+    runner = only(items, "ValidatingAdmissionPolicy", "trainjobs-runner")["spec"]
+    assert ":(trainjobs-runner|cloud)$" in runner["matchConditions"][0]["expression"]
+    allowed = json.dumps(only(items, "ValidatingAdmissionPolicy", "trainjobs-pod-templates"))
+    assert "may be trainjobs-runner, cloud" in allowed
+
+
+def test_metrics_are_for_whom_a_value_names(helm: Helm):
+    (to_all,) = only(rendered(helm), "NetworkPolicy")["spec"]["ingress"]
+    assert "from" not in to_all
+    value = "networkPolicy.metricsFrom[0].podSelector.matchLabels.app=prometheus"
+    (to_one,) = only(rendered(helm, value), "NetworkPolicy")["spec"]["ingress"]
+    assert to_one["from"] == [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]
 
 
 def test_with_listed_namespaces_nothing_is_granted_elsewhere(helm: Helm):

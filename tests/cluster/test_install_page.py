@@ -114,7 +114,13 @@ def test_no_command_of_the_page_loses_a_job(
     assert kept["metadata"]["uid"] == job["TrainJob mnist"]
     assert kept["status"]["training"]["epoch"] == 8
 
+    assert kubectl.get("clusterrole/trainjobs-runner")  # those that still run need it
     runs(next_command("kubectl", "delete", "crd"))
+    runs(
+        next_command(
+            "kubectl", "delete", "clusterrole,validatingadmissionpolicy,validatingadmissionpolicybinding"
+        )
+    )
     runs(next_command("kubectl", "delete", "namespace"))
     with pytest.raises(KubectlError, match="NotFound"):
         kubectl.get(CRD)

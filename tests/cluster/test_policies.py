@@ -189,6 +189,17 @@ NOT_ALLOWED = {
         "securityContext.seccompProfile.type",
     ),
     "AppArmor": (container(appArmorProfile={"type": "Unconfined"}), "appArmorProfile.type"),
+    "SELinux": (
+        container(seLinuxOptions={"type": "spc_t"}),
+        "seLinuxOptions, also of containers: may have no user",
+    ),
+    "SELinux role": ({"securityContext": {"seLinuxOptions": {"role": "r"}}}, "seLinuxOptions"),
+    "sysctl": (
+        {"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}},
+        "sysctls: may hold only",
+    ),
+    "account": ({"serviceAccountName": "default"}, "serviceAccountName: may be trainjobs-runner; remove it"),
+    "account by its old name": ({"serviceAccount": "default"}, "serviceAccount: may be trainjobs-runner"),
     "capability": (
         container(capabilities={"add": ["SYS_ADMIN"]}),
         "capabilities.add: may hold nothing; remove others, or ask the administrator",
@@ -210,6 +221,33 @@ def test_a_pod_with_privileges_is_refused_with_path_and_remedy(runs: Kubectl, ca
 
 
 @pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        (
+            {
+                "metadata": {
+                    "annotations": {"container.apparmor.security.beta.kubernetes.io/trainer": "unconfined"}
+                }
+            },
+            "metadata.annotations: .* must not be unconfined; remove it, or ask",
+        ),
+        (
+            {"spec": {"containers": [{"name": "trainer"}, {"name": "proxy", "image": "x"}]}},
+            "containers: may hold only trainer.* initContainers with restartPolicy: Always",
+        ),
+    ],
+)
+def test_what_else_a_pod_template_may_not_hold_is_refused(runs: Kubectl, template, words: str):
+    with pytest.raises(KubectlError, match=rf"spec\.podTemplate\..*{words}"):
+        runs(
+            "create",
+            "--dry-run=server",
+            "--filename=-",
+            stdin=json.dumps(named("new", podTemplate=template)),
+        )
+
+
+@pytest.mark.parametrize(
     "template",
     [
         None,
@@ -224,6 +262,18 @@ def test_a_pod_with_privileges_is_refused_with_path_and_remedy(runs: Kubectl, ca
             }
         },
         {"spec": container(privileged=False, capabilities={"drop": ["ALL"]}, runAsUser=2000)},
+        {
+            "metadata": {
+                "annotations": {"container.apparmor.security.beta.kubernetes.io/trainer": "runtime/default"}
+            },
+            "spec": {
+                "serviceAccountName": "trainjobs-runner",
+                "securityContext": {
+                    "seLinuxOptions": {"type": "container_t", "level": "s0"},
+                    "sysctls": [{"name": "net.ipv4.tcp_fin_timeout", "value": "30"}],
+                },
+            },
+        },
         {"spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}},
     ],
     ids=str,

@@ -31,7 +31,7 @@ PAUSE_S: Final = 2.0
 
 
 class NotOurs(Exception):
-    """The TrainJob is gone, another one has its name, or this pod may not touch it: trying again is of no use."""
+    """The TrainJob is gone, or another one has its name: trying again is of no use."""
 
 
 class OwnTrainJob:
@@ -54,7 +54,7 @@ class OwnTrainJob:
         self._uid = uid
 
     def read(self) -> Document:
-        """The TrainJob. Waits for an API server that does not answer; raises NotOurs."""
+        """The TrainJob. Waits for an API server that does not answer, or refuses this pod; raises NotOurs."""
         return self._ours(
             _insist(
                 lambda: self._api.get_namespaced_custom_object(
@@ -89,8 +89,14 @@ class OwnTrainJob:
                     if event["type"] == "DELETED":
                         raise NotOurs(f"TrainJob {self._name} was deleted")
                     seen(self._ours(event["object"]))
+            except NotOurs:
+                raise
             except (ApiException, HTTPError) as error:
                 log.debug("watching TrainJob %s: %s", self._name, error)
+                time.sleep(PAUSE_S * (0.5 + random.random()))
+            except Exception:
+                # Whatever one answer was: the next may be the one that says stop.
+                log.exception("watching TrainJob %s", self._name)
                 time.sleep(PAUSE_S * (0.5 + random.random()))
 
     def _ours(self, document: Document) -> Document:
@@ -104,9 +110,10 @@ def _insist(request: Callable[[], Any]) -> Any:
         try:
             return request()
         except ApiException as error:
-            if error.status in {401, 403, 404}:
+            if error.status == 404:
                 raise NotOurs(f"the API server refuses this pod its TrainJob: {error.reason}") from error
-            log.warning("the API server answers %s; trying again", error.status)
+            # 401 and 403 are no end: rights may be away for a while, as when the operator is installed anew.
+            log.warning("the API server answers %s %s; trying again", error.status, error.reason)
         except HTTPError as error:
             log.warning("the API server does not answer (%s); trying again", error)
         time.sleep(PAUSE_S * (0.5 + random.random()))

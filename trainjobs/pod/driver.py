@@ -24,6 +24,7 @@ from trainjobs.pod import last_words
 from trainjobs.pod.place import RAY_PORT, PodPlace, own_address
 from trainjobs.pod.reporter import Reporter
 from trainjobs.runtime import driver, events
+from trainjobs.runtime.account import now
 from trainjobs.runtime.control import Control
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import ConfigError, Exit, UserError
@@ -31,7 +32,7 @@ from trainjobs.runtime.ray_workers import RayCluster
 from trainjobs.runtime.record import Result
 from trainjobs.runtime.retry import NO_PROGRESS
 from trainjobs.spec import SpecError, parse
-from trainjobs.spec.status import TrainJobStatus
+from trainjobs.spec.reading import read_status
 
 BACKOFF_LIMIT: Final = "BackoffLimitExceeded"
 USER_ERROR: Final = "UserError"
@@ -52,7 +53,7 @@ class PodDriver:
         self._job = parse({**document, "status": None})
         self._control = Control()
         self._absent: list[int] = []
-        before = TrainJobStatus.model_validate(document.get("status") or {}, by_alias=True, by_name=False)
+        before = read_status(document.get("status"), now())
         self._failed = before.failed_attempts
         self._reporter = Reporter(self._job, before, psutil.Process().create_time(), own.patch_status)
 

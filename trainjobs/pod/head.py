@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
@@ -14,6 +15,12 @@ from trainjobs.pod.processes import Ended, Process
 from trainjobs.runtime.exits import Exit
 
 log = logging.getLogger(__name__)
+
+
+def _how(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "signal 9: killed, most often for want of memory (resourcesPerNode.limits.memory)"
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class HeadAgent:
         self._told = False
         self._leaving: set[int] = set()
         self._crashed = False
+        self._crashes = 0
+        self._cause = ""
         self._ray: Process | None = None
         self._driver: Process | None = None
 
@@ -60,10 +69,11 @@ class HeadAgent:
             case Ended(process, code) if process is self._driver:
                 self._driver = None
                 return self._after_driver(code)
-            case Ended(process, _) if process is self._ray:
+            case Ended(process, code) if process is self._ray:
                 log.error("Ray's head has ended; its logs are in /tmp/ray/session_latest/logs")
                 self._ray = None
                 if self._driver is not None:
+                    self._cause = f"Ray's head ended with {_how(code)}"
                     self._driver.kill()
             case Said(index, {"index": _}):
                 self._line.say({"ray": self._ray_address()}, to=[index])
@@ -91,8 +101,17 @@ class HeadAgent:
             if not self._leaving:
                 self._start_driver()
             return None
-        log.error("the driver ended with %s", f"signal {-code}" if code < 0 else f"exit code {code}")
-        last_words.write("DriverDied", f"the driver ended with {code}")
+        self._crashes += 1
+        cause, self._cause = self._cause or f"the driver ended with {_how(code)}", ""
+        log.error("%s", cause)
+        limit = self._place.backoff_limit
+        # The next driver counts this one's failure and leaves if it was one too many. It may not come to that.
+        if limit is not None and self._crashes > limit + 1:
+            said = f"{cause}; {self._crashes} drivers have died (backoffLimit {limit})"
+            last_words.write("BackoffLimitExceeded", said)
+            self._line.say({"leave": True})
+            return Exit.GAVE_UP
+        last_words.write("DriverDied", cause)
         self._crashed = True
         if self._ray is not None:
             ray, self._ray = self._ray, None

@@ -31,6 +31,8 @@ class PodPlace:
     """Directory or URI for checkpoints; empty when there is none but the pod's own disk."""
     token: bytes
     """Ray's token; the agents know each other by it too."""
+    backoff_limit: int | None = None
+    """Failed attempts that are followed by another one. None: an operator made the pod that does not say."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
@@ -46,6 +48,7 @@ class PodPlace:
             code=Path(environment.get("TRAINJOBS_CODE") or Path.cwd()),
             storage=environment.get("TRAINJOBS_STORAGE", ""),
             token=Path(environment["RAY_AUTH_TOKEN_PATH"]).read_bytes().strip(),
+            backoff_limit=int(limit) if (limit := environment.get("TRAINJOBS_BACKOFF_LIMIT")) else None,
         )
 
     def storage_uri(self) -> str:

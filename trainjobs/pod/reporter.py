@@ -97,7 +97,8 @@ class Reporter:
             self._news.clear()
             self._hurry.clear()
             self._write()
-            self._hurry.wait(INTERVAL_S)
+            if not self._over:  # the hurry of that may have come before it was forgotten
+                self._hurry.wait(INTERVAL_S)
         deadline = time.monotonic() + LAST_WRITE_S
         while not self._write() and time.monotonic() < deadline:
             time.sleep(1)

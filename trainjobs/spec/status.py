@@ -15,7 +15,9 @@ from trainjobs.spec.base import Model
 
 Name = Annotated[str, Field(max_length=256)]
 Sentence = Annotated[str, Field(max_length=2048)]
-Number = Annotated[str, Field(max_length=64)]
+Number = Annotated[
+    str, Field(max_length=64, pattern=r"^([+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[+-]?inf|nan)$")
+]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True)]
 

@@ -15,6 +15,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* What stays when the release goes. Another label, so that `kubectl delete --selector` leaves it as Helm does. */}}
+{{- define "trainjobs.keptLabels" -}}
+{{ include "trainjobs.labels" . | replace "app.kubernetes.io/name: trainjobs\n" "app.kubernetes.io/name: trainjobs-runner\n" }}
+{{- end }}
+{{- define "trainjobs.kept" -}}
+helm.sh/resource-policy: keep
+{{- end }}
+
 {{- define "trainjobs.image" -}}
 {{- with .Values.image -}}
 {{ .repository }}{{ if .digest }}@{{ .digest }}{{ else }}:{{ .tag | default $.Chart.AppVersion }}{{ end }}
@@ -54,7 +62,7 @@ priorityClassName: {{ . }}
 {{- define "trainjobs.operatorRules" -}}
 - apiGroups: [trainjobs.dev]
   resources: [trainjobs]
-  verbs: [list, watch, delete]  # delete: ttlSecondsAfterFinished
+  verbs: [get, list, watch, delete]  # get: whole, when its Job is made; delete: ttlSecondsAfterFinished
 - apiGroups: [trainjobs.dev]
   resources: [trainjobs/status]
   verbs: [patch]

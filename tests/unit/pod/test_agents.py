@@ -1,5 +1,7 @@
 """What the agents do when something happens, as tables; the processes and the line are recorded, not run."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -138,6 +140,21 @@ def test_a_driver_does_not_outlive_rays_head(stage, head):
     assert stage.happened() == ["kill driver"]
     head._handle(Ended(stage.newest["driver"], -9))
     assert stage.happened()[0] == "start ray"
+
+
+def test_drivers_that_die_before_they_can_count_are_counted_by_their_agent(stage, monkeypatch, tmp_path):
+    monkeypatch.setattr("trainjobs.pod.last_words.PATH", tmp_path / "log")
+    agent = HeadAgent(replace(PLACE, backoff_limit=0), SimpleQueue(), "10.0.0.5", stage)
+    agent._start_ray()
+    agent._start_driver()
+    assert agent._handle(Ended(stage.newest["driver"], -9)) is None
+    agent._handle(Ended(stage.newest["ray"], -9))
+    assert agent._handle(Ended(stage.newest["driver after a crash"], -9)) == Exit.GAVE_UP
+    assert stage.happened()[-1] == "say {'leave': True} to all"
+    said = json.loads((tmp_path / "log").read_text())
+    assert said["reason"] == "BackoffLimitExceeded"
+    assert said["message"].startswith("Ray's head ended with signal 9: killed, most often for want of memory")
+    assert said["message"].endswith("2 drivers have died (backoffLimit 0)")
 
 
 def test_a_pod_that_is_lost_is_told_to_the_driver(stage, head):

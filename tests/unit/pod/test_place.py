@@ -43,6 +43,7 @@ def test_what_the_operator_sets_is_what_the_agent_reads(variables):
     assert place.head == "mnist-0.mnist.team.svc"
     assert place.code == Path("/trainjobs/code")
     assert place.token == b"secret"
+    assert place.backoff_limit == 3
 
 
 def test_checkpoints_of_a_new_trainjob_of_the_same_name_are_its_own(variables):

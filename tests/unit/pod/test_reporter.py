@@ -1,5 +1,6 @@
 """The status that a run writes: at once when somebody waits for it, complete, added up over its lives."""
 
+import threading
 import time
 from queue import SimpleQueue
 
@@ -123,3 +124,20 @@ def test_before_the_start_only_failed_attempts_are_written(written):
     tell = reporter_of(written)
     assert tell.count_failure() == 1
     assert written.get(timeout=S) == {"failedAttempts": 1}
+
+
+def test_an_end_that_comes_amid_a_write_is_not_waited_out(written):
+    tell = reporter_of(written)
+
+    class ForgottenTooLate(threading.Event):
+        """The end hurries just before the hurry of the write before it is forgotten."""
+
+        def clear(self):
+            tell._over = True
+            self.set()
+            super().clear()
+
+    tell._hurry = ForgottenTooLate()
+    tell._tell(urgent=False)
+    tell._thread.join(20)
+    assert not tell._thread.is_alive()

@@ -62,6 +62,7 @@ def job(raw, *conditions, started=0, suspend=False, owner="me", **fields) -> Job
             "uid": "job",
             "resourceVersion": "9",
             "ownerReferences": [{"uid": owner, "controller": True}],
+            "labels": fields.pop("labels", raw["metadata"]["labels"]),
             "annotations": {"trainjobs.dev/made-from": fields.pop("made_from", digest(parse(raw)))},
             **fields.pop("metadata", {}),
         },
@@ -484,3 +485,190 @@ def test_every_status_is_one_that_the_types_accept():
         TrainJobStatus.model_validate(
             settled(raw, look(raw, facts, 99))["status"], by_alias=True, by_name=False
         )
+
+
+def test_a_run_whose_pods_wait_for_capacity_is_starting_again_and_says_why_until_the_startup_deadline():
+    raw = trainjob(running(50, activeSeconds=0), startupDeadlineSeconds=300)
+    preempted = job(raw, active=2, ready=0)
+    soon = look(raw, preempted, 55)
+    assert (soon.status, soon.requeue_after_s) == ({}, 50 + SLOW_START_S - 55)
+    refused = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "no GPU is free",
+    }
+    pending = {"metadata": {"name": "mnist-0"}, "status": {"conditions": [refused]}}
+    found = look(raw, preempted, 100, [pending])
+    assert story(found) == [("Running", "False", "Unschedulable")]
+    assert found.status["activeSeconds"] == 50
+    raw = settled(raw, found)
+    assert look(raw, preempted, 399, [pending]).patch_job is None
+    found = look(raw, preempted, 400, [pending])
+    assert found.patch_job == {"spec": {"activeDeadlineSeconds": 1}}
+    assert story(found) == [("Running", "False", "StartupDeadlineExceeded")]
+    assert found.status["conditions"][0]["message"] == (
+        "its pods were not there again within 300 s (startupDeadlineSeconds); "
+        "Unschedulable: pod mnist-0: no GPU is free"
+    )
+    raw = settled(raw, found)
+    ended = job(
+        raw, ("Failed", "DeadlineExceeded", "", 402), active=0, ready=0, spec={"activeDeadlineSeconds": 1}
+    )
+    over = look(raw, ended, 403, [])
+    assert story(over)[0] == ("Failed", "True", "StartupDeadlineExceeded")
+    assert over.status["conditions"][0]["message"].endswith("no GPU is free")
+
+
+def test_a_run_whose_pods_are_there_again_runs_and_has_the_whole_time_to_say_something():
+    raw = trainjob(running(50), startupDeadlineSeconds=60, progressDeadlineSeconds=30)
+    raw = settled(raw, look(raw, job(raw, ready=1), 100))
+    assert raw["status"]["conditions"][0]["reason"] == "Starting"
+    assert look(raw, job(raw, ready=1), 110, []).status == {}
+    back = look(raw, job(raw), 120)
+    assert story(back) == [("Running", "True", "Running")]
+    raw = settled(raw, back)
+    assert look(raw, job(raw), 319).patch_job is None  # 210 s of silence, though not of this life
+    assert look(raw, job(raw), 120 + 30 + 60 + 120).patch_job is not None
+
+
+def test_a_run_that_goes_on_talking_is_running_whatever_its_pods_probes_say():
+    raw = trainjob(running(50, activeSeconds=10), startupDeadlineSeconds=60)
+    for now in range(60, 600, 20):
+        raw["status"]["training"]["lastUpdateTime"] = at(now)
+        found = look(raw, job(raw, ready=0), now)
+        assert (found.status, found.patch_job) == ({}, None)
+
+
+def test_a_stop_of_a_run_of_which_no_pod_is_there_completes_it():
+    raw = trainjob(running(50), stop={"reason": "enough"})
+    assert not look(raw, job(raw, ready=1), 100, []).delete_job  # somebody is there who follows
+    found = look(raw, job(raw, ready=0), 100)
+    assert found.delete_job
+    assert story(found)[0] == ("Complete", "True", "StopRequested")
+
+
+def test_a_pod_that_is_replaced_while_the_run_goes_on_talking_is_no_news():
+    raw = trainjob(running(50))
+    assert look(raw, job(raw, active=1, terminating=1, ready=1), 70).status == {}
+
+
+LOST = {
+    "metadata": {"name": "mnist-0", "deletionTimestamp": at(90)},
+    "spec": {"nodeName": "node-1"},
+    "status": {"phase": "Running"},
+}
+
+
+def test_a_pod_that_does_not_leave_its_node_is_named_also_when_the_run_is_suspended():
+    raw = trainjob(running(50))
+    facts = job(raw, active=0, terminating=1, ready=0)
+    assert look(raw, facts, 100).wants_pods
+    assert story(look(raw, facts, 100, [LOST])) == [("Running", "False", "Terminating")]
+    raw = trainjob(running(50), suspend=True)
+    facts = job(raw, suspend=True, started=None, terminating=1)
+    raw = settled(raw, look(raw, facts, 100))
+    before = look(raw, facts, 100 + FAREWELL_S - 1)
+    assert (before.wants_pods, before.requeue_after_s, before.status) == (False, 1, {})
+    assert look(raw, facts, 100 + FAREWELL_S).wants_pods
+    found = look(raw, facts, 100 + FAREWELL_S, [LOST])
+    assert story(found)[0] == ("Running", "False", "Suspending")
+    assert "was to be gone from node node-1" in found.status["conditions"][0]["message"]
+    assert found.requeue_after_s is None or found.requeue_after_s > 0
+
+
+def test_a_run_that_reports_has_started_whatever_its_nodes_clock_says():
+    raw = settled(trainjob(startupDeadlineSeconds=25), look(trainjob(), None, 0))
+    raw["status"] |= {"startTime": at(-80), "training": {"epoch": 1, "lastUpdateTime": at(-60)}}
+    found = look(raw, job(raw), 30)
+    assert story(found) == [("Running", "True", "Running")]
+    assert found.patch_job is None
+    raw = settled(raw, found)
+    assert look(raw, job(raw), 40).status == {}
+
+
+def failed_pod(name="mnist-1", **status):
+    return {"metadata": {"name": name, "creationTimestamp": at(10)}, "status": {"phase": "Failed", **status}}
+
+
+def container(name, **terminated):
+    return [{"name": name, "state": {"terminated": terminated}}]
+
+
+@pytest.mark.parametrize(
+    ("pod", "cause"),
+    [
+        (failed_pod(containerStatuses=container("trainer", exitCode=137, reason="OOMKilled")),
+         "container trainer: OOMKilled (exit code 137)"),
+        (failed_pod(initContainerStatuses=container("fetch", exitCode=3, message="s3://data: access denied\n")),
+         "init container fetch: exit code 3: s3://data: access denied"),
+        (failed_pod(reason="Evicted", message='Usage of EmptyDir volume "scratch" exceeds the limit "1Mi".'),
+         'Evicted: Usage of EmptyDir volume "scratch" exceeds the limit "1Mi".'),
+    ],
+)  # fmt: skip
+def test_why_a_pod_failed_is_in_the_condition(pod, cause):
+    raw = trainjob(heard(90))
+    limit = ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit", 100)
+    found = look(raw, job(raw, limit, ready=0), 101, [pod])
+    message = found.status["conditions"][0]["message"]
+    assert message == f"Job has reached the specified backoff limit; pod mnist-1: {cause}"
+
+
+def test_the_startup_deadline_names_what_kept_the_pods():
+    raw = trainjob(startupDeadlineSeconds=600)
+    refused = [warning("Job", "mnist", 1, "exceeded quota: team")]
+    raw = settled(raw, look(raw, job(raw, active=0, ready=0), 300, [], refused))
+    found = look(raw, job(raw, active=0, ready=0), 600, [], refused)
+    assert found.status["conditions"][0]["message"] == (
+        "not all workers have started within 600 s (startupDeadlineSeconds); "
+        "Refused1: job mnist: exceeded quota: team"
+    )
+
+
+QUEUE = "kueue.x-k8s.io/queue-name"
+
+
+def test_kueue_hears_of_another_queue_while_the_job_waits():
+    raw = trainjob(labels={QUEUE: "big", "kueue.x-k8s.io/priority-class": "high"})
+    waits = job(
+        raw, suspend=True, started=None, labels={QUEUE: "small", "kueue.x-k8s.io/priority-class": "high"}
+    )
+    assert look(raw, waits, 5).patch_job == {"metadata": {"labels": {QUEUE: "big"}}}
+    runs = job(raw, labels={QUEUE: "small"})
+    assert look(raw, runs, 5).patch_job is None
+
+
+@pytest.mark.parametrize(
+    ("trainjobs", "jobs", "spec", "patch"),
+    [
+        ({QUEUE: "q"}, {}, {}, {"spec": {"suspend": True}}),  # the label came when the Job ran already
+        ({}, {QUEUE: "q"}, {}, None),  # a queue by default
+        ({}, {}, {"managedBy": "kueue.x-k8s.io/multikueue"}, None),
+        ({}, {}, {"managedBy": "kubernetes.io/job-controller"}, {"spec": {"suspend": True}}),
+    ],
+)
+def test_who_decides_over_a_job_is_read_from_the_job(trainjobs, jobs, spec, patch):
+    raw = trainjob(heard(50), labels=trainjobs, suspend=True)
+    assert look(raw, job(raw, labels=jobs, spec=spec), 60).patch_job == patch
+
+
+def test_a_container_that_would_outlive_the_training_is_refused_with_the_way_out():
+    proxy = {"podTemplate": {"spec": {"containers": [{"name": "trainer"}, {"name": "proxy", "image": "x"}]}}}
+    found = look(trainjob(**proxy), None, 1)
+    assert story(found) == [("Failed", "True", "InvalidSpec")]
+    message = found.status["conditions"][0]["message"]
+    assert message.startswith("spec.podTemplate.spec.containers: proxy ")
+    assert "initContainers with restartPolicy: Always" in message
+    assert not found.create
+    native = {"podTemplate": {"spec": {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}]}}}
+    assert look(trainjob(**native), None, 1).create
+    raw = trainjob(heard(50), **proxy)
+    assert story(look(raw, job(raw), 60)) == [("Running", "True", "Running")]  # what runs goes on
+
+
+def test_labels_of_the_pods_are_the_jobs_too():
+    metadata = {"labels": {"cost-center": "7"}, "annotations": {"team": "vision"}}
+    made = look(trainjob(podTemplate={"metadata": metadata}), None, 1).create[-1]
+    for each in (made, made["spec"]["template"]):
+        assert each["metadata"]["labels"]["cost-center"] == "7"
+        assert each["metadata"]["annotations"]["team"] == "vision"

@@ -52,3 +52,17 @@ def test_the_pods_own_words_go_before_any_event():
         "ErrImagePull",
         "pod mnist-0: ErrImagePull: no such image",
     )
+
+
+def test_a_container_that_keeps_a_finished_pod_is_named():
+    done = {"name": "trainer", "state": {"terminated": {"exitCode": 0}}}
+    proxy = {"name": "istio-proxy", "state": {"running": {}}}
+    pod_0 = {
+        "metadata": {"name": "mnist-0"},
+        "status": {"phase": "Running", "containerStatuses": [done, proxy]},
+    }
+    reason, message = why_not_running(Seen([pod_0]))
+    assert reason == "SidecarRuns"
+    assert message.startswith("pod mnist-0: trainer is done, and istio-proxy keeps the pod")
+    pod_0["status"]["containerStatuses"] = [{"name": "trainer", "state": {"running": {}}}, proxy]
+    assert why_not_running(Seen([pod_0])) is None

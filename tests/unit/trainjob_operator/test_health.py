@@ -1,6 +1,7 @@
 """Probes over HTTP."""
 
 import http.client
+import socket
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
@@ -14,7 +15,7 @@ def ask():
     registry = CollectorRegistry()
     Gauge("answer", "To everything.", registry=registry).set(42)
     ready = []
-    server = HealthServer(("127.0.0.1", 0), lambda: True, lambda: bool(ready), registry)
+    server = HealthServer(("127.0.0.1", 0), lambda: True, lambda: bool(ready), registry, patience_s=0.2)
     server.start()
 
     def get(path: str) -> tuple[int, str]:
@@ -25,7 +26,7 @@ def ask():
         connection.close()
         return found
 
-    get.ready = ready
+    get.ready, get.port = ready, server.port
     yield get
     server.stop()
 
@@ -39,3 +40,8 @@ def test_ready_is_apart_from_alive(ask):
 def test_metrics_are_there_and_nothing_else(ask):
     assert "answer 42.0" in ask("/metrics")[1]
     assert ask("/debug")[0] == 404
+
+
+def test_a_caller_that_says_nothing_is_let_go(ask):
+    with socket.create_connection(("127.0.0.1", ask.port), timeout=10) as silent:
+        assert silent.recv(1) == b""

@@ -54,3 +54,8 @@ def test_other_changes_are_none(item, now):
 def test_a_long_message_is_cut_to_what_an_event_holds(item):
     event = after(item, None, conditions("Failed", "True", "InvalidSpec", "m" * 5000))
     assert len(event["note"]) == 1024
+
+
+def test_an_event_holds_so_many_bytes_not_characters(item):
+    event = after(item, None, conditions("Failed", "True", "InvalidSpec", "x" + "é" * 1023))
+    assert event["note"] == "x" + "é" * 511

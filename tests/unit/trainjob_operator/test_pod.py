@@ -69,6 +69,37 @@ def test_the_users_template_is_merged_in_but_for_what_finds_the_pods():
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
 
 
+def test_neither_the_token_nor_who_the_agents_are_is_the_templates_to_change():
+    container = {
+        "name": "trainer",
+        "env": [
+            {"name": "RAY_AUTH_MODE", "value": "disabled"},
+            {"name": "TRAINJOBS_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
+            {"name": "MINE", "value": "1"},
+        ],
+        "volumeMounts": [{"name": "mine", "mountPath": "/var/run/secrets/trainjobs.dev"}],
+    }
+    volumes = [{"name": "ray-token", "secret": {"secretName": "known"}}, {"name": "mine", "emptyDir": {}}]
+    trainer = {"env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}]}
+    found = pod(trainer, podTemplate={"spec": {"containers": [container], "volumes": volumes}})
+    told = variables(found)
+    assert (told["RAY_AUTH_MODE"], told["TRAINJOBS_UID"], told["MINE"]) == ("token", "me", "1")
+    token = {"secretName": "mnist-ray-token-me", "defaultMode": 0o440}
+    assert {"name": "ray-token", "secret": token} in found["spec"]["volumes"]
+    (mount,) = [
+        mount
+        for mount in found["spec"]["containers"][0]["volumeMounts"]
+        if mount["mountPath"] == "/var/run/secrets/trainjobs.dev"
+    ]
+    assert mount["name"] == "ray-token"
+
+
+def test_a_wrapper_replaces_the_command():
+    wrapper = ["bash", "-c", "source /opt/env.sh; exec python -m trainjobs.pod"]
+    found = pod(podTemplate={"spec": {"containers": [{"name": "trainer", "command": wrapper}]}})
+    assert found["spec"]["containers"][0]["command"] == wrapper
+
+
 def test_the_image_is_the_trainjobs_or_the_default():
     assert pod()["spec"]["containers"][0]["image"] == "default:1"
     assert pod({"image": "mine:2"})["spec"]["containers"][0]["image"] == "mine:2"

@@ -1,6 +1,7 @@
 """One pass: what is read and written, in which order, and what stops half-way."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -50,8 +51,10 @@ class Store:
             }
         if method == "DELETE":
             return self.objects.pop(path)
-        metadata = {"uid": f"uid-{path}", **body["metadata"], "resourceVersion": str(self.version)}
-        self.objects[path] = {**self.objects.get(path, {}), **body, "metadata": metadata}
+        known = self.objects.get(path, {"metadata": {"uid": f"uid-{path}"}})
+        metadata = {**known["metadata"], **body["metadata"], "resourceVersion": str(self.version)}
+        merged = {"spec": {**known["spec"], **body["spec"]}} if "spec" in known and "spec" in body else {}
+        self.objects[path] = {**known, **body, **merged, "metadata": metadata}
         return self.objects[path]
 
     def stream(self, path, query, silence_s):
@@ -110,6 +113,23 @@ def test_the_job_comes_after_what_its_pods_need_and_then_the_status(reconciler, 
     ]
 
 
+def test_a_job_is_made_of_the_whole_trainjob_of_now(reconciler, store, trainjob):
+    item = trainjob()
+    path = "/apis/trainjobs.dev/v1alpha1/namespaces/team/trainjobs/mnist"
+    newer = {**item["metadata"], "resourceVersion": "50"}
+    store.objects[path] = {**item, "metadata": newer, "spec": {**item["spec"], "suspend": True}}
+    assert (reconciler.reconcile(KEY), store.log) == (0, [])
+    reconciler.reconcile(KEY)
+    assert store.objects["/apis/batch/v1/namespaces/team/jobs/mnist"]["spec"]["suspend"] is True
+
+
+def test_nothing_is_made_for_a_trainjob_that_is_gone(reconciler, store, trainjob):
+    trainjob()
+    store.objects.clear()
+    assert reconciler.reconcile(KEY) > 0
+    assert store.log == []
+
+
 def test_an_event_comes_after_the_status_that_it_tells_of(reconciler, store, trainjob):
     trainjob(stop={"reason": "enough"})
     reconciler.reconcile(KEY)
@@ -147,6 +167,30 @@ def test_a_name_that_stays_taken_is_looked_at_without_a_write(reconciler, store,
     with pytest.raises(NameTakenError):
         reconciler.reconcile(KEY)
     assert store.log == ["POST secrets/mnist-ray-token-me"]  # refused: nobody may look whether it is there
+
+
+@pytest.mark.parametrize(
+    ("lost", "error", "reason"),
+    [
+        ("POST services/mnist", NameTakenError("the Service is somebody else's"), "NameTaken"),
+        ("POST jobs/mnist", ApiError(403, "Forbidden", "exceeded quota: count/jobs.batch"), "Forbidden"),
+    ],
+)
+def test_what_is_refused_for_the_whole_startup_deadline_ends_the_trainjob(
+    reconciler, store, trainjob, lost, error, reason
+):
+    trainjob(startupDeadlineSeconds=20)
+    store.refuse[lost] = error
+    for wait_s, end in ((0, "Running"), (15, "Running"), (21, "Failed")):
+        later = replace(reconciler, now=lambda wait_s=wait_s: NOW + timedelta(seconds=wait_s))
+        with pytest.raises(type(error)):
+            later.reconcile(KEY)
+        status = reconciler.trainjobs.get(KEY)["status"]
+        assert (status["conditions"][0]["type"], status["conditions"][0]["reason"]) == (end, reason)
+        assert ("completionTime" in status) is (end == "Failed")
+    store.log.clear()
+    reconciler.reconcile(KEY)
+    assert store.log == []
 
 
 @pytest.mark.parametrize(
@@ -196,6 +240,31 @@ def test_a_job_that_is_refused_fails_the_trainjob_with_the_servers_words(reconci
         "spec.template: nonsense",
     )
     assert store.log.count("PATCH trainjobs/mnist/status") == 1
+
+
+def test_a_pass_that_breaks_says_so_in_the_trainjob_and_gives_the_nodes_back(reconciler, store, trainjob):
+    trainjob()
+    reconciler.reconcile(KEY)
+    suspended = {**reconciler.trainjobs.get(KEY), "spec": {**trainjob()["spec"], "suspend": True}}
+    suspended["metadata"] = {**suspended["metadata"], "resourceVersion": str(store.version + 1)}
+    reconciler.trainjobs.put(suspended)
+    store.objects["/apis/trainjobs.dev/v1alpha1/namespaces/team/trainjobs/mnist"] = suspended
+    store.version += 1
+    odd = replace(reconciler, now=lambda: NOW.replace(tzinfo=None))
+    store.log.clear()
+    with pytest.raises(TypeError):
+        odd.reconcile(KEY)
+    assert store.log[:2] == ["PATCH jobs/mnist", "PATCH trainjobs/mnist/status"]
+    assert store.objects["/apis/batch/v1/namespaces/team/jobs/mnist"]["spec"]["suspend"] is True
+    (told, *_) = reconciler.trainjobs.get(KEY)["status"]["conditions"]
+    assert (told["type"], told["reason"]) == ("Running", "OperatorError")
+    assert "TypeError: can't compare" in told["message"]
+    store.log.clear()
+    with pytest.raises(TypeError):
+        odd.reconcile(KEY)
+    assert store.log == []
+    reconciler.reconcile(KEY)
+    assert reconciler.trainjobs.get(KEY)["status"]["conditions"][0]["reason"] == "Suspended"
 
 
 def test_a_trainjob_whose_time_has_come_is_deleted_and_not_written_to(reconciler, store, trainjob):

@@ -177,3 +177,27 @@ def test_a_relist_wakes_only_what_changed(world, item, api_error):
     world.changed.clear()
     world.steps(page(item("a", 1), item("b", 12), version=20))
     assert world.changed == ["b"]
+
+
+def test_an_item_that_nobody_can_work_with_is_passed_over(script, clock, item):
+    cache = Cache(lambda whole: {**whole, "spec": whole["spec"]})
+    reflector = Reflector(Client(script), TRAINJOBS, cache, print, clock=clock)
+    script.answers += [page(item("odd", 1), {**item("a", 2), "spec": {}})]
+    assert reflector.step(STOP) == 0
+    assert cache.keys() == [Key("team", "a")]
+
+
+def test_an_event_that_nobody_can_work_with_is_passed_over_too(script, clock, item):
+    cache = Cache(lambda whole: {**whole, "spec": whole["spec"]})
+    reflector = Reflector(Client(script), TRAINJOBS, cache, print, clock=clock)
+    odd, good = event("MODIFIED", item("odd", 11)), event("ADDED", {**item("a", 12), "spec": {}})
+    script.answers += [page(), lasting(clock, odd, good)]
+    assert [reflector.step(STOP), reflector.step(STOP)] == [0, 0]
+    assert cache.keys() == [Key("team", "a")]
+
+
+def test_whatever_a_watch_brings_is_followed_by_a_list_and_a_delay(world, item, clock):
+    nonsense = {"type": "MODIFIED", "object": {}}
+    delays = world.steps(page(item("a", 1)), lasting(clock, nonsense), page(item("a", 1), version=12))
+    assert world.kinds() == ["list", "watch", "list"]
+    assert delays[1:] == [1, 0]

@@ -1,0 +1,33 @@
+"""Which agent this pod needs, and what it begins with."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from queue import SimpleQueue
+from typing import Any
+
+from trainjobs.pod.head import HeadAgent, Told
+from trainjobs.pod.line import HeadLine, NodeLine
+from trainjobs.pod.node import NodeAgent
+from trainjobs.pod.place import LINE_PORT, PodPlace, own_address
+from trainjobs.runtime.ray_workers import set_defaults
+
+
+def run(told: SimpleQueue[Any]) -> int:
+    """The exit code of this pod. `told`: holds something for each SIGTERM so far."""
+    logging.basicConfig(
+        level=os.environ.get("LOG_LEVEL", "INFO"), format="%(levelname)s %(name)s: %(message)s"
+    )
+    set_defaults()
+    events: SimpleQueue[Any] = SimpleQueue()
+    signal.signal(signal.SIGTERM, lambda *_: events.put(Told()))
+    if not told.empty():
+        events.put(Told())
+    place, address = PodPlace.of(os.environ), own_address()
+    if place.index == 0:
+        line = HeadLine((address, LINE_PORT), place.token, events.put)
+        return HeadAgent(place, events, address, line).run()
+    caller = NodeLine((place.head, LINE_PORT), place.token, place.index, events.put)
+    return NodeAgent(place, events, address, caller).run()
