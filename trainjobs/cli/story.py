@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from trainjobs.runtime import events
 from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.events import Checkpointed, Decided, Failed, Final, Halted, Started, Starting
+from trainjobs.runtime.events import (
+    Checkpointed,
+    Decided,
+    Failed,
+    Final,
+    Halted,
+    ModelSaved,
+    Started,
+    Starting,
+)
 from trainjobs.runtime.exits import DataError
 from trainjobs.stopping import MissingMetric, Observation, Panel
 
@@ -46,8 +55,9 @@ class Told:
     halted: Halted | None = None
     tests: Mapping[str, float] | None = None
     failure: Failed | None = None
-    resumable: bool = False
-    """Whether a checkpoint was written, in any attempt."""
+    checkpoint: Checkpointed | None = None
+    """The newest, of any attempt."""
+    model: ModelSaved | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +87,6 @@ class Story:
     best: Mapping[str, Any] | None
     trouble: str | None
     """Why the criteria cannot be judged by this history."""
-    restored_best: bool
     model: Path | None
 
     @property
@@ -119,7 +128,6 @@ def read(place: RunDirectory) -> Story:
         criteria=rows,
         best=best,
         trouble=trouble,
-        restored_best=job.spec.stopping.restore_best,
         model=place.model if place.model.exists() else None,
     )
 
@@ -147,11 +155,13 @@ def tell(happened: Sequence[events.Event]) -> Told:
 def _after(told: Told, event: events.Event) -> Told:  # noqa: PLR0911 - one return for each kind of event
     match event:
         case Starting():
-            return Told(attempts=told.attempts, resumable=told.resumable)
+            return Told(attempts=told.attempts, checkpoint=told.checkpoint)
         case Started():
-            return Told(event.attempt, event.world_size, resumable=told.resumable)
+            return Told(event.attempt, event.world_size, checkpoint=told.checkpoint)
         case Checkpointed():
-            return replace(told, resumable=True)
+            return replace(told, checkpoint=event)
+        case ModelSaved():
+            return replace(told, model=event)
         case Decided():
             return replace(told, decision=event.decision)
         case Halted():

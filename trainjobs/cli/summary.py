@@ -138,6 +138,7 @@ def document(story: Story) -> dict[str, Any]:
         "saved": saved and {"epochs": saved.epochs, "seconds": saved.seconds, "baseline": "MaxEpochs"},
         "criteria": story.criteria,
         "model": str(story.model) if story.model else None,
+        "kept": _kept(story),
     }
     return {name: jsonable(value) for name, value in facts.items()}
 
@@ -181,11 +182,11 @@ def _trained(story: Story) -> str:
 
 
 def _kept(story: Story) -> str:
-    if story.model is None:
+    saved = story.told.model
+    if saved is None:
         return str(story.path)
-    best = story.best
-    weights = f"the weights of epoch {best['epoch']}" if story.restored_best and best else "the last weights"
-    return f"{story.path}; {story.model.name} has {weights}"
+    weights = "best" if saved.best else "last"
+    return f"{story.path}; {saved.name} has the {weights} weights, of epoch {saved.epoch}"
 
 
 def _criteria(story: Story) -> list[RenderableType]:
@@ -200,9 +201,11 @@ def _decided(story: Story) -> dict[str, Any]:
 
 
 def _way_on(story: Story) -> str:
-    if story.told.halted is not None:
-        return "it can be resumed at the next step"
-    if story.told.resumable:
+    saved = story.told.checkpoint
+    if story.told.halted is not None and saved is not None:
+        again = f", and trains the {count(saved.repeats, 'step')} of this epoch once more"
+        return f"it can be resumed at the next step{again if saved.repeats else ''}"
+    if saved is not None:
         return "it can be resumed from its last checkpoint"
     return "nothing was trained"
 

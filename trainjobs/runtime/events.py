@@ -105,6 +105,8 @@ class Checkpointed:
     step: int
     seconds: float
     """How long writing it took."""
+    repeats: int = 0
+    """Batches before it that a resume trains again: of a loop of one's own that begins its epoch anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ rule, is done again), and at the end of an epoch. Evaluation amid the steps is n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -500,7 +500,7 @@ class Journey:
         """This very place, its small states copied."""
         return Anew(self.position, self._snapshot(), len(self.coordinator.history))
 
-    def save(self, place: Anew, objects: Mapping[str, Any]) -> None:
+    def save(self, place: Anew, objects: MutableMapping[str, Any]) -> None:
         """Write a checkpoint of a place. Collective.
 
         Args:
@@ -511,7 +511,10 @@ class Journey:
         if self.place.world_size > 1:
             mine["objects"] = self._rank_states.apart(self.tracked.objects, objects)
             self.rest_if_halted()
-        self.keeper.save(replace(place.position, seconds=self.seconds), objects, mine, place.reports)
+        position = replace(place.position, seconds=self.seconds)
+        by_hand = self._lockstep is None and not position.reported
+        repeats = position.batch if by_hand else 0
+        self.keeper.save(position, objects, mine, reports=place.reports, repeats=repeats)
 
     def defer(self, act: Callable[[], object]) -> None:
         """Keep a checkpoint that waits for the rest of an epoch's body; `flush` writes it."""

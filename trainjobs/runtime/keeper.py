@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,7 +127,13 @@ class Keeper:
         return self.improved or turn
 
     def save(
-        self, position: Position, objects: MutableMapping[str, Any], mine: Mapping[str, Any], reports: int
+        self,
+        position: Position,
+        objects: MutableMapping[str, Any],
+        mine: Mapping[str, Any],
+        *,
+        reports: int,
+        repeats: int,
     ) -> None:
         """Write a checkpoint. Collective.
 
@@ -136,13 +142,21 @@ class Keeper:
             objects: state dicts by name; only rank 0's are written.
             mine: what only this rank knows.
             reports: observations that belong to it, from the first on.
+            repeats: steps before it that a resume trains again.
 
         Raises:
             UserError: on every rank, when rank 0 could not write.
         """
         pieces = self._coordinator.exchange(packed(mine))
         self.rest_if_halted(position.step)
-        error = self._write(position, objects, pieces, reports) if self.rank == 0 else None
+
+        def write() -> None:
+            ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
+            contents = Contents(position, objects, self._coordinator.history[:reports], ranks)
+            saved = self._checkpoints.save(contents, self._best_report_at(position))
+            self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds, repeats))
+
+        error = _error_of(write) if self.rank == 0 else None
         _raise_for_all(self._coordinator.exchange(_error_bytes(error))[0])
         self.rest_if_halted(position.step)
         self.improved = False
@@ -220,19 +234,11 @@ class Keeper:
         found = self._checkpoints.find(self.best.step, self.best.report)
         return BestCheckpoint(found.name, self.best.report) if found else None
 
-    def _write(
-        self, position: Position, objects: MutableMapping[str, Any], pieces: Sequence[bytes], reports: int
-    ) -> UserError | None:
+    def _best_report_at(self, position: Position) -> int | None:
+        """Which report's weights are those of this place, if they are the best."""
         best = self.best
-        holds_best = best is not None and (best.epoch, best.step) == (position.epoch, position.step)
-
-        def write() -> None:
-            ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
-            contents = Contents(position, objects, self._coordinator.history[:reports], ranks)
-            saved = self._checkpoints.save(contents, best.report if best and holds_best else None)
-            self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds))
-
-        return _error_of(write)
+        here = best is not None and (best.epoch, best.step) == (position.epoch, position.step)
+        return best.report if best and here else None
 
     def _tell_rest(self, rest: Halt) -> None:
         decision = rest.decision.to_dict() if rest.decision else {}

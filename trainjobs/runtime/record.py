@@ -103,6 +103,14 @@ class Record:
             },
             "finalMetrics": dict(final.metrics) if final else {},
         }
+        if (saved := self._account.last(events.ModelSaved)) is not None:
+            weights = "Best" if saved.best else "Last"
+            parts["model"] = {
+                "file": saved.name,
+                "epoch": saved.epoch,
+                "step": saved.step,
+                "weights": weights,
+            }
         if halted:
             parts["stopping"] = {
                 "best": decision.get("best"),

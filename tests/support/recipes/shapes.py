@@ -6,7 +6,6 @@ for, once, which the file `mark` remembers.
 """
 
 import random
-from itertools import islice
 from pathlib import Path
 
 import torch
