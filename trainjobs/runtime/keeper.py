@@ -184,12 +184,12 @@ class Keeper:
 
     def _best_contents(self, best: Best) -> tuple[Saved, Contents] | None:
         """The checkpoint that holds the best weights; says so if there is none any more."""
-        held = self._checkpoints.best
-        why = "is gone"
+        held, why = self._checkpoints.best, "is gone"
+        name = held.name if held is not None and held.report == best.report else None
         try:
-            if held is not None and held.report == best.report:
-                saved = self._checkpoints.named(held.name)
-                return saved, self._checkpoints.load(saved)
+            for saved in self._checkpoints.all():
+                if saved.name == name:
+                    return saved, self._checkpoints.load(saved)
         except UserError as error:
             why = f"cannot be read ({error})"
         self.warn(f"the checkpoint of the best epoch {best.epoch} {why}; keeping the last weights")
