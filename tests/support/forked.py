@@ -4,7 +4,9 @@ Supervision is what Ray's is: when one process fails, the others are killed, and
 """
 
 import multiprocessing
+import signal
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing.connection import wait
 
@@ -29,6 +31,7 @@ class ForkedWorkers:
 
     nodes = 1
     host = "127.0.0.1"
+    lost_timeout_s = 60.0
 
     def lost(self):
         return ""
@@ -42,7 +45,7 @@ class ForkedWorkers:
         pass
 
     def start(self, setup, directory):
-        return ForkedGroup(self._context, setup)
+        return ForkedGroup(self._context, replace(setup, lost_timeout_s=self.lost_timeout_s))
 
 
 class ForkedGroup:
@@ -50,6 +53,7 @@ class ForkedGroup:
 
     def __init__(self, context, setup):
         self.error = None
+        self.deaths = {}
         world_size = setup.spec.trainer.num_workers
         store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         self.processes = [
@@ -73,8 +77,17 @@ class ForkedGroup:
                 process.join()
                 if process.exitcode != 0 and self.error is None:
                     self.error = RuntimeError(f"a worker ended with {process.exitcode}")
+                    self.deaths[self.processes.index(process)] = ending(process.exitcode)
                     for other in running.values():
                         other.kill()
+
+
+def ending(exit_code):
+    return (
+        f"was killed by {signal.Signals(-exit_code).name}"
+        if exit_code < 0
+        else f"ended with exit code {exit_code}"
+    )
 
 
 def train_rank(setup, rank, world_size, port):

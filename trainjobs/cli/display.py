@@ -72,9 +72,7 @@ class Display(View):
             case Failed():
                 return [Text(lines.failed(event), style="red")]
             case Restarting():
-                return [
-                    Text(f"attempt {event.attempt} from step {event.from_step:,}: {event.reason}", "yellow")
-                ]
+                return [Text(lines.restarting(event), style="yellow")]
             case Printed():
                 return [Text(lines.printed(event))]
             case Warned():

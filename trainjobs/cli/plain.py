@@ -60,7 +60,7 @@ class Plain(View):
             case Failed():
                 return [lines.failed(event)]
             case Restarting():
-                return [f"attempt {event.attempt} starts from step {event.from_step:,}: {event.reason}"]
+                return [lines.restarting(event)]
             case Printed():
                 return [lines.printed(event)]
             case Warned():

@@ -7,9 +7,11 @@ mailbox costs a process: this costs two threads and delivers in under a millisec
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +29,10 @@ from typing import Any
 Message = dict[str, Any]
 GONE = (EOFError, OSError, TypeError)
 """How a connection says that it is closed: by the other side, by the system, or by another thread of this process."""
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED}
+"""Why a listener may fail to accept a caller and still listen."""
+ACCEPT_AGAIN_S = 0.1
+"""How long it then waits for descriptors or memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,7 @@ class DriverEnd:
         self._rank_zero: Connection[Any, Any] | None = None
         self._waiting: list[Message] = []
         self._connections: list[Connection[Any, Any]] = []
+        self._readers: list[threading.Thread] = []
         welcome(self._listener, key, self._read)
 
     def request(self, message: Message) -> None:
@@ -67,6 +74,12 @@ class DriverEnd:
             with suppress(*GONE):
                 self._rank_zero.send_bytes(json.dumps(message).encode())
 
+    def drain(self, timeout_s: float) -> None:
+        """Receive what ranks have sent before they ended."""
+        deadline = time.monotonic() + timeout_s
+        for reader in tuple(self._readers):
+            reader.join(max(0.0, deadline - time.monotonic()))
+
     def close(self) -> None:
         self._listener.close()
         for connection in self._connections:
@@ -76,6 +89,7 @@ class DriverEnd:
     def _read(self, connection: Connection[Any, Any]) -> None:
         rank = None
         self._connections.append(connection)
+        self._readers.append(threading.current_thread())
         try:
             rank = int(json.loads(connection.recv_bytes())["rank"])
             if rank == 0:
@@ -147,8 +161,11 @@ def welcome(listener: Listener, key: bytes, serve: Callable[[Connection[Any, Any
         while True:
             try:
                 connection = listener.accept()
-            except GONE:
-                return
+            except GONE as error:
+                if getattr(error, "errno", None) not in _PASSING:
+                    return
+                time.sleep(ACCEPT_AGAIN_S)
+                continue
             threading.Thread(target=enter, args=(connection,), name="channel-serve", daemon=True).start()
 
     threading.Thread(target=accept, name="channel-accept", daemon=True).start()

@@ -7,8 +7,9 @@ the newest checkpoint on the storage, which the workers find by themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -26,6 +27,8 @@ from trainjobs.spec import SpecError, TrainJob
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
+LAST_WORDS_S = 2.0
+"""How long words of ranks that have ended may still be under way; a node that is lost never hangs up."""
 
 
 def train(
@@ -106,14 +109,20 @@ class Driver:
             channel.request(_message(self._ending))
         failures: list[events.Failed] = []
         try:
-            while not group.ended or not heard.empty():
+            while not group.ended:
                 self._pass_on_requests(channel)
                 with suppress(Empty):
-                    event = _event(*heard.get(timeout=LISTEN_INTERVAL_S))
-                    failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
+                    self._take(heard.get(timeout=LISTEN_INTERVAL_S), failures)
+            channel.drain(LAST_WORDS_S)
+            while not heard.empty():
+                self._take(heard.get(), failures)
         finally:
             channel.close()
-        return [*failures, _of_ray(group.error)] if group.error is not None else []
+        return [*explained(failures, group.deaths), _of_ray(group.error)] if group.error is not None else []
+
+    def _take(self, heard: tuple[int, Message | None], failures: list[events.Failed]) -> None:
+        event = _event(*heard)
+        failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
 
     def _setup(self, attempt: int, channel: DriverEnd) -> Setup:
         job = self._record.job
@@ -168,8 +177,21 @@ def _event(rank: int, message: Message | None) -> events.Event:
     """What a rank said; None is the silence of a process that died."""
     if message is not None:
         return events.from_dict(message)
-    text = f"the process of rank {rank} died: killed, out of memory, or crashed"
+    text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
     return events.Failed(rank, DIED, text, "", Exit.FAILURE)
+
+
+def explained(failures: Sequence[events.Failed], deaths: Mapping[int, str]) -> list[events.Failed]:
+    """The failures with what the launcher knows of `deaths`, by rank; a process that it ended itself is no cause."""
+
+    def explain(failure: events.Failed) -> events.Failed:
+        if failure.kind != DIED or not deaths:
+            return failure
+        if (death := deaths.get(failure.rank or 0)) is None:
+            return replace(failure, of_peers=True)
+        return replace(failure, message=f"the process of rank {failure.rank} {death}")
+
+    return [explain(failure) for failure in failures]
 
 
 def _of_ray(error: BaseException) -> events.Failed:

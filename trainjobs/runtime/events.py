@@ -124,6 +124,8 @@ class Failed:
     traceback: str
     """The frames of the user's own code; empty when there are none."""
     exit_code: int
+    of_peers: bool = False
+    """It came of waiting for other ranks, so one of them may be the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +135,7 @@ class Restarting:
     attempt: int
     reason: str
     from_step: int
+    """The newest checkpoint that was written; `Started` says which one was found."""
     failed_attempts: int = 0
     """Those that count against `backoffLimit`, so far."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,11 @@ class Group(Protocol):
     @property
     def error(self) -> BaseException | None:
         """Why the group did not end well, once it has ended."""
+
+    @property
+    def deaths(self) -> Mapping[int, str]:
+        """How processes of ranks ended by themselves, once the group has ended and as far as the launcher knows, such
+        as "was killed by SIGKILL". Those that it has ended itself are not among them."""
 
 
 class Workers(AbstractContextManager[Any], Protocol):
