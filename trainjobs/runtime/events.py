@@ -63,7 +63,7 @@ class Reported:
 
     observation: Observation
     ruling_view: tuple[Mapping[str, Any], ...] = ()
-    """One mapping per criterion: name, family, shadow, gated, closeness, waiting, reason, stop."""
+    """One mapping per criterion: name, family, shadow, gated, closeness, waiting, reason, stop, metric, value."""
     best: Mapping[str, Any] | None = None
     """metric, value, epoch, step and report (its number, from 1) of the best value so far; None before there is one."""
     waiting: str = ""
@@ -188,6 +188,8 @@ def row(finding: Finding) -> dict[str, Any]:
         "waiting": finding.verdict.waiting,
         "reason": finding.verdict.reason,
         "stop": finding.verdict.stop,
+        "metric": finding.verdict.metric,
+        "value": finding.verdict.value,
     }
 
 

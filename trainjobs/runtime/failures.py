@@ -74,7 +74,7 @@ def _of_collective(error: BaseException) -> bool:
 
 
 def _of_data_worker(error: BaseException) -> bool:
-    """Whether a DataLoader's process was killed. What its code raises comes as that error's own type, from elsewhere."""
+    """Whether a DataLoader's process was killed. What its code raises comes from elsewhere."""
     return isinstance(error, RuntimeError) and _raised_in(error) in _DATA_WORKERS
 
 

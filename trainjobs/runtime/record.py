@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainjobs.runtime import events
-from trainjobs.runtime.account import Account, now
+from trainjobs.runtime.account import Account, fitted, now
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import Exit
 from trainjobs.spec import status
@@ -65,8 +65,7 @@ class Record:
 
     def change(self, stopping: Stopping) -> None:
         """The job is judged by other criteria from now on."""
-        spec = self.job.spec.model_copy(update={"stopping": stopping})
-        self._account.job = self.job.model_copy(update={"spec": spec})
+        self._account.change(stopping)
         self._place.write_job(self.job)
 
     def close(self) -> Result:
@@ -135,8 +134,13 @@ class Record:
 
 
 def _condition(kind: str, reason: str, message: str) -> status.Condition:
-    return status.Condition(
-        type=kind, status=status.Truth.TRUE, reason=reason, message=message, last_transition_time=now()
+    return fitted(
+        status.Condition,
+        type=kind,
+        status=status.Truth.TRUE,
+        reason=reason,
+        message=message,
+        last_transition_time=now(),
     )
 
 

@@ -226,7 +226,7 @@ def _restored(
 
 
 def _met(broadcast: Broadcast) -> Broadcast:
-    """`broadcast` that raises ConnectionLost when other ranks do not come to it: whoever starts them has its own errors."""
+    """`broadcast` that raises ConnectionLost when others do not come to it: whoever starts ranks has its own errors."""
 
     def meet(text: str | None) -> str:
         try:
