@@ -1,11 +1,14 @@
 """Which failure of an attempt is named: the first one that no other brought about, and what it was."""
 
+from typing import ClassVar
+
 import pytest
 from forked import ForkedWorkers
 from trials import Trial
 
 from trainjobs.runtime import events
 from trainjobs.runtime.exits import Exit
+from trainjobs.runtime.workers import StartFailed, Unstartable
 
 LOSS = {"monitor": "val_loss"}
 
@@ -52,3 +55,74 @@ def test_a_users_error_is_not_tried_again_whatever_its_words(trial):
     assert result.document["failure"]["message"].startswith("cannot read igloo/3.png")
     assert result.document["failure"]["rank"] == 1
     assert trial.of(events.Restarting) == []
+
+
+class SlowToStart(ForkedWorkers):
+    """Not up before the third time."""
+
+    def __init__(self):
+        self.entered = 0
+
+    def __enter__(self):
+        self.entered += 1
+        if self.entered < 3:
+            raise StartFailed("Ray did not start within 30 s: this machine is busy (load 22 on 2 cores)")
+        return super().__enter__()
+
+
+@pytest.mark.parametrize(("limit", "code"), [(2, Exit.DONE), (1, Exit.FAILURE), (0, Exit.FAILURE)])
+def test_a_failure_to_start_is_a_failed_attempt(tmp_path, limit, code):
+    trial = Trial(tmp_path, SlowToStart())
+    result = trial.train(max_epochs=1, backoffLimit=limit)
+    assert result.exit_code == code
+    assert trial.workers.entered == limit + 1
+    assert len(trial.of(events.Restarting)) == limit
+    failed_attempts = limit + (code != Exit.DONE)
+    assert result.document["failedAttempts"] == failed_attempts
+    assert result.document["restarts"] == limit
+    if code != Exit.DONE:
+        assert result.document["failure"]["message"].startswith("Ray did not start within 30 s")
+        assert trial.place.result()["state"] == "Failed"
+        assert isinstance(trial.place.events()[-1], events.Failed)
+
+
+class CannotBeUnpickled(ForkedWorkers):
+    """Groups end as when Ray Train's controller cannot be made."""
+
+    def start(self, setup, directory):
+        class Group:
+            ended = True
+            error = Unstartable("The actor died because of an error: KeyError: 'type'")
+            deaths: ClassVar = {}
+
+        return Group()
+
+
+def test_what_would_fail_again_is_not_tried_again(tmp_path):
+    trial = Trial(tmp_path, CannotBeUnpickled())
+    result = trial.train(max_epochs=1)
+    assert result.exit_code == Exit.GAVE_UP
+    assert trial.of(events.Restarting) == []
+    assert result.document["failedAttempts"] == 1
+    assert "KeyError: 'type'" in result.document["conditions"][0]["message"]
+
+
+def test_an_error_of_the_driver_itself_is_a_sentence_and_a_result(trial):
+    def break_down(event):
+        if isinstance(event, events.Started):
+            raise KeyError("criterion")
+
+    result = trial.train(break_down, max_epochs=1)
+    assert result.exit_code == Exit.FAILURE
+    assert "the driver failed: KeyError: 'criterion'" in trial.place.result()["failure"]["message"]
+    assert "in break_down" in (trial.place.path / "driver.log").read_text()
+
+
+def test_a_run_directory_that_cannot_be_written_any_more_ends_the_run_with_a_result(trial):
+    def spoil(event):
+        if isinstance(event, events.Starting):
+            (trial.place.path / "history.jsonl").mkdir()
+
+    result = trial.train(spoil, max_epochs=1)
+    assert result.exit_code == Exit.IO
+    assert "history.jsonl" in trial.place.result()["failure"]["message"]

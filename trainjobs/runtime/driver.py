@@ -7,8 +7,9 @@ the newest checkpoint on the storage, which the workers find by themselves.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -20,9 +21,9 @@ from trainjobs.runtime.control import ChangeRequest, Control, InterruptRequest, 
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.runtime.record import Record, Result
-from trainjobs.runtime.retry import DIED, GiveUp, after_failure
+from trainjobs.runtime.retry import DIED, DRIVER_FAILED, GiveUp, after_failure
 from trainjobs.runtime.watch import ManifestWatch, asked_from_the_start
-from trainjobs.runtime.workers import Setup, Workers
+from trainjobs.runtime.workers import Setup, StartFailed, Unstartable, Workers
 from trainjobs.spec import SpecError, TrainJob
 
 LISTEN_INTERVAL_S = 0.05
@@ -57,9 +58,11 @@ def train(
 
     record = Record(job, place, sink)
     workers = workers or RayWorkers(job.spec.trainer.num_workers)
-    record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
-    with workers:
+    try:
+        record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
         Driver(place, record, control, code, workers, storage or storage_uri(job, place)).run(failed_attempts)
+    except Exception as error:  # whatever it is, the run has a result
+        record.fail(_of_driver(error, place))
     return record.close()
 
 
@@ -83,15 +86,23 @@ class Driver:
         self._storage = storage
         self._watch = ManifestWatch(place)
         self._ending = asked_from_the_start(record.job)
+        self._open = ExitStack()
+        self._ready = False
 
     def run(self, failed_attempts: int) -> None:
         """Attempt until one ends well or the retry rule gives up."""
+        with self._open:
+            self._attempts(failed_attempts)
+
+    def _attempts(self, failed_attempts: int) -> None:
         for attempt in count(1):
+            self._record.count(attempt - 1, failed_attempts)
             failures = self._attempt(attempt)
             if not failures:
                 return
             lost = self._workers.lost()
             failed_attempts += not lost
+            self._record.count(attempt - 1, failed_attempts)
             limit = self._record.job.spec.backoff_limit
             verdict = after_failure(failures, failed_attempts, limit, lost)
             if isinstance(verdict, GiveUp):
@@ -102,6 +113,10 @@ class Driver:
 
     def _attempt(self, attempt: int) -> list[events.Failed]:
         """One life of the worker group, and what failed if it did not end well."""
+        try:
+            self._get_ready()
+        except StartFailed as error:
+            return [_of_launcher(error)]
         heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
         channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
         group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
@@ -118,7 +133,14 @@ class Driver:
                 self._take(heard.get(), failures)
         finally:
             channel.close()
-        return [*explained(failures, group.deaths), _of_ray(group.error)] if group.error is not None else []
+        return (
+            [*explained(failures, group.deaths), _of_launcher(group.error)] if group.error is not None else []
+        )
+
+    def _get_ready(self) -> None:
+        if not self._ready:
+            self._open.enter_context(self._workers)
+            self._ready = True
 
     def _take(self, heard: tuple[int, Message | None], failures: list[events.Failed]) -> None:
         event = _event(*heard)
@@ -194,5 +216,18 @@ def explained(failures: Sequence[events.Failed], deaths: Mapping[int, str]) -> l
     return [explain(failure) for failure in failures]
 
 
-def _of_ray(error: BaseException) -> events.Failed:
-    return events.Failed(None, type(error).__name__, str(error).strip().partition("\n")[0], "", Exit.FAILURE)
+def _of_launcher(error: BaseException) -> events.Failed:
+    code = Exit.GAVE_UP if isinstance(error, Unstartable) else Exit.FAILURE
+    return events.Failed(None, type(error).__name__, str(error).strip().partition("\n")[0], "", code)
+
+
+def _of_driver(error: Exception, place: RunDirectory) -> events.Failed:
+    """The driver's own end; what only we can use is kept beside the run."""
+    if isinstance(error, UserError):
+        return events.Failed(None, type(error).__name__, str(error), "", error.exit_code)
+    log = place.path / "driver.log"
+    with suppress(OSError):
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    reason = str(error).strip().partition("\n")[0]
+    text = f"the driver failed: {type(error).__name__}: {reason} (more in {log})"
+    return events.Failed(None, DRIVER_FAILED, text, "", Exit.FAILURE)

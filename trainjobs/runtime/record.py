@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trainjobs.runtime import events
 from trainjobs.runtime.account import Account, fitted, now
 from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import Exit
+from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.spec import status
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Record:
         self._account = Account(job, place.history())
         self._place = place
         self._sink = sink
+        self._restarts = 0
+        self._failed_attempts = 0
 
     @property
     def job(self) -> TrainJob:
@@ -63,6 +65,17 @@ class Record:
         self._place.append_event(event)
         self._sink(event)
 
+    def count(self, restarts: int, failed_attempts: int) -> None:
+        """Attempts after the first one, and those that have failed and count against `backoffLimit`."""
+        self._restarts, self._failed_attempts = restarts, failed_attempts
+
+    def fail(self, failure: events.Failed) -> None:
+        """Take the driver's own failure, which may well be that nothing can be kept any more."""
+        try:
+            self.take(failure)
+        except UserError:
+            self._sink(failure)
+
     def change(self, stopping: Stopping) -> None:
         """The job is judged by other criteria from now on."""
         self._account.change(stopping)
@@ -77,12 +90,13 @@ class Record:
         return Result(code, document)
 
     def _document(self, state: str) -> dict[str, Any]:
-        account, started = self._account, self._account.last(events.Started)
+        account = self._account
         known = status.TrainJobStatus(
             conditions=self._conditions(state),
             start_time=account.began,
             completion_time=now(),
-            restarts=max(0, started.attempt - 1) if started else 0,
+            restarts=self._restarts,
+            failed_attempts=self._failed_attempts,
             training=account.training(),
             stopping=account.stopping(),
             checkpoint=account.checkpoint(),

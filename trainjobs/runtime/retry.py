@@ -10,6 +10,8 @@ from trainjobs.runtime.exits import Exit
 
 DIED = "WorkerDied"
 """The kind of a failure whose worker could say nothing any more."""
+DRIVER_FAILED = "DriverFailed"
+"""The kind of a failure of the driver itself, which no attempt of its own can mend."""
 NO_PROGRESS = "NoProgress"
 """The kind of a failure of a worker that made no step for too long."""
 

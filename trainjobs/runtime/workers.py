@@ -26,6 +26,18 @@ class Setup:
     lost_timeout_s: float = 60.0
 
 
+class StartFailed(Exception):
+    """What starts workers has not come up itself. One sentence; another attempt may succeed."""
+
+
+class WorkersFailed(Exception):
+    """A group of workers did not end well. One line."""
+
+
+class Unstartable(WorkersFailed):
+    """It cannot be started; another attempt would fail alike."""
+
+
 class Group(Protocol):
     """The processes of one attempt; all of them are gone when it has ended."""
 
@@ -43,7 +55,7 @@ class Group(Protocol):
 
 
 class Workers(AbstractContextManager[Any], Protocol):
-    """Starts groups between `with` and its end."""
+    """Starts groups between `with` and its end. Entering it may raise StartFailed, and may be tried again then."""
 
     nodes: int
     """Machines that the workers are spread over."""
