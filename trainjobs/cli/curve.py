@@ -2,8 +2,9 @@
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from trainjobs.runtime.exits import DataError, user_error
@@ -15,16 +16,59 @@ PLACES = ("epoch", "step", "seconds")
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The table of a CSV file, cells as text."""
+    """The header of a CSV file: where in a row each metric is, and each place."""
 
     path: Path
-    header: tuple[str, ...]
-    rows: tuple[tuple[int, dict[str, str]], ...]
-    """Line number and non-empty cells by column."""
+    columns: int
+    metrics: tuple[tuple[int, str], ...]
+    places: dict[str, int]
+
+    def observation(self, line: int, row: Sequence[str], number: int, shift: int) -> Observation:
+        """The report in a row; epochs of the file are `shift` too small, and by default the rows' numbers."""
+        if len(row) != self.columns:
+            raise DataError(f"{self.path}:{line}: {len(row)} cells, but the header has {self.columns}")
+        epoch = self._whole(line, row, "epoch", number - shift) + shift
+        step = self._whole(line, row, "step", epoch)
+        if epoch < 1 or step < 0:
+            raise DataError(f"{self.path}:{line}: epoch {epoch - shift}, step {step}: must not be negative")
+        metrics = {
+            name: self._number(line, name, cell)
+            for column, name in self.metrics
+            if (cell := row[column]) and not cell.isspace()
+        }
+        return Observation(epoch, step, self._seconds(line, row), metrics)
+
+    def cell(self, row: Sequence[str], place: str) -> str:
+        """What a row has in a place's column; empty where there is none."""
+        column = self.places.get(place)
+        return "" if column is None else row[column].strip()
+
+    def _number(self, line: int, column: str, cell: str) -> float:
+        try:
+            return float(cell)
+        except ValueError as error:
+            raise DataError(
+                f"{self.path}:{line}: {column}: {cell.strip()!r} is not a number; leave the cell empty or write nan"
+            ) from error
+
+    def _whole(self, line: int, row: Sequence[str], place: str, default: int) -> int:
+        if not (cell := self.cell(row, place)):
+            return default
+        value = self._number(line, place, cell)
+        if not value.is_integer():
+            raise DataError(f"{self.path}:{line}: {place}: {cell!r} is not a whole number")
+        return int(value)
+
+    def _seconds(self, line: int, row: Sequence[str]) -> float:
+        cell = self.cell(row, "seconds") or "0"
+        value = self._number(line, "seconds", cell)
+        if not math.isfinite(value) or value < 0:
+            raise DataError(f"{self.path}:{line}: seconds: {cell!r} is not a time")
+        return value
 
 
-def read_curve(path: Path) -> tuple[Observation, ...]:
-    """The history in a CSV file with a header.
+def read_curve(path: Path) -> Iterator[Observation]:
+    """The history in a CSV file with a header, read as it is asked for.
 
     Columns `epoch`, `step` and `seconds` are optional: an epoch is then the row's number, a step the epoch,
     and seconds are 0. Epochs that begin with 0 are counted from 1. An empty cell is a metric that was not
@@ -34,37 +78,47 @@ def read_curve(path: Path) -> tuple[Observation, ...]:
         DataError: naming file, line and column of what cannot be read.
         NoInput: there is no such file.
     """
-    sheet = _sheet(path)
-    shift = 1 if sheet.rows and sheet.rows[0][1].get("epoch") in {"0", "0.0"} else 0
-    history = tuple(
-        _observation(sheet, line, cells, number, shift)
-        for number, (line, cells) in enumerate(sheet.rows, start=1)
-    )
-    _check_order(sheet, history)
-    return history
+    rows = _rows(path)
+    first = next(rows, None)
+    second = next(rows, None)
+    if first is None or second is None:
+        raise DataError(f"{path}: expected a header line and at least one row of numbers")
+    sheet = _sheet(path, first[1])
+    shift = 1 if len(second[1]) == sheet.columns and sheet.cell(second[1], "epoch") in {"0", "0.0"} else 0
+    before = None
+    for number, (line, row) in enumerate(chain([second], rows), start=1):
+        seen = sheet.observation(line, row, number, shift)
+        if before is not None:
+            _check_order(path, line, before, seen)
+        yield seen
+        before = seen
 
 
-def _sheet(path: Path) -> Sheet:
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells of all rows that hold something."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            delimiter = _delimiter(file.readline())
+            file.seek(0)
+            lines = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+            yield from ((lines.line_num, row) for row in lines if "".join(row).strip())
     except OSError as error:
         raise user_error(error, f"reading {path}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file ({error.reason} at byte {error.start})") from error
-    lines = csv.reader(text.splitlines(), delimiter=_delimiter(text), skipinitialspace=True)
-    try:
-        rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
+        raise DataError(f"{path}: not a text file ({error.reason})") from error
     except csv.Error as error:
         raise DataError(f"{path}:{lines.line_num}: {error}") from error
-    if len(rows) < 2:
-        raise DataError(f"{path}: expected a header line and at least one row of numbers")
-    header = _header(path, rows[0][1])
-    return Sheet(path, header, tuple(_cells(path, header, rows[1:])))
 
 
-def _delimiter(text: str) -> str:
-    first = text.partition("\n")[0]
+def _delimiter(first: str) -> str:
     return max(",;\t", key=first.count)
+
+
+def _sheet(path: Path, cells: Sequence[str]) -> Sheet:
+    header = _header(path, cells)
+    places = {name: column for column, name in enumerate(header) if name in PLACES}
+    metrics = tuple((column, name) for column, name in enumerate(header) if name not in PLACES)
+    return Sheet(path, len(header), metrics, places)
 
 
 def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
@@ -82,54 +136,6 @@ def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _cells(
-    path: Path, header: Sequence[str], rows: Iterable[tuple[int, list[str]]]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    for line, row in rows:
-        if len(row) != len(header):
-            raise DataError(f"{path}:{line}: {len(row)} cells, but the header has {len(header)}")
-        yield line, {name: cell.strip() for name, cell in zip(header, row, strict=True) if cell.strip()}
-
-
-def _observation(sheet: Sheet, line: int, cells: dict[str, str], number: int, shift: int) -> Observation:
-    epoch = _whole(sheet, line, cells, "epoch", number - shift) + shift
-    step = _whole(sheet, line, cells, "step", epoch)
-    if epoch < 1 or step < 0:
-        raise DataError(f"{sheet.path}:{line}: epoch {epoch - shift}, step {step}: must not be negative")
-    return Observation(
-        epoch=epoch,
-        step=step,
-        seconds=_seconds(sheet, line, cells),
-        metrics={
-            name: _number(sheet, line, name, cell) for name, cell in cells.items() if name not in PLACES
-        },
-    )
-
-
-def _number(sheet: Sheet, line: int, column: str, cell: str) -> float:
-    if not _is_number(cell):
-        raise DataError(
-            f"{sheet.path}:{line}: {column}: {cell!r} is not a number; leave the cell empty or write nan"
-        )
-    return float(cell)
-
-
-def _whole(sheet: Sheet, line: int, cells: dict[str, str], column: str, default: int) -> int:
-    if column not in cells:
-        return default
-    value = _number(sheet, line, column, cells[column])
-    if not value.is_integer():
-        raise DataError(f"{sheet.path}:{line}: {column}: {cells[column]!r} is not a whole number")
-    return int(value)
-
-
-def _seconds(sheet: Sheet, line: int, cells: dict[str, str]) -> float:
-    value = _number(sheet, line, "seconds", cells.get("seconds", "0"))
-    if not math.isfinite(value) or value < 0:
-        raise DataError(f"{sheet.path}:{line}: seconds: {cells['seconds']!r} is not a time")
-    return value
-
-
 def _is_number(cell: str) -> bool:
     try:
         float(cell)
@@ -138,12 +144,10 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _check_order(sheet: Sheet, history: Sequence[Observation]) -> None:
-    lines = [line for line, _ in sheet.rows]
-    for line, before, now in zip(lines[1:], history, history[1:], strict=False):
-        for column in PLACES:
-            old, new = getattr(before, column), getattr(now, column)
-            if new < old:
-                raise DataError(
-                    f"{sheet.path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows"
-                )
+def _check_order(path: Path, line: int, before: Observation, now: Observation) -> None:
+    if now.epoch >= before.epoch and now.step >= before.step and now.seconds >= before.seconds:
+        return
+    for column in PLACES:
+        old, new = getattr(before, column), getattr(now, column)
+        if new < old:
+            raise DataError(f"{path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows")

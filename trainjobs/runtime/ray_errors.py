@@ -13,6 +13,7 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE = re.compile(r"\s*\((?:pid|ip|actor_id|repr)=.*")
 _ADDRESS = re.compile(r" (?:object )?at 0x[0-9a-f]+")
 _DETAIL = "Worker exit detail: "
+_GUESSES = " Some common causes include"
 
 
 def in_a_line(error: BaseException) -> str:
@@ -38,7 +39,7 @@ def deaths_in(error: BaseException) -> Mapping[int, str]:
 
     found = {rank: _cause(failure) for rank, failure in getattr(error, "worker_failures", {}).items()}
     return {
-        rank: f"died: {in_a_line(failure).rpartition(_DETAIL)[2]}"
+        rank: f"died: {in_a_line(failure).rpartition(_DETAIL)[2].partition(_GUESSES)[0]}"
         for rank, failure in found.items()
         if isinstance(failure, RayActorError | OutOfMemoryError)
     }

@@ -64,6 +64,8 @@ class Replay:
     """Best value of `stopping.monitor` over the whole history."""
     end: Observation | None
     """The last observation; None for an empty history."""
+    reports: int = 0
+    """Observations judged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +84,8 @@ def replay(panel: Panel, history: Iterable[Observation], max_epochs: int | None 
     for end in history:
         state = panel.fold((end,), state)
         for i, judge in enumerate(panel.judges):
-            if i not in stopped and (verdict := judge.fold.judge(state.states[i])).stop:
-                stopped[i] = _Stopped(end, verdict, state.best)
+            if i not in stopped and judge.fold.stops(state.states[i]):
+                stopped[i] = _Stopped(end, judge.fold.judge(state.states[i]), state.best)
     criteria = tuple(
         Alone(
             finding.name,
@@ -94,7 +96,7 @@ def replay(panel: Panel, history: Iterable[Observation], max_epochs: int | None 
         )
         for i, finding in enumerate(panel.judge(state).findings)
     )
-    return Replay(criteria, _first(criteria), state.best, end)
+    return Replay(criteria, _first(criteria), state.best, end, state.reports)
 
 
 def _first(criteria: Sequence[Alone]) -> Alone | None:

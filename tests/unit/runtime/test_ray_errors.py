@@ -24,7 +24,8 @@ KILLED = ActorDiedError(
         class_name="RayTrainWorker",
         pid=77,
         error_message="The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR "
-        "Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file.",
+        "Worker exit detail: Worker unexpectedly exits with a connection error code 2. End of file."
+        " Some common causes include: (1) the OOM killer",
     )
 )
 
