@@ -70,6 +70,9 @@ def raising(error):
     return work
 
 
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # torch's own, of the killed process
 @pytest.mark.parametrize(
     ("work", "code", "of_peers"),
     [
