@@ -22,8 +22,8 @@ def test_a_killed_worker_costs_no_more_than_the_steps_since_the_checkpoint(trial
     assert result.exit_code == Exit.DONE
     assert trial.outcome() == undisturbed
     assert [event.from_step for event in trial.of(events.Restarting)] == [13, 26]
-    assert "rank 1 died" in trial.of(events.Restarting)[0].reason
-    assert "rank 0 died" in trial.of(events.Restarting)[1].reason
+    assert "rank 1 was killed by SIGKILL" in trial.of(events.Restarting)[0].reason
+    assert "rank 0 was killed by SIGKILL" in trial.of(events.Restarting)[1].reason
     assert result.document["restarts"] == 2
 
 

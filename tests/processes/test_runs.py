@@ -196,7 +196,7 @@ def test_attempts_end_with_backoff_limit(trial):
     mishaps = [{"what": "die", "step": 3 + rank, "rank": rank} for rank in (0, 1)]
     result = trial.train(stopping=LOSS, config={"mishaps": mishaps}, backoffLimit=1)
     assert result.exit_code == Exit.FAILURE
-    assert "the process of rank 1 died" in result.document["failure"]["message"]
+    assert "the process of rank 1 was killed by SIGKILL" in result.document["failure"]["message"]
     assert len(trial.of(events.Restarting)) == 1
 
 

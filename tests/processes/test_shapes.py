@@ -53,7 +53,7 @@ def trained(living, directory, entrypoint, config, stopping=STOPPING, **parts):
     """The trial after as many lives as it takes, and how many those were."""
     directory.mkdir()
     trial = Trial(directory, living)
-    for lives in range(1, 4):
+    for lives in range(1, 4):  # noqa: B007 - it is returned
         result = trial.train(
             entrypoint=f"shapes:{entrypoint}",
             config=config | {"mark": str(directory / "mark")},

@@ -5,7 +5,9 @@ Supervision is what Ray's is: when one process fails, the others are killed, and
 
 import multiprocessing
 import pickle
+import signal
 import threading
+from dataclasses import replace
 from datetime import timedelta
 from multiprocessing.connection import wait
 
@@ -30,6 +32,7 @@ class ForkedWorkers:
 
     nodes = 1
     host = "127.0.0.1"
+    lost_timeout_s = 60.0
 
     def lost(self):
         return ""
@@ -43,7 +46,7 @@ class ForkedWorkers:
         pass
 
     def start(self, setup, directory):
-        return ForkedGroup(self._context, setup)
+        return ForkedGroup(self._context, replace(setup, lost_timeout_s=self.lost_timeout_s))
 
 
 class ForkedGroup:
@@ -53,6 +56,7 @@ class ForkedGroup:
         from ray import cloudpickle  # here: the processes, which import this module too, need no Ray
 
         self.error = None
+        self.deaths = {}
         world_size = setup.spec.trainer.num_workers
         crossing = cloudpickle.dumps(setup)  # as Ray does
         store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
@@ -77,8 +81,17 @@ class ForkedGroup:
                 process.join()
                 if process.exitcode != 0 and self.error is None:
                     self.error = RuntimeError(f"a worker ended with {process.exitcode}")
+                    self.deaths[self.processes.index(process)] = ending(process.exitcode)
                     for other in running.values():
                         other.kill()
+
+
+def ending(exit_code):
+    return (
+        f"was killed by {signal.Signals(-exit_code).name}"
+        if exit_code < 0
+        else f"ended with exit code {exit_code}"
+    )
 
 
 def train_rank(crossing, rank, world_size, port):

@@ -2,8 +2,9 @@
 
 import csv
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
 from trainjobs.runtime.exits import DataError, user_error
@@ -15,16 +16,68 @@ PLACES = ("epoch", "step", "seconds")
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The table of a CSV file, cells as text."""
+    """The header of a CSV file: where in a row each metric is, and each place."""
 
     path: Path
-    header: tuple[str, ...]
-    rows: tuple[tuple[int, dict[str, str]], ...]
-    """Line number and non-empty cells by column."""
+    columns: int
+    metrics: tuple[tuple[int, str], ...]
+    places: dict[str, int]
+
+    def observation(self, line: int, row: Sequence[str], number: int, shift: int) -> Observation:
+        """The report in a row; epochs of the file are `shift` too small, and by default the rows' numbers."""
+        if len(row) != self.columns:
+            raise DataError(f"{self.path}:{line}: {len(row)} cells, but the header has {self.columns}")
+        finished = self._finished(line, row, number - shift) + shift
+        epoch = max(1, math.ceil(finished))
+        step = self._step(line, row, epoch)
+        metrics = {
+            name: self._number(line, name, cell)
+            for column, name in self.metrics
+            if (cell := row[column]) and not cell.isspace()
+        }
+        whole = finished.is_integer() and finished > 0
+        return Observation(epoch, step, self._seconds(line, row), metrics, whole)
+
+    def cell(self, row: Sequence[str], place: str) -> str:
+        """What a row has in a place's column; empty where there is none."""
+        column = self.places.get(place)
+        return "" if column is None else row[column].strip()
+
+    def _number(self, line: int, column: str, cell: str) -> float:
+        try:
+            return float(cell)
+        except ValueError as error:
+            raise DataError(
+                f"{self.path}:{line}: {column}: {cell.strip()!r} is not a number; leave the cell empty or write nan"
+            ) from error
+
+    def _finished(self, line: int, row: Sequence[str], default: int) -> float:
+        """How many epochs the row comes after; the report before anything is trained is one amid the first."""
+        if not (cell := self.cell(row, "epoch")):
+            return float(default)
+        value = self._number(line, "epoch", cell)
+        if not math.isfinite(value) or value < 0:
+            raise DataError(f"{self.path}:{line}: epoch: {cell!r} is not a number of epochs")
+        return value
+
+    def _step(self, line: int, row: Sequence[str], default: int) -> int:
+        if not (cell := self.cell(row, "step")):
+            return default
+        value = self._number(line, "step", cell)
+        if not value.is_integer() or value < 0:
+            raise DataError(f"{self.path}:{line}: step: {cell!r} is not a number of steps")
+        return int(value)
+
+    def _seconds(self, line: int, row: Sequence[str]) -> float:
+        cell = self.cell(row, "seconds") or "0"
+        value = self._number(line, "seconds", cell)
+        if not math.isfinite(value) or value < 0:
+            raise DataError(f"{self.path}:{line}: seconds: {cell!r} is not a time")
+        return value
 
 
-def read_curve(path: Path) -> tuple[Observation, ...]:
-    """The history in a CSV file with a header.
+def read_curve(path: Path) -> Iterator[Observation]:
+    """The history in a CSV file with a header, read as it is asked for.
 
     Columns `epoch`, `step` and `seconds` are optional: an epoch is then the row's number, a step the epoch,
     and seconds are 0. Whole epochs that begin with 0 are counted from 1. Where some epochs have a fraction, as a
@@ -35,39 +88,59 @@ def read_curve(path: Path) -> tuple[Observation, ...]:
         DataError: naming file, line and column of what cannot be read.
         NoInput: there is no such file.
     """
-    sheet = _sheet(path)
-    epochs = _epochs(sheet)
-    history = tuple(
-        _observation(sheet, line, cells, epoch)
-        for epoch, (line, cells) in zip(epochs, sheet.rows, strict=True)
-    )
-    _check_order(sheet, "epoch", epochs)
-    _check_order(sheet, "step", [seen.step for seen in history])
-    _check_order(sheet, "seconds", [seen.seconds for seen in history])
-    return history
+    rows = _rows(path)
+    first = next(rows, None)
+    second = next(rows, None)
+    if first is None or second is None:
+        raise DataError(f"{path}: expected a header line and at least one row of numbers")
+    sheet = _sheet(path, first[1])
+    shift = 1 if _counts_from_zero(sheet, second[1]) else 0
+    before = None
+    for number, (line, row) in enumerate(chain([second], rows), start=1):
+        seen = sheet.observation(line, row, number, shift)
+        if before is not None:
+            _check_order(path, line, before, seen)
+        yield seen
+        before = seen
 
 
-def _sheet(path: Path) -> Sheet:
+def _counts_from_zero(sheet: Sheet, first: Sequence[str]) -> bool:
+    """Whether the epochs are numbers that begin with 0: a file with fractions says how many are finished."""
+    if len(first) != sheet.columns or sheet.cell(first, "epoch") not in {"0", "0.0"}:
+        return False
+    rows = islice(_rows(sheet.path), 1, None)
+    return all(_is_whole(sheet.cell(row, "epoch")) for _, row in rows if len(row) == sheet.columns)
+
+
+def _is_whole(cell: str) -> bool:
+    return not _is_number(cell) or float(cell).is_integer()
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and cells of all rows that hold something."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            delimiter = _delimiter(file.readline())
+            file.seek(0)
+            lines = csv.reader(file, delimiter=delimiter, skipinitialspace=True)
+            yield from ((lines.line_num, row) for row in lines if "".join(row).strip())
     except OSError as error:
         raise user_error(error, f"reading {path}") from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not a text file ({error.reason} at byte {error.start})") from error
-    lines = csv.reader(text.splitlines(), delimiter=_delimiter(text), skipinitialspace=True)
-    try:
-        rows = [(lines.line_num, row) for row in lines if any(cell.strip() for cell in row)]
+        raise DataError(f"{path}: not a text file ({error.reason})") from error
     except csv.Error as error:
         raise DataError(f"{path}:{lines.line_num}: {error}") from error
-    if len(rows) < 2:
-        raise DataError(f"{path}: expected a header line and at least one row of numbers")
-    header = _header(path, rows[0][1])
-    return Sheet(path, header, tuple(_cells(path, header, rows[1:])))
 
 
-def _delimiter(text: str) -> str:
-    first = text.partition("\n")[0]
+def _delimiter(first: str) -> str:
     return max(",;\t", key=first.count)
+
+
+def _sheet(path: Path, cells: Sequence[str]) -> Sheet:
+    header = _header(path, cells)
+    places = {name: column for column, name in enumerate(header) if name in PLACES}
+    metrics = tuple((column, name) for column, name in enumerate(header) if name not in PLACES)
+    return Sheet(path, len(header), metrics, places)
 
 
 def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
@@ -85,68 +158,6 @@ def _header(path: Path, cells: Sequence[str]) -> tuple[str, ...]:
     return names
 
 
-def _cells(
-    path: Path, header: Sequence[str], rows: Iterable[tuple[int, list[str]]]
-) -> Iterator[tuple[int, dict[str, str]]]:
-    for line, row in rows:
-        if len(row) != len(header):
-            raise DataError(f"{path}:{line}: {len(row)} cells, but the header has {len(header)}")
-        yield line, {name: cell.strip() for name, cell in zip(header, row, strict=True) if cell.strip()}
-
-
-def _observation(sheet: Sheet, line: int, cells: dict[str, str], finished: float) -> Observation:
-    """A row after so many epochs. The report before anything is trained is one amid the first epoch."""
-    step = _step(sheet, line, cells, math.ceil(finished))
-    return Observation(
-        epoch=max(1, math.ceil(finished)),
-        step=step,
-        seconds=_seconds(sheet, line, cells),
-        metrics={
-            name: _number(sheet, line, name, cell) for name, cell in cells.items() if name not in PLACES
-        },
-        whole=finished.is_integer() and finished > 0,
-    )
-
-
-def _number(sheet: Sheet, line: int, column: str, cell: str) -> float:
-    if not _is_number(cell):
-        raise DataError(
-            f"{sheet.path}:{line}: {column}: {cell!r} is not a number; leave the cell empty or write nan"
-        )
-    return float(cell)
-
-
-def _epochs(sheet: Sheet) -> list[float]:
-    """How many epochs each row comes after, counted from 1 where they are whole."""
-    given = [_epoch(sheet, line, cells) for line, cells in sheet.rows]
-    whole = all(epoch is None or epoch.is_integer() for epoch in given)
-    shift = 1 if whole and given[0] == 0 else 0
-    return [float(number) if epoch is None else epoch + shift for number, epoch in enumerate(given, start=1)]
-
-
-def _epoch(sheet: Sheet, line: int, cells: dict[str, str]) -> float | None:
-    if "epoch" not in cells:
-        return None
-    value = _number(sheet, line, "epoch", cells["epoch"])
-    if not math.isfinite(value) or value < 0:
-        raise DataError(f"{sheet.path}:{line}: epoch: {cells['epoch']!r} is not a number of epochs")
-    return value
-
-
-def _step(sheet: Sheet, line: int, cells: dict[str, str], default: int) -> int:
-    value = _number(sheet, line, "step", cells.get("step", str(default)))
-    if not value.is_integer() or value < 0:
-        raise DataError(f"{sheet.path}:{line}: step: {cells['step']!r} is not a number of steps")
-    return int(value)
-
-
-def _seconds(sheet: Sheet, line: int, cells: dict[str, str]) -> float:
-    value = _number(sheet, line, "seconds", cells.get("seconds", "0"))
-    if not math.isfinite(value) or value < 0:
-        raise DataError(f"{sheet.path}:{line}: seconds: {cells['seconds']!r} is not a time")
-    return value
-
-
 def _is_number(cell: str) -> bool:
     try:
         float(cell)
@@ -155,7 +166,10 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _check_order(sheet: Sheet, column: str, values: Sequence[float]) -> None:
-    for (line, _), old, new in zip(sheet.rows[1:], values, values[1:], strict=False):
+def _check_order(path: Path, line: int, before: Observation, now: Observation) -> None:
+    if now.epoch >= before.epoch and now.step >= before.step and now.seconds >= before.seconds:
+        return
+    for column in PLACES:
+        old, new = getattr(before, column), getattr(now, column)
         if new < old:
-            raise DataError(f"{sheet.path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows")
+            raise DataError(f"{path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows")

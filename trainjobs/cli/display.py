@@ -77,12 +77,7 @@ class Display(View):
             case Failed():
                 return [Text(uncoloured(lines.failed(event)), style="red")]
             case Restarting():
-                return [
-                    Text(
-                        f"attempt {event.attempt} from step {event.from_step:,}: {uncoloured(event.reason)}",
-                        "yellow",
-                    )
-                ]
+                return [Text(uncoloured(lines.restarting(event)), style="yellow")]
             case Printed():
                 return [Text.from_ansi(coloured(lines.printed(event)))]
             case Warned():

@@ -13,6 +13,7 @@ from trainjobs.runtime.events import (
     Halted,
     Printed,
     Reported,
+    Restarting,
     Started,
     Starting,
 )
@@ -70,6 +71,11 @@ def failed(event: Failed) -> str:
     whose = "" if event.rank is None else f" on rank {event.rank}"
     frames = f"{event.traceback.rstrip()}\n" if event.traceback else ""
     return f"{frames}failed{whose}: {event.kind}: {event.message}"
+
+
+def restarting(event: Restarting) -> str:
+    """Where it goes on is `started`'s to say, once a checkpoint has been found."""
+    return f"starting attempt {event.attempt}: {event.reason}"
 
 
 def shadows(event: Reported, told: frozenset[str]) -> dict[str, str]:

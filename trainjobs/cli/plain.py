@@ -39,7 +39,7 @@ class Plain(View):
         for line in self._lines(event):
             write_line(uncoloured(line), self._out)
 
-    def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911 - one return for each kind of event
+    def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911, PLR0912 - one case for each kind of event
         match event:
             case Starting():
                 return [lines.starting(event)]
@@ -64,7 +64,7 @@ class Plain(View):
             case Failed():
                 return [lines.failed(event)]
             case Restarting():
-                return [f"attempt {event.attempt} starts from step {event.from_step:,}: {event.reason}"]
+                return [lines.restarting(event)]
             case Printed():
                 return [lines.printed(event)]
             case Warned():

@@ -1,6 +1,6 @@
 """`trainjobs replay`: what criteria would have done to a run that is already recorded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from trainjobs.stopping import replay as judge_again
 class Recorded:
     """A curve, and the maxEpochs of the run it is from where that is known."""
 
-    history: tuple[Observation, ...]
+    history: Iterable[Observation]
     max_epochs: int | None = None
 
 
@@ -41,7 +41,7 @@ def replay(curve: Path, criteria: Path, output: Output) -> None:
     if output is Output.JSON:
         write_json(jsonable(asdict(again)))
         return
-    show(told(again, str(curve), len(recorded.history)))
+    show(told(again, str(curve)))
 
 
 def read_criteria(path: Path) -> tuple[Stopping, int | None]:
@@ -63,13 +63,13 @@ def read_recorded(path: Path) -> Recorded:
         return Recorded(read_curve(path))
     place = RunDirectory(path)
     job = place.job()
-    recorded = Recorded(place.history(), job.spec.trainer.max_epochs)
-    if not recorded.history:
+    history = place.history()
+    if not history:
         raise DataError(f"{path}: the run has not reported anything yet")
-    return recorded
+    return Recorded(history, job.spec.trainer.max_epochs)
 
 
-def told(again: Replay, curve: str, reports: int) -> list[RenderableType]:
+def told(again: Replay, curve: str) -> list[RenderableType]:
     """The replay for people."""
     assert again.end is not None  # noqa: S101 - a curve has a report
     rows = [_row(alone, again.best, again.end) for alone in again.criteria]
@@ -77,7 +77,7 @@ def told(again: Replay, curve: str, reports: int) -> list[RenderableType]:
         Text(_headline(again), style="bold green" if again.stopped_by else "bold"),
         *([Text(again.stopped_by.stop.reason)] if again.stopped_by and again.stopped_by.stop else []),
         Text(),
-        Padding(_facts(again, curve, reports), (0, 0, 0, 2)),
+        Padding(_facts(again, curve), (0, 0, 0, 2)),
         Text(),
         Text("Each criterion alone"),
         Padding(criteria_table(rows, whole_sentences=True), (0, 0, 0, 2)),
@@ -92,18 +92,18 @@ def _headline(again: Replay) -> str:
     return f"Would have stopped early by {by.name} after epoch {by.stop.epoch}, at step {by.stop.step:,}"
 
 
-def _facts(again: Replay, curve: str, reports: int) -> Table:
+def _facts(again: Replay, curve: str) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, fact in _fact_lines(again, curve, reports):
+    for name, fact in _fact_lines(again, curve):
         table.add_row(name, fact)
     return table
 
 
-def _fact_lines(again: Replay, curve: str, reports: int) -> Iterator[tuple[str, str]]:
+def _fact_lines(again: Replay, curve: str) -> Iterator[tuple[str, str]]:
     assert again.end is not None  # noqa: S101 - a curve has a report
-    yield "curve", f"{curve}, {count(reports, 'report')} to epoch {again.end.epoch}"
+    yield "curve", f"{curve}, {count(again.reports, 'report')} to epoch {again.end.epoch}"
     if again.best is not None:
         yield "best", _best_words(again.best)
     stop = again.stopped_by.stop if again.stopped_by else None

@@ -89,7 +89,7 @@ def frames(story: Story) -> list[RenderableType]:
 def next_commands(story: Story, file: str = "FILE", overrides: Sequence[str] = ()) -> list[str]:
     """What one would type next; `file` and `overrides` are what the run was begun with, where that is known."""
     begin = _begin(story, file, overrides)
-    again = f"{begin} --resume" if story.told.resumable or story.history else begin
+    again = f"{begin} --resume" if story.told.checkpoint or story.history else begin
     explain = f"{program()} explain {shlex.quote(str(story.path))}"
     replay = f"{program()} replay {shlex.quote(str(story.path))} --criteria {shlex.quote(file)}"
     match story.state:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from trainjobs.coordination.chair import Chair
@@ -28,6 +29,7 @@ from trainjobs.coordination.messages import (
     Pulse,
     Refuse,
     Rule,
+    Unreadable,
     decode,
     encode,
 )
@@ -93,8 +95,10 @@ class Delegate:
         now = self._clock()
         if received is not None:
             rank, data = received
-            self._watch.heard(rank, now)
-            self._on(rank, decode(data))
+            with suppress(Unreadable):
+                message = decode(data)
+                self._watch.heard(rank, now)
+                self._on(rank, message)
         if now >= self._wake_at():
             self._on_time(now)
 

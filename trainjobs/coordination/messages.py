@@ -13,6 +13,10 @@ from typing import Any
 from trainjobs.coordination.decision import Decision, Vote
 
 
+class Unreadable(Exception):
+    """What no rank has sent: whoever reaches rank 0's port can put anything into a mailbox."""
+
+
 @dataclass(frozen=True, slots=True)
 class Propose:
     """Rank 0 to all: halt at tick `ceiling` of this segment?"""
@@ -152,9 +156,13 @@ def encode(message: Message) -> bytes:
 
 
 def decode(data: bytes) -> Message:
-    document = json.loads(data)
-    values = {name: _value(name, value) for name, value in document["fields"].items()}
-    return _KINDS[document["kind"]](**values)
+    """The message that `encode` wrote. Raises Unreadable for anything else."""
+    try:
+        document = json.loads(data)
+        values = {name: _value(name, value) for name, value in document["fields"].items()}
+        return _KINDS[document["kind"]](**values)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise Unreadable from error
 
 
 def _fields(message: Any) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import ConfigError, Exit, UserError
 from trainjobs.runtime.ray_workers import RayCluster
 from trainjobs.runtime.record import Result
-from trainjobs.runtime.retry import NO_PROGRESS
+from trainjobs.runtime.retry import DRIVER_FAILED, NO_PROGRESS
 from trainjobs.spec import SpecError, parse
 from trainjobs.spec.reading import read_status
 
@@ -107,6 +107,9 @@ class PodDriver:
         message = failure["message"]
         if result.exit_code == Exit.USER_CODE:
             message = f"{failure['kind']} on rank {failure['rank']}: {message}"
+        if failure["kind"] == DRIVER_FAILED:  # the agent starts another one
+            last_words.write(DRIVER_FAILED, message)
+            return Exit.FAILURE
         if result.exit_code != Exit.FAILURE:
             last_words.write(USER_ERROR, message)
             return result.exit_code

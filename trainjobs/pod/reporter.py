@@ -68,9 +68,7 @@ class Reporter:
     def change(self, stopping: Stopping) -> None:
         """The run is judged by other criteria from now on."""
         with self._lock:
-            job = self._account.job
-            spec = job.spec.model_copy(update={"stopping": stopping})
-            self._account.job = job.model_copy(update={"spec": spec})
+            self._account.change(stopping)
         self._tell(urgent=False)
 
     def count_failure(self) -> int:

@@ -1,25 +1,36 @@
-"""What has happened to a run, added up: events go in, the status of a TrainJob comes out."""
+"""What has happened to a run, added up: events go in, the status of a TrainJob comes out.
+
+Everything is added up as events come, so that a status costs the same after ten reports and after a hundred thousand;
+only other criteria, or a history that goes back to a checkpoint, are folded again, once.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainjobs.runtime import events
 from trainjobs.spec import status
 from trainjobs.stopping import Observation, Panel, replay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
-    from trainjobs.spec import TrainJob
+    from trainjobs.spec import Stopping, TrainJob
+
+METRICS = 64
+"""As many of a report's metrics as a status holds; those that criteria judge are never left out."""
+
+R = TypeVar("R", bound=status.Report)
 
 
 class Account:
     """Takes the events of a run in order.
 
     Args:
-        job: the manifest; whoever changes its criteria sets the new one.
+        job: the manifest.
         history: observations of earlier lives.
     """
 
@@ -32,8 +43,9 @@ class Account:
         self._seen: dict[type[Any], Any] = {}
         self._ever: set[type[Any]] = set()
         self._halt_time = self.began
-        self._checkpoint_time = self.began
+        self._checkpoint: status.CheckpointStatus | None = None
         self._gpus = job.spec.trainer.num_gpus
+        self._shadows = self._judged_again()
 
     def take(self, event: events.Event) -> None:
         """Add an event."""
@@ -43,9 +55,11 @@ class Account:
                 self._gpus = 0 if event.device == "cpu" else self.job.spec.trainer.num_gpus
                 for old in (events.Halted, events.Decided, events.Failed, events.Progress):
                     self._seen.pop(old, None)
+                self._shadows = self._judged_again()
             case events.Reported():
                 self.history.append(event.observation)
                 self.seconds = event.observation.seconds
+                self._note_shadows(event)
             case events.Restarting():
                 self._seen.pop(events.Started, None)
             case events.Progress():
@@ -53,9 +67,15 @@ class Account:
             case events.Halted():
                 self._halt_time = now()
             case events.Checkpointed():
-                self._checkpoint_time = now()
+                self._checkpoint = self._kept(event)
         self._seen[type(event)] = event
         self._ever.add(type(event))
+
+    def change(self, stopping: Stopping) -> None:
+        """The job is judged by other criteria from now on."""
+        spec = self.job.spec.model_copy(update={"stopping": stopping})
+        self.job = self.job.model_copy(update={"spec": spec})
+        self._shadows = self._judged_again()
 
     def last(self, kind: type[Any]) -> Any:
         """The newest event of a kind in this attempt; None when there is none."""
@@ -78,20 +98,25 @@ class Account:
         reported, halted = self.last(events.Reported), self.last(events.Halted)
         last = self.history[-1] if self.history else None
         best = reported.best if reported else None
-        return status.TrainingStatus(
-            epoch=last.epoch if last else 0,
+        return fitted(
+            status.TrainingStatus,
+            epoch=last.epochs if last else 0,
             step=max(halted.steps.values()) if halted else self._step(),
-            metrics=tuple(
-                status.MetricValue(name=name, value=repr(value)) for name, value in last.metrics.items()
+            metrics=self._metrics(last.metrics) if last else (),
+            best=fitted(
+                status.BestValue, metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"]
             )
-            if last
-            else (),
-            best=status.BestValue(metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"])
             if best
             else None,
             waiting=reported.waiting if reported else None,
             last_update_time=now(),
         )
+
+    def _metrics(self, metrics: Mapping[str, float]) -> tuple[status.MetricValue, ...]:
+        judged = _judged(self.job.spec.stopping)
+        names = sorted(metrics, key=lambda name: name not in judged)
+        found = (fitted(status.MetricValue, name=name, value=repr(metrics[name])) for name in names)
+        return tuple({value.name: value for value in found}.values())[:METRICS]
 
     def _step(self) -> int:
         progress, started = self.last(events.Progress), self.last(events.Started)
@@ -102,11 +127,12 @@ class Account:
     def stopping(self) -> status.StoppingStatus:
         """The decision and what came of it."""
         halted = self.last(events.Halted)
-        shadow = self._shadow()
+        shadow = tuple(self._shadows.values())
         if halted is None or not halted.decision:
             return status.StoppingStatus(shadow=shadow)
         decision, steps = halted.decision, set(halted.steps.values())
-        return status.StoppingStatus(
+        return fitted(
+            status.StoppingStatus,
             criterion=decision["criterion"],
             reason=decision["reason"],
             metric=decision["metric"],
@@ -120,32 +146,46 @@ class Account:
             shadow=shadow,
         )
 
-    def _shadow(self) -> tuple[status.ShadowStop, ...]:
-        """Where each shadow criterion would have stopped."""
-        found = replay(Panel.of(self.job.spec.stopping), self.history)
-        return tuple(
-            status.ShadowStop(
-                criterion=alone.name, reason=alone.stop.reason, epoch=alone.stop.epoch, step=alone.stop.step
+    def _note_shadows(self, event: events.Reported) -> None:
+        names, seen = self.job.spec.stopping.names, event.observation
+        for row in event.ruling_view:
+            name = row["name"]
+            if row["shadow"] and row["stop"] and name in names and name not in self._shadows:
+                self._shadows[name] = _shadow(
+                    name, row["reason"], row.get("metric"), row.get("value"), seen.epoch, seen.step
+                )
+
+    def _judged_again(self) -> dict[str, status.ShadowStop]:
+        """Where each shadow criterion would have stopped the history, by its name."""
+        panel = Panel.of(self.job.spec.stopping)
+        shadows = replace(panel, judges=tuple(judge for judge in panel.judges if judge.shadow))
+        if not shadows.judges:
+            return {}
+        return {
+            alone.name: _shadow(
+                *(alone.name, alone.stop.reason, alone.stop.metric, alone.stop.value),
+                *(alone.stop.epoch, alone.stop.step),
             )
-            for alone in found.criteria
-            if alone.shadow and alone.stop
-        )
+            for alone in replay(shadows, self.history).criteria
+            if alone.stop
+        }
 
     def checkpoint(self) -> status.CheckpointStatus | None:
         """The newest durable one that this driver has heard of."""
-        saved = self.last(events.Checkpointed)
-        if saved is None:
-            return None
+        return self._checkpoint
+
+    def _kept(self, saved: events.Checkpointed) -> status.CheckpointStatus:
         monitor = self.job.spec.stopping.monitor
-        value = next(
-            (seen.metrics.get(monitor) for seen in self.history if monitor and seen.step == saved.step), None
-        )
-        return status.CheckpointStatus(
+        reports = (seen for seen in reversed(self.history) if monitor and seen.step <= saved.step)
+        last = next(reports, None)
+        value = last.metrics.get(monitor) if last and monitor and last.step == saved.step else None
+        return fitted(
+            status.CheckpointStatus,
             uri=saved.uri,
             epoch=saved.epoch,
             step=saved.step,
             metric=None if value is None else repr(value),
-            time=self._checkpoint_time,
+            time=now(),
         )
 
     def accounting(self) -> status.Accounting:
@@ -160,15 +200,67 @@ class Account:
 
     def _epochs_saved(self) -> int:
         complete = self.last(events.Halted) and self.state in {"Finished", "EarlyStopped", "StopRequested"}
-        return self.job.spec.trainer.max_epochs - self.history[-1].epoch if complete and self.history else 0
+        left = self.job.spec.trainer.max_epochs - self.history[-1].epochs if complete and self.history else 0
+        return max(0, left)
 
     def seconds_saved(self) -> float:
         """Epochs saved at the mean pace so far: an estimate."""
-        if not self.history:
+        if not self.history or not self.history[-1].epochs:
             return 0.0
-        return self._epochs_saved() * self.history[-1].seconds / self.history[-1].epoch
+        return self._epochs_saved() * self.history[-1].seconds / self.history[-1].epochs
 
 
 def now() -> datetime:
     """The time, with its zone."""
     return datetime.now(UTC)
+
+
+def fitted(kind: type[R], **values: Any) -> R:
+    """A part of a status, its texts cut to what the API server takes: a run is worth more than its status."""
+    longest = _longest(kind)
+    return kind(
+        **{
+            name: _cut(value, longest.get(name)) if isinstance(value, str) else value
+            for name, value in values.items()
+        }
+    )
+
+
+def _cut(text: str, length: int | None) -> str:
+    whole = text.encode(
+        errors="replace"
+    ).decode()  # a lone surrogate, as in a file's name, is no text to others
+    return whole if length is None or len(whole) <= length else whole[: length - 1] + "…"
+
+
+@cache
+def _longest(kind: type[status.Report]) -> Mapping[str, int]:
+    """Characters that each text field may have."""
+    properties = kind.model_json_schema(by_alias=False)["properties"].items()
+    return {
+        name: part["maxLength"]
+        for name, schema in properties
+        for part in (schema, *schema.get("anyOf", ()))
+        if "maxLength" in part
+    }
+
+
+def _judged(stopping: Stopping) -> set[str | None]:
+    """Names of the metrics that criteria read."""
+    families = [family for criterion in stopping.criteria for _, family in criterion.families()]
+    own = (getattr(family, name, None) for family in families for name in ("monitor", "against"))
+    return {stopping.monitor, *own}
+
+
+def _shadow(
+    name: str, reason: str, metric: str | None, value: float | str | None, epoch: int, step: int
+) -> status.ShadowStop:
+    return fitted(
+        status.ShadowStop,
+        criterion=name,
+        reason=reason,
+        metric=metric,
+        value=None if value is None else str(value),
+        epoch=epoch,
+        step=step,
+    )

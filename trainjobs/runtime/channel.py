@@ -7,9 +7,11 @@ mailbox costs a process: this costs two threads and delivers in under a millisec
 
 from __future__ import annotations
 
+import errno
 import json
 import secrets
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -28,6 +30,10 @@ from typing import Any
 Message = dict[str, Any]
 GONE = (EOFError, OSError, TypeError)
 """How a connection says that it is closed: by the other side, by the system, or by another thread of this process."""
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONNABORTED}
+"""Why a listener may fail to accept a caller and still listen."""
+ACCEPT_AGAIN_S = 0.1
+"""How long it then waits for descriptors or memory."""
 
 WINDOW = 256
 """Messages of `send_in_turn` that may be on their way from one rank: what a report waits behind at most."""
@@ -60,6 +66,7 @@ class DriverEnd:
         self._rank_zero: Connection[Any, Any] | None = None
         self._waiting: list[Message] = []
         self._connections: dict[int, Connection[Any, Any]] = {}
+        self._readers: list[threading.Thread] = []
         self._taken: Counter[int] = Counter()
         welcome(self._listener, key, self._read)
 
@@ -78,6 +85,12 @@ class DriverEnd:
         if self._taken[rank] == WINDOW // 4:
             self._answer(self._connections[rank], {"taken": self._taken.pop(rank)})
 
+    def drain(self, timeout_s: float) -> None:
+        """Receive what ranks have sent before they ended."""
+        deadline = time.monotonic() + timeout_s
+        for reader in tuple(self._readers):
+            reader.join(max(0.0, deadline - time.monotonic()))
+
     def close(self) -> None:
         self._listener.close()
         for connection in list(self._connections.values()):
@@ -86,6 +99,7 @@ class DriverEnd:
 
     def _read(self, connection: Connection[Any, Any]) -> None:
         rank = None
+        self._readers.append(threading.current_thread())
         try:
             rank = int(json.loads(connection.recv_bytes())["rank"])
             self._connections[rank] = connection
@@ -187,8 +201,11 @@ def welcome(listener: Listener, key: bytes, serve: Callable[[Connection[Any, Any
         while True:
             try:
                 connection = listener.accept()
-            except GONE:
-                return
+            except GONE as error:
+                if getattr(error, "errno", None) not in _PASSING:
+                    return
+                time.sleep(ACCEPT_AGAIN_S)
+                continue
             threading.Thread(target=enter, args=(connection,), name="channel-serve", daemon=True).start()
 
     threading.Thread(target=accept, name="channel-accept", daemon=True).start()

@@ -119,6 +119,8 @@ class TorchCommunicator:
             if letter == _CLOSE:
                 return
             sender, _, message = letter.partition(b":")
+            if not sender.isdigit():  # nobody of ours
+                continue
             self._inbox.put((int(sender), message))
 
 

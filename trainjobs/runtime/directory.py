@@ -7,6 +7,7 @@
     result.json       how it ended; absent while the run is under way
     checkpoints/      the newest checkpoints
     model.pt          the weights at the end (the best ones with `restoreBest`)
+    driver.log        where an error of the driver itself was raised
     lock              held by the process that trains here
 
 Whole files are written under a temporary name and renamed, so a reader never sees half of one. Lines are

@@ -7,8 +7,10 @@ the newest checkpoint on the storage, which the workers find by themselves.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import suppress
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -19,13 +21,15 @@ from trainjobs.runtime.control import ChangeRequest, Control, InterruptRequest, 
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.runtime.record import Record, Result
-from trainjobs.runtime.retry import DIED, GiveUp, after_failure
+from trainjobs.runtime.retry import DIED, DRIVER_FAILED, GiveUp, after_failure
 from trainjobs.runtime.watch import ManifestWatch, asked_from_the_start
-from trainjobs.runtime.workers import Setup, Workers, written
+from trainjobs.runtime.workers import Setup, StartFailed, Unstartable, Workers, written
 from trainjobs.spec import SpecError, TrainJob
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
+LAST_WORDS_S = 2.0
+"""How long words of ranks that have ended may still be under way; a node that is lost never hangs up."""
 
 
 def train(
@@ -54,9 +58,11 @@ def train(
 
     record = Record(job, place, sink)
     workers = workers or RayWorkers(job.spec.trainer.num_workers)
-    record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
-    with workers:
+    try:
+        record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
         Driver(place, record, control, code, workers, storage or storage_uri(job, place)).run(failed_attempts)
+    except Exception as error:  # whatever it is, the run has a result
+        record.fail(_of_driver(error, place))
     return record.close()
 
 
@@ -80,15 +86,23 @@ class Driver:
         self._storage = storage
         self._watch = ManifestWatch(place)
         self._ending = asked_from_the_start(record.job)
+        self._open = ExitStack()
+        self._ready = False
 
     def run(self, failed_attempts: int) -> None:
         """Attempt until one ends well or the retry rule gives up."""
+        with self._open:
+            self._attempts(failed_attempts)
+
+    def _attempts(self, failed_attempts: int) -> None:
         for attempt in count(1):
+            self._record.count(attempt - 1, failed_attempts)
             failures = self._attempt(attempt)
             if not failures:
                 return
             lost = self._workers.lost()
             failed_attempts += not lost
+            self._record.count(attempt - 1, failed_attempts)
             limit = self._record.job.spec.backoff_limit
             verdict = after_failure(failures, failed_attempts, limit, lost)
             if isinstance(verdict, GiveUp):
@@ -99,6 +113,10 @@ class Driver:
 
     def _attempt(self, attempt: int) -> list[events.Failed]:
         """One life of the worker group, and what failed if it did not end well."""
+        try:
+            self._get_ready()
+        except StartFailed as error:
+            return [_of_launcher(error)]
         heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
         channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
         group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
@@ -106,17 +124,31 @@ class Driver:
             channel.request(_message(self._ending))
         failures: list[events.Failed] = []
         try:
-            while not group.ended or not heard.empty():
+            while not group.ended:
                 self._pass_on_requests(channel)
                 with suppress(Empty):
-                    rank, message = heard.get(timeout=LISTEN_INTERVAL_S)
-                    event = _event(rank, message)
-                    failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
-                    if isinstance(event, events.Printed):
-                        channel.took(rank)
+                    self._take(channel, heard.get(timeout=LISTEN_INTERVAL_S), failures)
+            channel.drain(LAST_WORDS_S)
+            while not heard.empty():
+                self._take(channel, heard.get(), failures)
         finally:
             channel.close()
-        return [*failures, _of_ray(group.error)] if group.error is not None else []
+        return (
+            [*explained(failures, group.deaths), _of_launcher(group.error)] if group.error is not None else []
+        )
+
+    def _get_ready(self) -> None:
+        if not self._ready:
+            self._open.enter_context(self._workers)
+            self._ready = True
+
+    def _take(
+        self, channel: DriverEnd, heard: tuple[int, Message | None], failures: list[events.Failed]
+    ) -> None:
+        event = _event(*heard)
+        failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
+        if isinstance(event, events.Printed):
+            channel.took(heard[0])
 
     def _setup(self, attempt: int, channel: DriverEnd) -> Setup:
         job = self._record.job
@@ -171,9 +203,35 @@ def _event(rank: int, message: Message | None) -> events.Event:
     """What a rank said; None is the silence of a process that died."""
     if message is not None:
         return events.from_dict(message)
-    text = f"the process of rank {rank} died: killed, out of memory, or crashed"
+    text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
     return events.Failed(rank, DIED, text, "", Exit.FAILURE)
 
 
-def _of_ray(error: BaseException) -> events.Failed:
-    return events.Failed(None, type(error).__name__, str(error).strip().partition("\n")[0], "", Exit.FAILURE)
+def explained(failures: Sequence[events.Failed], deaths: Mapping[int, str]) -> list[events.Failed]:
+    """The failures with what the launcher knows of `deaths`, by rank; a process that it ended itself is no cause."""
+
+    def explain(failure: events.Failed) -> events.Failed:
+        if failure.kind != DIED or not deaths:
+            return failure
+        if (death := deaths.get(failure.rank or 0)) is None:
+            return replace(failure, of_peers=True)
+        return replace(failure, message=f"the process of rank {failure.rank} {death}")
+
+    return [explain(failure) for failure in failures]
+
+
+def _of_launcher(error: BaseException) -> events.Failed:
+    code = Exit.GAVE_UP if isinstance(error, Unstartable) else Exit.FAILURE
+    return events.Failed(None, type(error).__name__, str(error).strip().partition("\n")[0], "", code)
+
+
+def _of_driver(error: Exception, place: RunDirectory) -> events.Failed:
+    """The driver's own end; what only we can use is kept beside the run."""
+    if isinstance(error, UserError):
+        return events.Failed(None, type(error).__name__, str(error), "", error.exit_code)
+    log = place.path / "driver.log"
+    with suppress(OSError):
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    reason = str(error).strip().partition("\n")[0]
+    text = f"the driver failed: {type(error).__name__}: {reason} (more in {log})"
+    return events.Failed(None, DRIVER_FAILED, text, "", Exit.FAILURE)

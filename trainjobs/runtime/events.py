@@ -63,7 +63,7 @@ class Reported:
 
     observation: Observation
     ruling_view: tuple[Mapping[str, Any], ...] = ()
-    """One mapping per criterion: name, family, shadow, gated, closeness, waiting, reason, stop."""
+    """One mapping per criterion: name, family, shadow, gated, closeness, waiting, reason, stop, metric, value."""
     best: Mapping[str, Any] | None = None
     """metric, value, epoch, step and report (its number, from 1) of the best value so far; None before there is one."""
     waiting: str = ""
@@ -141,6 +141,8 @@ class Failed:
     traceback: str
     """The frames of the user's own code; empty when there are none."""
     exit_code: int
+    of_peers: bool = False
+    """It came of waiting for other ranks, so one of them may be the cause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,7 @@ class Restarting:
     attempt: int
     reason: str
     from_step: int
+    """The newest checkpoint that was written; `Started` says which one was found."""
     failed_attempts: int = 0
     """Those that count against `backoffLimit`, so far."""
 
@@ -203,6 +206,8 @@ def row(finding: Finding) -> dict[str, Any]:
         "waiting": finding.verdict.waiting,
         "reason": finding.verdict.reason,
         "stop": finding.verdict.stop,
+        "metric": finding.verdict.metric,
+        "value": finding.verdict.value,
     }
 
 

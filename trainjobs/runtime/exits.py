@@ -32,7 +32,7 @@ class Exit(IntEnum):
     NO_INPUT = 66
     """A file or run directory that is not there."""
     GAVE_UP = 69
-    """A pod's driver has used up `backoffLimit`: the Job must not add attempts of its own."""
+    """Another attempt would fail alike, or a pod's driver has used up `backoffLimit`: nobody is to try again."""
     USER_CODE = 70
     """The user's training code raised."""
     CANNOT_CREATE = 73

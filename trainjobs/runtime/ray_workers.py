@@ -7,12 +7,16 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
-from trainjobs.runtime.workers import Group, Setup
+import psutil
+
+from trainjobs.runtime.ray_errors import deaths_in, failure_of_group, start_failure
+from trainjobs.runtime.ray_ports import named_ports
+from trainjobs.runtime.workers import Group, Setup, StartFailed
 
 SETTINGS = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # the default of 2 s is how late Ray notices that training ended
@@ -54,14 +58,14 @@ class RayWorkers:
         import ray
 
         if not ray.is_initialized():
-            self._mine = True
-            with _own_signal_handlers():
+            with _all_or_nothing(), _own_signal_handlers(), named_ports():
                 ray.init(
                     num_cpus=max(self._count, os.cpu_count() or 1),
                     include_dashboard=False,
                     logging_level=logging.ERROR,
                     log_to_driver=False,
                 )
+            self._mine = True
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -146,6 +150,7 @@ class RayGroup:
         self._use_gpu = use_gpu
         self._prepare = prepare
         self.error: BaseException | None = None
+        self.deaths: Mapping[int, str] = {}
         self._thread = threading.Thread(target=self._fit, args=(setup, directory), name="fit", daemon=True)
         self._thread.start()
 
@@ -171,16 +176,36 @@ class RayGroup:
                 ),
             ).fit()
         except BaseException as error:
-            self.error = error
+            self.deaths = deaths_in(error)
+            self.error = failure_of_group(error)
+
+
+@contextmanager
+def _all_or_nothing() -> Iterator[None]:
+    """A Ray that does not come up leaves no process behind. Raises StartFailed."""
+    began, me = time.monotonic(), psutil.Process()
+    before = set(me.children(recursive=True))
+    try:
+        yield
+    except Exception as error:
+        import ray
+
+        ray.shutdown()
+        for process in set(me.children(recursive=True)) - before:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        raise StartFailed(start_failure(error, time.monotonic() - began)) from error
 
 
 @contextmanager
 def _own_signal_handlers() -> Iterator[None]:
     """`ray.init` makes SIGTERM an immediate exit; here it is a request to halt."""
     before = signal.getsignal(signal.SIGTERM)
-    yield
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)
 
 
 def work_in_ray(config: dict[str, Setup]) -> None:

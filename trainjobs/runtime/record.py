@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainjobs.runtime import events
-from trainjobs.runtime.account import Account, now
+from trainjobs.runtime.account import Account, fitted, now
 from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import Exit
+from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.spec import status
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ class Record:
         self._account = Account(job, place.history())
         self._place = place
         self._sink = sink
+        self._restarts = 0
+        self._failed_attempts = 0
 
     @property
     def job(self) -> TrainJob:
@@ -63,10 +65,20 @@ class Record:
         self._place.append_event(event)
         self._sink(event)
 
+    def count(self, restarts: int, failed_attempts: int) -> None:
+        """Attempts after the first one, and those that have failed and count against `backoffLimit`."""
+        self._restarts, self._failed_attempts = restarts, failed_attempts
+
+    def fail(self, failure: events.Failed) -> None:
+        """Take the driver's own failure, which may well be that nothing can be kept any more."""
+        try:
+            self.take(failure)
+        except UserError:
+            self._sink(failure)
+
     def change(self, stopping: Stopping) -> None:
         """The job is judged by other criteria from now on."""
-        spec = self.job.spec.model_copy(update={"stopping": stopping})
-        self._account.job = self.job.model_copy(update={"spec": spec})
+        self._account.change(stopping)
         self._place.write_job(self.job)
 
     def close(self) -> Result:
@@ -78,12 +90,13 @@ class Record:
         return Result(code, document)
 
     def _document(self, state: str) -> dict[str, Any]:
-        account, started = self._account, self._account.last(events.Started)
+        account = self._account
         known = status.TrainJobStatus(
             conditions=self._conditions(state),
             start_time=account.began,
             completion_time=now(),
-            restarts=max(0, started.attempt - 1) if started else 0,
+            restarts=self._restarts,
+            failed_attempts=self._failed_attempts,
             training=account.training(),
             stopping=account.stopping(),
             checkpoint=account.checkpoint(),
@@ -143,8 +156,13 @@ class Record:
 
 
 def _condition(kind: str, reason: str, message: str) -> status.Condition:
-    return status.Condition(
-        type=kind, status=status.Truth.TRUE, reason=reason, message=message, last_transition_time=now()
+    return fitted(
+        status.Condition,
+        type=kind,
+        status=status.Truth.TRUE,
+        reason=reason,
+        message=message,
+        last_transition_time=now(),
     )
 
 

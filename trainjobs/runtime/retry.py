@@ -10,6 +10,8 @@ from trainjobs.runtime.exits import Exit
 
 DIED = "WorkerDied"
 """The kind of a failure whose worker could say nothing any more."""
+DRIVER_FAILED = "DriverFailed"
+"""The kind of a failure of the driver itself, which no attempt of its own can mend."""
 NO_PROGRESS = "NoProgress"
 """The kind of a failure of a worker that made no step for too long."""
 
@@ -34,24 +36,22 @@ def after_failure(
     """Decide what follows.
 
     Args:
-        failures: of one attempt, at least one: what workers said of themselves, which of them died, what Ray said.
+        failures: of one attempt, at least one, as they were heard: what workers said, which of them fell silent, what
+            the launcher said.
         failed_attempts: attempts that have failed, this one included.
         backoff_limit: failed attempts that are followed by another one.
         lost: the node that went away, in a sentence; empty when all are there. Such an attempt has not failed.
     """
     if lost:
         return Retry(lost)
-    cause = min(failures, key=_distance)
+    cause = min(failures, key=_distance)  # the first one heard among equals
     if cause.exit_code != Exit.FAILURE or failed_attempts > backoff_limit:
         return GiveUp(cause)
     return Retry(f"{cause.message} (failed attempt {failed_attempts}, backoffLimit {backoff_limit})")
 
 
 def _distance(failure: Failed) -> int:
-    """How far from the cause: when one rank raises, hangs or dies, collectives fail on the others, and Ray sees it
-    last."""
-    if failure.exit_code != Exit.FAILURE:
-        return 0
+    """How far from the cause: when one rank fails, collectives fail on the others, and the launcher sees it last."""
     if failure.rank is None:
-        return 4
-    return {NO_PROGRESS: 1, DIED: 2}.get(failure.kind, 3)
+        return 2
+    return int(failure.of_peers)

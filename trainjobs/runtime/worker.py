@@ -7,10 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
 from trainjobs.coordination import (
+    ConnectionLost,
     Coordinator,
     ExchangeMismatch,
     Outcome,
@@ -59,6 +61,7 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
         broadcast: gives rank 0's text to every rank; a few words, twice.
     """
     inbox = Inbox()
+    broadcast = _met(broadcast)
     channel = RankEnd(setup.address, place.rank, inbox.receive)
 
     def tell(event: events.Event) -> None:
@@ -147,7 +150,7 @@ def _coordinated(
         Panel.of(spec.stopping),
         history=restored[1].history if restored else (),
         timeout_s=setup.lost_timeout_s,
-        on_lost=_abandon,
+        on_lost=lambda lost: _abandon(lost, place.rank, setup.code, tell),
     )
     terms = Terms(spec.stopping, spec.checkpoint.every_epochs)
     length = Length(spec.trainer.max_epochs, None)
@@ -261,8 +264,23 @@ def _loaded_as_on_rank_0(checkpoints: Checkpoints, place: Place, name: str) -> t
         ) from error
 
 
-def _abandon(lost: RankLost) -> None:
-    """End this process if its main thread stays in a collective that the lost rank will never join."""
+def _met(broadcast: Broadcast) -> Broadcast:
+    """`broadcast` that raises ConnectionLost when others do not come to it: whoever starts ranks has its own errors."""
+
+    def meet(text: str | None) -> str:
+        try:
+            return broadcast(text)
+        except Exception as error:
+            reason = str(error).partition("\n")[0]
+            raise ConnectionLost(f"the ranks did not meet before the training: {reason}") from error
+
+    return meet
+
+
+def _abandon(lost: RankLost, rank: int, code: Path, tell: Tell) -> None:
+    """Say who is lost, and end this process if its main thread stays in a collective that the lost rank will never
+    join."""
+    tell(failure_of(lost, rank, code))
     timer = threading.Timer(LOST_GRACE_S, os._exit, args=(Exit.FAILURE,))
     timer.daemon = True
     timer.start()

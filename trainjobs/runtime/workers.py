@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -43,6 +44,18 @@ def _read(manifest: str) -> TrainJobSpec:
     return TrainJobSpec.model_validate_json(manifest)
 
 
+class StartFailed(Exception):
+    """What starts workers has not come up itself. One sentence; another attempt may succeed."""
+
+
+class WorkersFailed(Exception):
+    """A group of workers did not end well. One line."""
+
+
+class Unstartable(WorkersFailed):
+    """It cannot be started; another attempt would fail alike."""
+
+
 class Group(Protocol):
     """The processes of one attempt; all of them are gone when it has ended."""
 
@@ -53,9 +66,14 @@ class Group(Protocol):
     def error(self) -> BaseException | None:
         """Why the group did not end well, once it has ended."""
 
+    @property
+    def deaths(self) -> Mapping[int, str]:
+        """How processes of ranks ended by themselves, once the group has ended and as far as the launcher knows, such
+        as "was killed by SIGKILL". Those that it has ended itself are not among them."""
+
 
 class Workers(AbstractContextManager[Any], Protocol):
-    """Starts groups between `with` and its end."""
+    """Starts groups between `with` and its end. Entering it may raise StartFailed, and may be tried again then."""
 
     nodes: int
     """Machines that the workers are spread over."""

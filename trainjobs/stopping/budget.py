@@ -51,6 +51,9 @@ class Budget:
             waiting=f"{number(nearest.used)}/{number(nearest.limit)}",
         )
 
+    def stops(self, state: Observation | None) -> bool:
+        return self.judge(state).stop
+
     def _uses(self, seen: Observation) -> list[Use]:
         limits = (
             (seen.epoch, self._parameters.epochs, "epochs"),

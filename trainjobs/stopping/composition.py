@@ -47,6 +47,10 @@ class AtLeast:
             gated=next((verdict.gated for verdict in open_ones if undecided), None),
         )
 
+    def stops(self, state: States) -> bool:
+        stopping = [member.stops(inner) for member, inner in zip(self.members, state, strict=True)]
+        return sum(stopping) >= self.count
+
     def _reason(self, stopping: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
         counted = f"{len(stopping)} of {len(verdicts)} say stop"
         if len(stopping) >= self.count:
@@ -78,6 +82,9 @@ class Not:
             closeness=float(stop),
             waiting=f"{int(stop)}/1",
         )
+
+    def stops(self, state: Any) -> bool:
+        return self.judge(state).stop
 
 
 def _sentences(verdicts: Sequence[Verdict]) -> str:

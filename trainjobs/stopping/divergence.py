@@ -29,12 +29,15 @@ class Divergence(Monitored[spec.Divergence, Excess]):
             best = Standing(reading.value, reading.epoch, reading.step)
         return Excess(best, state.count + 1 if self._beyond(best, reading) else 0)
 
+    def reached(self, state: Excess, reading: Reading) -> bool:
+        return state.count >= self.parameters.patience
+
     def conclude(self, state: Excess, reading: Reading) -> Verdict:
         patience = self.parameters.patience
         beyond = "is worse" if state.count else "is not worse"
         span = f" for {reports(state.count)}" if state.count > 1 else ""
         return Verdict(
-            stop=state.count >= patience,
+            stop=self.reached(state, reading),
             reason=f"{reading} {beyond} than {self._limit(state.best)}{span}",
             metric=reading.metric,
             value=reading.value,

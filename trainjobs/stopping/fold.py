@@ -26,6 +26,10 @@ class Fold(Protocol[S]):
         """What the criterion says now."""
         ...
 
+    def stops(self, state: S) -> bool:
+        """Whether `judge` says stop, without its sentence: who judges a million reports needs one of them."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:

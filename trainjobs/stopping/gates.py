@@ -46,6 +46,9 @@ class Delayed(Generic[S]):
         inner = state.inner if closed else self.inner.update(state.inner, seen)
         return Held(inner, closed, seen.epoch)
 
+    def stops(self, state: Held[S]) -> bool:
+        return state.cause is None and self.inner.stops(state.inner)
+
     def judge(self, state: Held[S]) -> Verdict:
         verdict = self.inner.judge(state.inner)
         if state.cause is None:
@@ -86,6 +89,9 @@ class Matured(Generic[S]):
     def update(self, state: Held[S], seen: Observation) -> Held[S]:
         return Held(self.inner.update(state.inner, seen), self._cause(seen.epoch), seen.epoch)
 
+    def stops(self, state: Held[S]) -> bool:
+        return state.cause is None and self.inner.stops(state.inner)
+
     def judge(self, state: Held[S]) -> Verdict:
         verdict = self.inner.judge(state.inner)
         if state.cause is None:
@@ -111,6 +117,9 @@ class Shadowed(Generic[S]):
             return Held(self.inner.update(state.inner, seen), None, seen.epoch)
         except MissingMetric as error:
             return Held(state.inner, str(error), seen.epoch)
+
+    def stops(self, state: Held[S]) -> bool:
+        return state.cause is None and self.inner.stops(state.inner)
 
     def judge(self, state: Held[S]) -> Verdict:
         verdict = self.inner.judge(state.inner)

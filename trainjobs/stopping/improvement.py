@@ -18,6 +18,8 @@ from trainjobs.spec.stopping import MinDeltaMode, Mode
 _EXACT = Context(prec=800)
 """Enough digits for the difference of any two float64 values."""
 _ROUGH = Context(prec=17)
+_SURE = 1e-14
+"""Far more than a float's error in three operations, as a share of what goes into them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +46,25 @@ class Order:
 
     def better(self, value: float, than: float, by_more_than: Margin = NONE) -> bool:
         """Whether a value is better than a finite reference; NaN and infinity are not."""
-        return math.isfinite(value) and self._gain(value, than) > by_more_than.of(than)
+        return math.isfinite(value) and self._gains(value, than, by_more_than, than)
 
     def worse(self, value: float, than: float, by_more_than: Margin = NONE) -> bool:
         """Whether a value is worse than a finite reference; NaN and infinity count as worse."""
-        return not math.isfinite(value) or -self._gain(value, than) > by_more_than.of(than)
+        return not math.isfinite(value) or self._gains(than, value, by_more_than, than)
 
     def covered(self, start: float, value: float, goal: float) -> float:
         """How much of the way from start to goal is covered, 0 to 1; 0 if start is at the goal or past it."""
         way = self._gain(goal, start)
         return max(0.0, min(1.0, float(_ROUGH.divide(self._gain(value, start), way)))) if way > 0 else 0.0
+
+    def _gains(self, value: float, over: float, margin: Margin, reference: float) -> bool:
+        """Whether the gain is more than the margin: floats tell where their rounding cannot matter, else decimals."""
+        high, low = (value, over) if self.mode == Mode.MAX else (over, value)
+        size = margin.size * abs(reference) if margin.relative else margin.size
+        beyond = high - low - size
+        if abs(beyond) > _SURE * (abs(high) + abs(low) + size) < math.inf:
+            return beyond > 0
+        return self._gain(value, over) > margin.of(reference)
 
     def _gain(self, value: float, over: float) -> Decimal:
         high, low = (value, over) if self.mode == Mode.MAX else (over, value)

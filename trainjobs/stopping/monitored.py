@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from trainjobs.spec import stopping as spec
@@ -34,7 +35,9 @@ class Reading:
     @property
     def trouble(self) -> "Reading | None":
         """The first of the metrics that is NaN or infinite."""
-        return next((each for each in (self, *self.others) if not math.isfinite(each.value)), None)
+        if not math.isfinite(self.value):
+            return self
+        return next((each for each in self.others if not math.isfinite(each.value)), None)
 
     def __str__(self) -> str:
         return f"{self.label} {number(self.value)}"
@@ -84,21 +87,23 @@ class Monitored(ABC, Generic[P, S]):
     def conclude(self, state: S, reading: Reading) -> Verdict:
         """The verdict after `reading`, which has been the latest `advance`."""
 
+    def reached(self, state: S, reading: Reading) -> bool:
+        """Whether `conclude` says stop; a family that can tell without the sentence does so here."""
+        return self.conclude(state, reading).stop
+
     def start(self) -> Watch[S]:
-        metrics = (self._metric, *self.other_metrics)
-        return Watch(tuple(self._smoother.start() for _ in metrics), None, self.begin())
+        return Watch(tuple(self._smoother.start() for _ in self._metrics), None, self.begin())
 
     def update(self, state: Watch[S], seen: Observation) -> Watch[S]:
-        metrics = (self._metric, *self.other_metrics)
-        found = [seen.read(metric, self.parameters.when_missing, self._path) for metric in metrics]
+        found = [seen.read(metric, self.parameters.when_missing, self._path) for metric in self._metrics]
         values = [value for value in found if value is not None]
-        if len(values) < len(metrics):
+        if len(values) < len(found):
             return state
         if self._non_finite == NonFinite.IGNORE and not all(map(math.isfinite, values)):
             return state
         smoothed = tuple(map(self._smooth, state.smoothed, values))
-        first, *others = map(self._reading, metrics, values, smoothed, [seen] * len(metrics))
-        reading = replace(first, others=tuple(others))
+        others = tuple(self._reading(i, values[i], smoothed[i], seen) for i in range(1, len(values)))
+        reading = self._reading(0, values[0], smoothed[0], seen, others)
         return Watch(smoothed, reading, self.advance(state.inner, reading))
 
     def judge(self, state: Watch[S]) -> Verdict:
@@ -113,11 +118,29 @@ class Monitored(ABC, Generic[P, S]):
             verdict, stop=True, reason=reason, metric=trouble.metric, value=trouble.value, closeness=1.0
         )
 
+    def stops(self, state: Watch[S]) -> bool:
+        if state.latest is None:
+            return False
+        if self._non_finite == NonFinite.STOP and state.latest.trouble is not None:
+            return True
+        return self.reached(state.inner, state.latest)
+
     def _smooth(self, state: Any, value: float) -> Any:
         return self._smoother.update(state, value) if math.isfinite(value) else state
 
-    def _reading(self, metric: str, value: float, smoothed: Any, seen: Observation) -> Reading:
+    def _reading(
+        self, i: int, value: float, smoothed: Any, seen: Observation, others: tuple[Reading, ...] = ()
+    ) -> Reading:
+        metric = self._metrics[i]
         if not math.isfinite(value):
-            return Reading(metric, metric, value, seen.epoch, seen.step)
-        label = f"{metric} ({self._smoother.label})" if self._smoother.label else metric
-        return Reading(metric, label, self._smoother.value(smoothed), seen.epoch, seen.step)
+            return Reading(metric, metric, value, seen.epoch, seen.step, others)
+        return Reading(metric, self._labels[i], self._smoother.value(smoothed), seen.epoch, seen.step, others)
+
+    @cached_property
+    def _metrics(self) -> tuple[str, ...]:
+        return (self._metric, *self.other_metrics)
+
+    @cached_property
+    def _labels(self) -> tuple[str, ...]:
+        label = self._smoother.label
+        return tuple(f"{metric} ({label})" if label else metric for metric in self._metrics)

@@ -36,13 +36,16 @@ class NonFiniteMetric:
             return state
         return Run(value, seen.epoch, 0 if math.isfinite(value) else state.count + 1)
 
+    def stops(self, state: Run) -> bool:
+        return state.count >= self._parameters.patience
+
     def judge(self, state: Run) -> Verdict:
         if state.value is None:
             return Verdict(False, f"{self._metric} has not been seen yet", self._metric, undecided=True)
         patience = self._parameters.patience
         span = f", not finite for {reports(state.count)}" if state.count > 1 else ""
         return Verdict(
-            stop=state.count >= patience,
+            stop=self.stops(state),
             reason=f"{self._metric} is {number(state.value)} at epoch {state.epoch}{span}",
             metric=self._metric,
             value=state.value,

@@ -24,13 +24,16 @@ class Overfitting(Monitored[spec.Overfitting, int]):
     def advance(self, state: int, reading: Reading) -> int:
         return state + 1 if self._overfits(reading) else 0
 
+    def reached(self, state: int, reading: Reading) -> bool:
+        return state >= self.parameters.patience
+
     def conclude(self, state: int, reading: Reading) -> Verdict:
         patience = self.parameters.patience
         comparison = "is worse" if state else "is not worse"
         span = f" for {reports(state)}" if state > 1 else ""
         gap = number(self.parameters.gap)
         return Verdict(
-            stop=state >= patience,
+            stop=self.reached(state, reading),
             reason=f"{reading} {comparison} than {reading.others[0]} by more than {gap}{span}",
             metric=reading.metric,
             value=reading.value,

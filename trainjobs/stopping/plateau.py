@@ -1,6 +1,6 @@
 """Plateau: a metric has not improved for a number of reports."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from trainjobs.spec import stopping as spec
 from trainjobs.spec.stopping import MinDeltaMode
@@ -37,14 +37,17 @@ class Plateau(Monitored[spec.Plateau, Patience]):
     def advance(self, state: Patience, reading: Reading) -> Patience:
         best = state.best.value if state.best else None
         if not self._improvement.counts(reading.value, best):
-            return replace(state, waited=state.waited + 1)
+            return Patience(state.best, state.waited + 1)
         waited = 0 if self._beats_baseline(reading.value) else state.waited + 1
         return Patience(Standing(reading.value, reading.epoch, reading.step), waited)
+
+    def reached(self, state: Patience, reading: Reading) -> bool:
+        return state.waited >= self.parameters.patience
 
     def conclude(self, state: Patience, reading: Reading) -> Verdict:
         patience = self.parameters.patience
         return Verdict(
-            stop=state.waited >= patience,
+            stop=self.reached(state, reading),
             reason=self._reason(state, reading),
             metric=reading.metric,
             value=reading.value,

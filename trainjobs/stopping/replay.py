@@ -1,10 +1,11 @@
 """What each criterion alone would have done with a history, shadow criteria included."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.panel import Best, Finding, Panel
+from trainjobs.stopping.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,9 @@ class Stop:
     """Against the end of the history."""
     saved_of_max: Saving | None
     """Against `maxEpochs`, at the pace until the stop; None if that number is not known."""
+    metric: str | None = None
+    """The metric it judged there; None for one that judges none, such as a budget."""
+    value: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,23 +64,39 @@ class Replay:
     """Best value of `stopping.monitor` over the whole history."""
     end: Observation | None
     """The last observation; None for an empty history."""
+    reports: int = 0
+    """Observations judged."""
 
 
-def replay(panel: Panel, history: Sequence[Observation], max_epochs: int | None = None) -> Replay:
+@dataclass(frozen=True, slots=True)
+class _Stopped:
+    """Where a criterion first said stop."""
+
+    at: Observation
+    verdict: Verdict
+    best: Best | None
+
+
+def replay(panel: Panel, history: Iterable[Observation], max_epochs: int | None = None) -> Replay:
     """Judge a history again, report by report. Raises MissingMetric (shadow criteria do not)."""
-    state = panel.fold(())
-    stops: dict[int, Stop] = {}
-    for seen in history:
-        state = panel.fold((seen,), state)
-        ruling = panel.judge(state)
-        for i, finding in enumerate(ruling.findings):
-            if finding.verdict.stop and i not in stops:
-                stops[i] = _stop(seen, finding.verdict.reason, ruling.best, history[-1], max_epochs)
+    state, end = panel.fold(()), None
+    stopped: dict[int, _Stopped] = {}
+    for end in history:
+        state = panel.fold((end,), state)
+        for i, judge in enumerate(panel.judges):
+            if i not in stopped and judge.fold.stops(state.states[i]):
+                stopped[i] = _Stopped(end, judge.fold.judge(state.states[i]), state.best)
     criteria = tuple(
-        Alone(finding.name, finding.family, finding.shadow, stops.get(i), finding)
+        Alone(
+            finding.name,
+            finding.family,
+            finding.shadow,
+            _stop(stopped[i], end, max_epochs) if end and i in stopped else None,
+            finding,
+        )
         for i, finding in enumerate(panel.judge(state).findings)
     )
-    return Replay(criteria, _first(criteria), state.best, history[-1] if history else None)
+    return Replay(criteria, _first(criteria), state.best, end, state.reports)
 
 
 def _first(criteria: Sequence[Alone]) -> Alone | None:
@@ -88,11 +108,15 @@ def _first(criteria: Sequence[Alone]) -> Alone | None:
     return criteria[min(able)[-1]] if able else None
 
 
-def _stop(at: Observation, reason: str, best: Best | None, end: Observation, max_epochs: int | None) -> Stop:
+def _stop(stopped: _Stopped, end: Observation, max_epochs: int | None) -> Stop:
+    at, verdict = stopped.at, stopped.verdict
     saved = Saving(
         end.epoch - at.epoch, end.step - at.step, end.seconds - at.seconds, "HistoryEnd", estimated=False
     )
-    return Stop(at.epoch, at.step, at.seconds, reason, best, saved, _of_max(at, max_epochs))
+    return Stop(
+        *(at.epoch, at.step, at.seconds, verdict.reason, stopped.best, saved, _of_max(at, max_epochs)),
+        *(verdict.metric, verdict.value),
+    )
 
 
 def _of_max(at: Observation, max_epochs: int | None) -> Saving | None:

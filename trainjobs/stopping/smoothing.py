@@ -36,6 +36,22 @@ Values: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Unsmoothed:
+    """The value itself."""
+
+    label: str = ""
+
+    def start(self) -> float:
+        return 0.0
+
+    def update(self, state: float, value: float) -> float:
+        return value
+
+    def value(self, state: float) -> float:
+        return state
+
+
+@dataclass(frozen=True, slots=True)
 class Windowed:
     """A statistic of the last values."""
 
@@ -96,4 +112,4 @@ def smoother(smoothing: spec.Smoothing | None) -> Smoother[Any]:
         return Windowed(smoothing.mean.window, statistics.mean, "mean")
     if smoothing is not None and smoothing.median is not None:
         return Windowed(smoothing.median.window, statistics.median, "median")
-    return Windowed(1)
+    return Unsmoothed()

@@ -15,9 +15,12 @@ class Threshold(Monitored[spec.Threshold, float | None]):
     def advance(self, state: float | None, reading: Reading) -> float | None:
         return reading.value if state is None and reading.trouble is None else state
 
+    def reached(self, state: float | None, reading: Reading) -> bool:
+        return not self.order.worse(reading.value, self.parameters.value)
+
     def conclude(self, state: float | None, reading: Reading) -> Verdict:
         goal = self.parameters.value
-        reached = not self.order.worse(reading.value, goal)
+        reached = self.reached(state, reading)
         return Verdict(
             stop=reached,
             reason=f"{reading} has {'' if reached else 'not '}reached {number(goal)}",

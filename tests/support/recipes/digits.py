@@ -9,6 +9,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -161,6 +162,18 @@ def die(run: Run) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def freeze(run: Run) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def leave(code: int) -> Callable[[Run], None]:
+    return lambda run: os._exit(code)
+
+
+def misread(run: Run) -> None:
+    raise RuntimeError("cannot read igloo/3.png: Connection closed by peer")
+
+
 def fail(run: Run) -> None:
     raise ValueError("label 11 is not a digit")
 
@@ -194,6 +207,10 @@ def await_full_disk(run: Run) -> None:
 
 
 MISHAPS = {
+    "freeze": freeze,
+    "exit 3": leave(3),
+    "exit 137": leave(137),
+    "misread": misread,
     "await full disk": await_full_disk,
     "hang": hang,
     "interrupt": interrupt,

@@ -14,7 +14,7 @@ def curve(tmp_path):
     def read(text):
         path = tmp_path / "curve.csv"
         path.write_bytes(text.encode() if isinstance(text, str) else text)
-        return read_curve(path)
+        return tuple(read_curve(path))
 
     return read
 
@@ -105,5 +105,5 @@ def test_what_cannot_be_read_is_named_by_line_and_column(curve, text, message):
 
 def test_a_curve_that_is_not_there_is_66(tmp_path):
     with pytest.raises(NoInput) as caught:
-        read_curve(tmp_path / "absent.csv")
+        tuple(read_curve(tmp_path / "absent.csv"))
     assert caught.value.exit_code == 66

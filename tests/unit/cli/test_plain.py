@@ -75,6 +75,6 @@ def test_a_failure_ends_with_the_error_and_its_rank(lines):
 
 def test_restarts_and_warnings_are_told(lines):
     assert lines([Restarting(2, "rank 1 was lost", 1200), Warned("checkpoint 3 is damaged")]) == [
-        "attempt 2 starts from step 1,200: rank 1 was lost",
+        "starting attempt 2: rank 1 was lost",
         "warning: checkpoint 3 is damaged",
     ]

@@ -96,6 +96,15 @@ def test_a_vote_halts_every_rank_at_one_place_with_one_decision(world_size, vote
     assert halt.decision.decided_at == WALL
 
 
+def test_junk_in_a_mailbox_is_passed_over():
+    def work(coordinator):
+        coordinator._delegate._communicator.send(0, b"GET / HTTP/1.1")
+        return train(coordinator, epochs=2)
+
+    (_, halt), again = each_rank(2, work)
+    assert again[1] == halt == Halt(None, {0: 10, 1: 10})
+
+
 def test_the_first_vote_decides_and_the_others_are_kept():
     def work(coordinator):
         if coordinator.rank == 0:

@@ -19,6 +19,7 @@ from trainjobs.coordination.messages import (
     Pulse,
     Refuse,
     Rule,
+    Unreadable,
     decode,
     encode,
 )
@@ -52,3 +53,27 @@ def test_a_message_is_the_same_after_a_round_trip(message):
 
 def test_not_a_number_travels():
     assert math.isnan(decode(encode(Publish(0, None, math.nan))).body)
+
+
+JUNK = [
+    b"",
+    b"GET / HTTP/1.1",
+    b"[]",
+    b'"Pulse"',
+    b"{}",
+    b'{"kind": "Pulse"}',
+    b'{"kind": "Pulse", "fields": 3}',
+]
+JUNK += [
+    b'{"kind": "Nobody", "fields": {}}',
+    b'{"kind": "Pulse", "fields": {"stride": 3}}',
+    b"\xff\xfe",
+    b"[" * 100_000,
+]
+JUNK += [b'{"kind": "Cast", "fields": {"vote": {}}}', b'{"kind": "Gathered", "fields": {"arrivals": 3}}']
+
+
+@pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk[:40]))
+def test_what_no_rank_has_sent_is_unreadable(junk):
+    with pytest.raises(Unreadable):
+        decode(junk)

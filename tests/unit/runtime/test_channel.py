@@ -1,15 +1,16 @@
 """The wire between driver and ranks: nothing is lost, strangers stay out."""
 
+import errno
 import subprocess
 import sys
 import threading
 from multiprocessing import AuthenticationError
-from multiprocessing.connection import Client
+from multiprocessing.connection import Client, Listener
 from queue import SimpleQueue
 
 import pytest
 
-from trainjobs.runtime.channel import WINDOW, Address, DriverEnd, RankEnd
+from trainjobs.runtime.channel import WINDOW, Address, DriverEnd, RankEnd, welcome
 
 
 @pytest.fixture
@@ -130,3 +131,36 @@ def test_a_rank_that_has_said_good_bye_has_been_heard(driver, heard):
         end.send({"number": number})
     end.close()
     assert heard.qsize() == 1000
+
+
+def test_words_of_a_rank_that_has_ended_are_received_before_the_end(driver, heard):
+    end = RankEnd(driver.address, 1, lambda _: None)
+    for number in range(10_000):
+        end.send({"number": number})
+    end.close()
+    driver.drain(30.0)
+    assert heard.qsize() == 10_000
+
+
+class ShortOfDescriptors(Listener):
+    """Fails to accept its first caller as the system does when descriptors are used up."""
+
+    short = True
+
+    def accept(self):
+        connection = super().accept()
+        if self.short:
+            self.short = False
+            connection.close()
+            raise OSError(errno.EMFILE, "Too many open files")
+        return connection
+
+
+def test_a_listener_that_was_out_of_descriptors_listens_on():
+    served: SimpleQueue = SimpleQueue()
+    with ShortOfDescriptors(("127.0.0.1", 0)) as listener:
+        welcome(listener, b"key", served.put)
+        with pytest.raises((EOFError, OSError)):
+            Client(listener.address, authkey=b"key")
+        with Client(listener.address, authkey=b"key"):
+            served.get(timeout=10).close()

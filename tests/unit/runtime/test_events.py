@@ -39,6 +39,8 @@ ROW = {
     "waiting": "3/5",
     "reason": "flat",
     "stop": False,
+    "metric": "val_loss",
+    "value": 0.6,
 }
 ONE_OF_EACH = [
     Starting(workers=2, nodes=1),

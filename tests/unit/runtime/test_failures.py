@@ -1,113 +1,119 @@
-"""A worker's error as the user should read it: their own frames, whatever they raised."""
+"""Errors are told apart by what they are and where they were raised: each of these is really raised."""
 
-from uuid import uuid4
+import os
+import signal
+import socket
+import traceback
+from pathlib import Path
 
 import pytest
+import torch
+import torch.distributed as dist
+from peers import COLLECTIVES, failures_beside_a_peer, raised
+from torch.utils.data import DataLoader, Dataset
 
-from trainjobs.runtime import entrypoint
-from trainjobs.runtime.exits import Exit
-from trainjobs.runtime.failures import LONGEST_TEXT, failure_of
+from trainjobs.coordination import ConnectionLost, RankLost, RulingFailed
+from trainjobs.runtime.exits import DataError, Exit
+from trainjobs.stopping import MissingMetric
 
-FILE = """
-import sys
 
-class Mute(Exception):
-    def __str__(self):
-        raise ValueError("no words")
+class Images(Dataset):
+    """Samples whose reading goes wrong in a process of the loader."""
 
-def fail():
-    raise ValueError("the label")
+    def __init__(self, trouble):
+        self._trouble = trouble
 
-def train(run):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return self._trouble()
+
+
+def image_missing():
+    raise RuntimeError("cannot read igloo/3.png: NCCL, gloo, Connection closed by peer")
+
+
+def killed():
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def own_words():
+    image_missing()
+
+
+def database_gone():
     try:
-        fail()
-    except ValueError as error:
-        {then}
-"""
+        socket.create_connection(("127.0.0.1", 1), timeout=1)
+    except OSError as error:
+        raise RuntimeError("Connection closed by peer") from error
 
 
-@pytest.fixture
-def failure(tmp_path):
-    """What is told of a training function, in a module of this text, that is imported and called as a worker does."""
-
-    def of(text):
-        name = f"broken_{uuid4().hex}"
-        (tmp_path / f"{name}.py").write_text(text)
-        try:
-            with entrypoint.program(tmp_path):
-                entrypoint.load(f"{name}:train", tmp_path)(None)
-        except BaseException as error:
-            own_frame_left_out = error.__traceback__.tb_next
-            return failure_of(error.with_traceback(own_frame_left_out), 1, tmp_path)
-        raise AssertionError("nothing failed")
-
-    return of
+def batches(trouble):
+    return lambda: list(DataLoader(Images(trouble), num_workers=1))
 
 
-SITUATIONS = {
-    "the error itself": (FILE.format(then="raise"), "ValueError", "the label", 2),
-    "raised from it": (FILE.format(then="raise KeyError('x') from error"), "KeyError", "'x'", 3),
-    "raised while it is handled": (FILE.format(then="{}['x']"), "KeyError", "'x'", 3),
-    "a group": (
-        FILE.format(then="raise ExceptionGroup('many', [error, OSError('disk')])"),
-        "ExceptionGroup",
-        "many (2 sub-exceptions)",
-        5,
-    ),
-    "a __str__ that raises": (
-        FILE.format(then="raise Mute() from None"),
-        "Mute",
-        "<exception str() failed>",
-        1,
-    ),
-    "a message": (FILE.format(then="sys.exit('no data')"), "SystemExit", "no data", 3),
-    "a code": (FILE.format(then="sys.exit(2)"), "SystemExit", "sys.exit(2) was called", 3),
-    "at import": ("import sys\nsys.exit()\n", "SystemExit", "sys.exit() was called", 1),
-    "Ctrl-C": (FILE.format(then="raise KeyboardInterrupt from None"), "KeyboardInterrupt", "", 1),
-    "a syntax error": ("def train(run):\n    return (1\n", "SyntaxError", "'(' was never closed", 1),
-    "an import that fails": ("import no_such_library\n", "ModuleNotFoundError", "No module named", 1),
-}
+def too_large():
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 
-@pytest.mark.parametrize(("text", "kind", "message", "frames"), SITUATIONS.values(), ids=SITUATIONS)
-def test_a_failure_shows_the_users_frames_and_nobody_elses(failure, text, kind, message, frames):
-    told = failure(text)
-    assert (told.rank, told.kind, told.exit_code) == (1, kind, Exit.USER_CODE)
-    assert message in told.message
-    files = [line for line in told.traceback.splitlines() if line.lstrip(" |").startswith("File ")]
-    assert len(files) == frames
-    assert all("broken_" in line for line in files)
+def twice():
+    loss = torch.ones(1, requires_grad=True).square().sum()
+    loss.backward()
+    loss.backward()
 
 
-def test_a_syntax_error_shows_its_line_and_its_place(failure):
-    assert "    return (1\n           ^\nSyntaxError" in failure("def train(run):\n    return (1\n").traceback
+def raising(error):
+    def work():
+        raise error
+
+    return work
 
 
-def test_a_frame_of_ours_below_the_users_is_left_out(failure):
-    text = "from trainjobs.spec import parse\ndef train(run):\n    parse({'kind': run.nothing})\n"
-    below = "from trainjobs.runtime.events import from_dict\ndef train(run):\n    from_dict({})\n"
-    for one in (text, below):
-        assert failure(one).traceback.count("File ") == 1
+@pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning"
+)  # torch's own, of the killed process
+@pytest.mark.parametrize(
+    ("work", "code", "of_peers"),
+    [
+        (own_words, Exit.USER_CODE, False),
+        (database_gone, Exit.USER_CODE, False),
+        (batches(image_missing), Exit.USER_CODE, False),
+        (batches(killed), Exit.FAILURE, False),
+        (too_large, Exit.USER_CODE, False),
+        (twice, Exit.USER_CODE, True),
+        (raising(MemoryError()), Exit.USER_CODE, False),
+        (raising(DataError("runs/a:3: damaged")), Exit.DATA, False),
+        (raising(MissingMetric("spec.stopping", "val_loss", ("loss",), 1)), Exit.DATA, False),
+        (raising(ConnectionLost("rank 0's store is gone")), Exit.FAILURE, True),
+        (raising(RulingFailed("ValueError", "no")), Exit.FAILURE, True),
+        (raising(RankLost(0, 5, 60.0, left=True)), Exit.FAILURE, True),
+        (raising(RankLost(0, 5, 60.0)), Exit.FAILURE, False),
+        (raising(dist.DistBackendError("NCCL error")), Exit.FAILURE, True),
+        (raising(dist.DistNetworkError("no route")), Exit.FAILURE, True),
+    ],
+    ids=lambda value: getattr(value, "__name__", None),
+)
+def test_an_error_is_the_users_unless_it_was_raised_by_what_is_not(work, code, of_peers):
+    failure = raised(work)
+    assert (failure.exit_code, failure.of_peers) == (code, of_peers)
 
 
-def test_an_error_of_ours_keeps_its_frames(tmp_path):
-    with pytest.raises(AttributeError) as caught:
-        failure_of(None, 0, None)
-    ours = caught.value.with_traceback(caught.tb.tb_next)
-    assert "failures.py" in failure_of(ours, 0, tmp_path).traceback
+def test_the_rank_of_a_loss_is_the_lost_one_and_not_the_one_that_misses_it():
+    assert raised(raising(RankLost(2, 5, 60.0))).rank == 2
 
 
-def test_a_long_message_is_cut_and_says_so(failure):
-    told = failure("def train(run):\n    raise ValueError('begin' + 'x' * 50_000 + 'end')\n")
-    for text in (told.message, told.traceback):
-        assert len(text) < LONGEST_TEXT + 100
-        assert "characters are left out here" in text
-        assert text.rstrip().endswith("end")
-    assert told.message.startswith("begin")
-    assert told.traceback.startswith("Traceback")
+@pytest.mark.parametrize("how", ["killed", "silent"])
+@pytest.mark.parametrize("name", COLLECTIVES)
+def test_a_collective_that_fails_because_of_a_peer_says_so(name, how):
+    plain, under_the_users = failures_beside_a_peer(name, how)
+    assert plain.kind == "RuntimeError"
+    assert under_the_users.kind == "ValueError"
+    assert plain.of_peers
+    assert under_the_users.of_peers
 
 
-def test_a_recursion_without_end_is_short(failure):
-    told = failure("def train(run):\n    train(run)\n")
-    assert told.kind == "RecursionError"
-    assert len(told.traceback) < 2000
+def test_only_the_users_frames_are_shown():
+    failure = raised(own_words)
+    assert failure.traceback.startswith("Traceback")
+    assert str(Path(traceback.__file__)) not in failure.traceback

@@ -8,8 +8,10 @@ from trainjobs.runtime.retry import DIED, NO_PROGRESS, GiveUp, Retry, after_fail
 
 USER = Failed(1, "ValueError", "bad label", "...", Exit.USER_CODE)
 DISK = Failed(0, "StorageError", "no space left", "", Exit.IO)
-COLLATERAL = Failed(0, "RuntimeError", "Connection closed by peer", "", Exit.FAILURE)
+COLLATERAL = Failed(0, "RuntimeError", "Connection closed by peer", "", Exit.FAILURE, of_peers=True)
+BACKWARD = Failed(0, "RuntimeError", "the gradients did not come", "...", Exit.USER_CODE, of_peers=True)
 GONE = Failed(2, DIED, "the process of rank 2 died", "", Exit.FAILURE)
+FROZEN = Failed(1, "RankLost", "rank 1 has not been heard of for 60 s", "", Exit.FAILURE)
 HUNG = Failed(0, NO_PROGRESS, "no step for 30 s", "", Exit.FAILURE)
 RAY = Failed(None, "WorkerGroupError", "no resources", "", Exit.FAILURE)
 
@@ -20,11 +22,15 @@ RAY = Failed(None, "WorkerGroupError", "no resources", "", Exit.FAILURE)
         ([COLLATERAL, GONE, RAY], 1, 3, GONE),
         ([GONE, RAY], 3, 3, GONE),
         ([COLLATERAL, RAY], 1, 3, COLLATERAL),
-        ([COLLATERAL, GONE, HUNG, RAY], 1, 3, HUNG),
+        ([BACKWARD, GONE, RAY], 1, 3, GONE),
+        ([COLLATERAL, HUNG, GONE, RAY], 1, 3, HUNG),
+        ([FROZEN, GONE, RAY], 1, 3, FROZEN),
+        ([GONE, FROZEN, RAY], 1, 3, GONE),
+        ([GONE, DISK, RAY], 1, 3, GONE),
         ([RAY], 1, 1, RAY),
     ],
 )
-def test_a_lost_worker_is_tried_again_and_named(failures, failed_attempts, limit, named):
+def test_the_first_cause_that_was_heard_is_named_and_tried_again(failures, failed_attempts, limit, named):
     verdict = after_failure(failures, failed_attempts, limit)
     assert isinstance(verdict, Retry)
     assert verdict.reason.startswith(named.message)
@@ -34,7 +40,8 @@ def test_a_lost_worker_is_tried_again_and_named(failures, failed_attempts, limit
     ("failures", "failed_attempts", "limit", "cause"),
     [
         ([COLLATERAL, USER, RAY], 1, 3, USER),
-        ([GONE, DISK, RAY], 1, 3, DISK),
+        ([DISK, GONE, RAY], 1, 3, DISK),
+        ([BACKWARD, BACKWARD, RAY], 1, 3, BACKWARD),
         ([COLLATERAL, GONE, RAY], 4, 3, GONE),
         ([GONE, RAY], 1, 0, GONE),
     ],

@@ -91,3 +91,18 @@ def test_a_value_that_is_not_finite_is_worse_and_never_better(mode, value):
 )
 def test_the_covered_part_of_a_way_is_between_0_and_1(start, value, goal, covered):
     assert Order(Mode.MIN).covered(start, value, goal) == covered
+
+
+@settings(max_examples=500)
+@given(
+    value=finite | st.integers(-400, 400).map(lambda n: n / 1000),
+    reference=finite | st.integers(-400, 400).map(lambda n: n / 1000),
+    size=st.floats(0, 1e308) | st.integers(0, 400).map(lambda n: n / 1000),
+    relative=st.booleans(),
+    mode=st.sampled_from(Mode),
+)
+def test_floats_decide_only_what_decimals_would_decide_alike(value, reference, size, relative, mode):
+    order, margin = Order(mode), Margin(size, relative)
+    gain = order._gain(value, reference)
+    assert order.better(value, reference, margin) == (gain > margin.of(reference))
+    assert order.worse(value, reference, margin) == (order._gain(reference, value) > margin.of(reference))

@@ -3,10 +3,10 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from specifications import criteria, defaults, eighths, one, some
+from specifications import criteria, defaults, eighths, joined, one, some
 
 from trainjobs.spec.stopping import Stopping
-from trainjobs.stopping import MissingMetric, Observation, Panel
+from trainjobs.stopping import MissingMetric, Observation, Panel, replay
 
 quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -150,3 +150,27 @@ def test_a_constant_shift_stops_at_the_same_epochs(criterion, by, history):
     assert stop_epochs({"criteria": [criterion]}, history) == stop_epochs(
         {"criteria": [shifted(criterion, by)]}, moved
     )
+
+
+@quick
+@given(st.lists(criteria | joined(criteria, one(shadow=st.just(True))), max_size=3), defaults, histories())
+def test_a_replay_finds_what_judging_every_report_in_full_finds(several, above, history):
+    judged, state, first = panel({**above, "criteria": several}), None, {}
+    for seen in history:
+        try:
+            state = judged.fold((seen,), state)
+        except MissingMetric:
+            return
+        for judge, inner in zip(judged.judges, state.states, strict=True):
+            verdict = judge.fold.judge(inner)
+            assert judge.fold.stops(inner) == verdict.stop
+            if verdict.stop:
+                first.setdefault(judge.name, (seen.step, verdict.reason, repr(verdict.value), state.best))
+    again = replay(judged, iter(history))
+    found = {
+        alone.name: (alone.stop.step, alone.stop.reason, repr(alone.stop.value), alone.stop.best)
+        for alone in again.criteria
+        if alone.stop
+    }
+    assert found == first
+    assert again.reports == len(history)
