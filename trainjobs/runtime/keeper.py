@@ -172,7 +172,7 @@ class Keeper:
         self, position: Position, objects: Mapping[str, Any], pieces: Sequence[bytes]
     ) -> UserError | None:
         contents = Contents(
-            position, objects, self._coordinator.history, [_unpacked(piece) for piece in pieces]
+            position, dict(objects), self._coordinator.history, [_unpacked(piece) for piece in pieces]
         )
         best = self.best
 

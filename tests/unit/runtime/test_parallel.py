@@ -118,10 +118,10 @@ def test_arguments_of_ddp_reach_it(world_size):
     [
         lambda model: model,
         compiled,
-        lambda model: compiled(compiled(model)),
-        lambda model: Container(model, model),
+        lambda model: Container(model, nn.Linear(1, 1)),
+        lambda model: compiled(Container(compiled(model), model)),
     ],
-    ids=["ddp", "compiled", "compiled twice", "container"],
+    ids=["ddp", "compiled", "container", "compiled container"],
 )
 def test_gradients_are_not_exchanged_however_deep_ddp_lies(wrap):
     ddp = prepare(nn.Linear(2, 2))
