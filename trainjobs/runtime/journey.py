@@ -12,7 +12,7 @@ rule, is done again), and at the end of an epoch. Evaluation amid the steps is n
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
@@ -500,7 +500,7 @@ class Journey:
         """This very place, its small states copied."""
         return Anew(self.position, self._snapshot(), len(self.coordinator.history))
 
-    def save(self, place: Anew, objects: MutableMapping[str, Any]) -> None:
+    def save(self, place: Anew, objects: Mapping[str, Any]) -> None:
         """Write a checkpoint of a place. Collective.
 
         Args:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -129,7 +129,7 @@ class Keeper:
     def save(
         self,
         position: Position,
-        objects: MutableMapping[str, Any],
+        objects: Mapping[str, Any],
         mine: Mapping[str, Any],
         *,
         reports: int,
@@ -152,7 +152,7 @@ class Keeper:
 
         def write() -> None:
             ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
-            contents = Contents(position, objects, self._coordinator.history[:reports], ranks)
+            contents = Contents(position, dict(objects), self._coordinator.history[:reports], ranks)
             saved = self._checkpoints.save(contents, self._best_report_at(position))
             self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds, repeats))
 

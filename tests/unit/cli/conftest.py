@@ -88,7 +88,7 @@ class Recording:
             state = panel.fold((seen,), state)
             events += [
                 Progress(epoch, step - 10, STEPS_PER_EPOCH - 10, STEPS_PER_EPOCH, seconds - 0.5),
-                Reported.of(seen, panel.judge(state)),
+                Reported.of(seen, panel.judge(state), epoch),
             ]
         return events
 

@@ -61,9 +61,9 @@ def judged_by(stopping, history):
     """What is told of a history: an event for each report, as it comes over the wire."""
     panel = Panel.of(stopping)
     state = panel.fold(())
-    for seen in history:
+    for number, seen in enumerate(history, start=1):
         state = panel.fold([seen], state)
-        yield from_dict(json.loads(json.dumps(to_dict(Reported.of(seen, panel.judge(state))))))
+        yield from_dict(json.loads(json.dumps(to_dict(Reported.of(seen, panel.judge(state), number)))))
 
 
 def with_criteria(stopping):
