@@ -81,7 +81,7 @@ def fed(run):
     return {
         "stream": lambda: run.prepare_loader(Stream(counts, run.rank), batch_size=4),
         "own sampler": lambda: DataLoader(Samples(most), batch_size=4, sampler=ShortSampler(most, mine)),
-        "ends early": lambda: DataLoader(Samples(most, mine), batch_size=4),
+        "ends early": lambda: DataLoader(Samples(run.config["length"], mine), batch_size=4),
         "stateful": lambda: Stateful(Samples(mine), batch_size=4),
         "seeded": lambda: DataLoader(
             Samples(mine), 4, shuffle=True, generator=torch.Generator().manual_seed(7)
