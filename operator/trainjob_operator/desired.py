@@ -81,6 +81,8 @@ def _invalid(raw: Object, status: TrainJobStatus, problem: str, now: datetime) -
 def broken(raw: Object, facts: JobFacts | None, cause: Exception, now: datetime) -> Desired:
     """What is done for a TrainJob over which the operator itself stumbles: whoever asks for the nodes gets them,
     and the first condition says why nothing else happens. It uses as little as it can of what may be odd."""
+    if "completionTime" in (raw.get("status") or {}):
+        return Desired()  # an end that was shown stays
     suspend = raw["spec"].get("suspend", False)
     ours = facts is not None and facts.owner == raw["metadata"]["uid"] and not facts.finished
     known = (raw.get("status") or {}).get("conditions") or [

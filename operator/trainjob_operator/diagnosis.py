@@ -78,9 +78,13 @@ def last_words(pods: list[Object]) -> LastWords:
 
 
 def why_it_failed(pods: list[Object]) -> str:
-    """What Kubernetes says of the pod that failed last, in a clause; empty: nothing but that it did."""
-    newest = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
-    return next((f"pod {pod['metadata']['name']}: {cause}" for pod in newest for cause in _deaths(pod)), "")
+    """What Kubernetes says of a pod that failed, in a clause; empty: nothing but that it did. Of those that had
+    successors it is not asked: they did not end the Job."""
+    pods = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
+    last = {pod["metadata"].get("labels", {}).get(names.INDEX): pod for pod in pods}
+    return next(
+        (f"pod {pod['metadata']['name']}: {cause}" for pod in last.values() for cause in _deaths(pod)), ""
+    )
 
 
 def _deaths(pod: Object) -> Iterator[str]:

@@ -16,7 +16,10 @@ from trainjobs.spec.base import Model
 Name = Annotated[str, Field(max_length=256)]
 Sentence = Annotated[str, Field(max_length=2048)]
 Number = Annotated[
-    str, Field(max_length=64, pattern=r"^([+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[+-]?inf|nan)$")
+    str,
+    Field(
+        max_length=64, pattern=r"^([+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?|[+-]?[Ii]nf(inity)?|[Nn]a[Nn])$"
+    ),
 ]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True)]

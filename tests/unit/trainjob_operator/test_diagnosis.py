@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjob_operator.diagnosis import Seen, unexplained, why_not_running
+from trainjob_operator.diagnosis import Seen, unexplained, why_it_failed, why_not_running
 
 
 def pod(index, phase="Pending", waiting="ContainerCreating"):
@@ -66,3 +66,14 @@ def test_a_container_that_keeps_a_finished_pod_is_named():
     assert message.startswith("pod mnist-0: trainer is done, and istio-proxy keeps the pod")
     pod_0["status"]["containerStatuses"] = [{"name": "trainer", "state": {"running": {}}}, proxy]
     assert why_not_running(Seen([pod_0])) is None
+
+
+def test_a_pod_that_had_a_successor_is_not_why_the_job_failed():
+    def dead(name, made, **status):
+        labels = {"batch.kubernetes.io/job-completion-index": "0"}
+        return {"metadata": {"name": name, "labels": labels, "creationTimestamp": made}, "status": status}
+
+    evicted = dead("mnist-0-a", "2026-11-21T10:00:00Z", phase="Failed", reason="Evicted", message="no disk")
+    failed = dead("mnist-0-b", "2026-11-21T11:00:00Z", phase="Failed")
+    assert why_it_failed([failed, evicted]) == ""
+    assert why_it_failed([evicted]) == "pod mnist-0-a: Evicted: no disk"

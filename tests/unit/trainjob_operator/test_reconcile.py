@@ -267,6 +267,16 @@ def test_a_pass_that_breaks_says_so_in_the_trainjob_and_gives_the_nodes_back(rec
     assert reconciler.trainjobs.get(KEY)["status"]["conditions"][0]["reason"] == "Suspended"
 
 
+def test_a_pass_that_breaks_takes_no_end_back(reconciler, store, trainjob):
+    trainjob(stop={}, ttlSecondsAfterFinished=60)
+    reconciler.reconcile(KEY)
+    ended = reconciler.trainjobs.get(KEY)
+    store.log.clear()
+    with pytest.raises(TypeError):
+        replace(reconciler, now=lambda: NOW.replace(tzinfo=None)).reconcile(KEY)
+    assert (store.log, reconciler.trainjobs.get(KEY)) == ([], ended)
+
+
 def test_a_trainjob_whose_time_has_come_is_deleted_and_not_written_to(reconciler, store, trainjob):
     trainjob(stop={}, ttlSecondsAfterFinished=0)
     reconciler.reconcile(KEY)
