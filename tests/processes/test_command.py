@@ -224,6 +224,7 @@ def answers(port, commands):
     try:
         with socket.create_connection(("127.0.0.1", port)) as debugger:
             debugger.sendall(commands)
+            debugger.settimeout(300)
             return b"".join(iter(lambda: debugger.recv(4096), b""))
     except ConnectionRefusedError:
         return b""

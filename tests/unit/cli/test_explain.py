@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
 from trainjobs.runtime.directory import RunDirectory
+from trainjobs.runtime.events import Failed
 
 
 def explain(*arguments):
@@ -107,6 +108,24 @@ def test_a_resume_forgets_the_interruption(recording):
     recording.place.clear_result()
     recording.play(recording.beginning(), close=False)
     assert explain().stdout.startswith("Not finished")
+
+
+def test_a_life_that_ended_while_it_started_does_not_repeat_how_the_one_before_it_ended(recording):
+    recording.fail()
+    recording.place.clear_result()
+    recording.play(recording.beginning()[:1], close=False)
+    out = explain().stdout
+    assert out.startswith(
+        "Not finished, and nobody is training it; it ended after epoch 2 of 100, at step 140"
+    )
+    assert "bad batch" not in out
+
+
+def test_what_is_proposed_after_a_failure_is_a_resume_only_where_something_is_there(recording):
+    recording.play([*recording.beginning()[:1], Failed(None, "RuntimeError", "no room", "", 1)])
+    assert "trainjobs run FILE\n" in explain().stdout
+    recording.fail()
+    assert "trainjobs run FILE --resume\n" in explain().stdout
 
 
 def test_a_run_that_another_process_trains_is_running(recording, monkeypatch):
