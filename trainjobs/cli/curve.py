@@ -23,11 +23,8 @@ class Sheet:
     metrics: tuple[tuple[int, str], ...]
     places: dict[str, int]
 
-    def observation(self, line: int, row: Sequence[str], number: int, shift: int) -> Observation:
-        """The report in a row; epochs of the file are `shift` too small, and by default the rows' numbers."""
-        if len(row) != self.columns:
-            raise DataError(f"{self.path}:{line}: {len(row)} cells, but the header has {self.columns}")
-        finished = self._finished(line, row, number - shift) + shift
+    def observation(self, line: int, row: Sequence[str], finished: float) -> Observation:
+        """The report in a row; the one before anything is trained is amid the first epoch."""
         epoch = max(1, math.ceil(finished))
         step = self._step(line, row, epoch)
         metrics = {
@@ -51,8 +48,10 @@ class Sheet:
                 f"{self.path}:{line}: {column}: {cell.strip()!r} is not a number; leave the cell empty or write nan"
             ) from error
 
-    def _finished(self, line: int, row: Sequence[str], default: int) -> float:
-        """How many epochs the row comes after; the report before anything is trained is one amid the first."""
+    def finished(self, line: int, row: Sequence[str], default: int) -> float:
+        """How many epochs the row comes after, as the file counts them."""
+        if len(row) != self.columns:
+            raise DataError(f"{self.path}:{line}: {len(row)} cells, but the header has {self.columns}")
         if not (cell := self.cell(row, "epoch")):
             return float(default)
         value = self._number(line, "epoch", cell)
@@ -95,13 +94,14 @@ def read_curve(path: Path) -> Iterator[Observation]:
         raise DataError(f"{path}: expected a header line and at least one row of numbers")
     sheet = _sheet(path, first[1])
     shift = 1 if _counts_from_zero(sheet, second[1]) else 0
-    before = None
+    before = (0.0, 0.0, 0.0)
     for number, (line, row) in enumerate(chain([second], rows), start=1):
-        seen = sheet.observation(line, row, number, shift)
-        if before is not None:
-            _check_order(path, line, before, seen)
+        finished = sheet.finished(line, row, number - shift) + shift
+        seen = sheet.observation(line, row, finished)
+        place = (finished, seen.step, seen.seconds)
+        _check_order(path, line, before, place)
         yield seen
-        before = seen
+        before = place
 
 
 def _counts_from_zero(sheet: Sheet, first: Sequence[str]) -> bool:
@@ -166,10 +166,7 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _check_order(path: Path, line: int, before: Observation, now: Observation) -> None:
-    if now.epoch >= before.epoch and now.step >= before.step and now.seconds >= before.seconds:
-        return
-    for column in PLACES:
-        old, new = getattr(before, column), getattr(now, column)
+def _check_order(path: Path, line: int, before: Sequence[float], now: Sequence[float]) -> None:
+    for column, old, new in zip(PLACES, before, now, strict=True):
         if new < old:
             raise DataError(f"{path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows")

@@ -181,12 +181,17 @@ class Coordinator:
         published = self._meet("align", count)
         return 0 if published.decision else min(published.body["payloads"])
 
-    def reduce(self, metrics: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    def reduce(
+        self, metrics: Mapping[str, tuple[float, float]], *, without_data: bool = False
+    ) -> dict[str, float]:
         """Collective: `metrics` reduced over the ranks as `report` does it, and judged by nothing.
 
         Raises MetricMismatch, WeightlessMetric (the same on every rank).
         """
-        return means([json.loads(pairs) for pairs in self.exchange(json.dumps(dict(metrics)).encode())])
+        payload = json.dumps([dict(metrics), without_data]).encode()
+        everyone = [json.loads(answer) for answer in self.exchange(payload)]
+        empty = [rank for rank, (_, without) in enumerate(everyone) if without]
+        return means([pairs for pairs, _ in everyone], without_data=empty)
 
     def exchange(self, payload: bytes) -> tuple[bytes, ...]:
         """Collective: everybody's payload, in rank order. Raises HaltedElsewhere."""

@@ -216,7 +216,8 @@ class Journey:
 
     def final(self) -> Report:
         """Account for the metrics logged after the end. Collective."""
-        return Report(self.keeper.final(self.meters.drain()), self.decision, leave=True)
+        without_data, pairs = self.meters.without_data, self.meters.drain()
+        return Report(self.keeper.final(pairs, without_data=without_data), self.decision, leave=True)
 
     # --- an epoch -----------------------------------------------------------------------------------------------------
 

@@ -218,9 +218,9 @@ class Keeper:
             place = restored or position
             self._tell(events.ModelSaved("model.pt", place.epoch, place.step, best=restored is not None))
 
-    def final(self, pairs: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    def final(self, pairs: Mapping[str, tuple[float, float]], *, without_data: bool) -> dict[str, float]:
         """Reduce the run's final metrics over ranks and account for them. Collective."""
-        metrics = self._coordinator.reduce(pairs)
+        metrics = self._coordinator.reduce(pairs, without_data=without_data)
         self._tell(events.Final(metrics))
         return metrics
 

@@ -17,6 +17,7 @@ from trainjobs.runtime.events import (
     Failed,
     Final,
     Halted,
+    ModelSaved,
     Progress,
     Reported,
     Started,
@@ -105,7 +106,9 @@ class Recording:
         view = reports[-1].ruling_view[0]  # type: ignore[union-attr]
         assert view["stop"]
         end = self.stop(Outcome.EARLY_STOPPED, view["reason"], len(VAL_LOSS) * STEPS_PER_EPOCH, view["name"])
-        return self.play([*self.beginning(), *reports, *end, Final({"loss": 0.405, "accuracy": 0.92})])
+        best = reports[-1].best  # type: ignore[union-attr]
+        kept = ModelSaved("model.pt", best["epoch"], best["step"], best=True)
+        return self.play([*self.beginning(), *reports, *end, kept, Final({"loss": 0.405, "accuracy": 0.92})])
 
     def interrupt(self) -> int | None:
         end = self.stop(Outcome.INTERRUPTED, "Ctrl-C received", 3 * STEPS_PER_EPOCH + 12)
