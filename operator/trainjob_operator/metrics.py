@@ -11,6 +11,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from trainjob_operator.resources import Object
+from trainjobs.spec.status import Baseline
 
 CONTROLLER: Final = "trainjob"
 MODEL_TYPE: Final = "trainjobs.dev/model-type"
@@ -65,7 +66,7 @@ class Metrics:
         )
         self._saved_hours = Gauge(
             "trainjobs_training_time_saved_hours",
-            "Estimate: hours that the epochs up to maxEpochs would have taken.",
+            "Estimate: hours that the rest up to maxEpochs or maxSteps would have taken.",
             registry=self.registry,
         )
         self._gpu_seconds = Counter(
@@ -90,9 +91,11 @@ class Metrics:
 
 
 def _saved_seconds(status: Mapping[str, Any]) -> float:
-    epochs = (status.get("training") or {}).get("epoch", 0)
-    saved = (status.get("accounting") or {}).get("epochsSaved", 0)
-    return float(saved * status.get("activeSeconds", 0) / epochs) if epochs else 0.0
+    training, accounting = status.get("training") or {}, status.get("accounting") or {}
+    by_steps = accounting.get("baseline") == Baseline.MAX_STEPS
+    trained = training.get("step" if by_steps else "epoch", 0)
+    saved = accounting.get("stepsSaved" if by_steps else "epochsSaved", 0)
+    return float(saved * status.get("activeSeconds", 0) / trained) if trained else 0.0
 
 
 class _States(Collector):

@@ -49,7 +49,9 @@ class Settled:
 class Journey:
     """Position, tracked objects and logged metrics of one worker."""
 
-    def __init__(self, place: Place, max_epochs: int, coordinator: Coordinator, keeper: Keeper) -> None:
+    def __init__(
+        self, place: Place, max_epochs: int | None, coordinator: Coordinator, keeper: Keeper
+    ) -> None:
         self.place = place
         self.max_epochs = max_epochs
         self.coordinator = coordinator
@@ -94,7 +96,8 @@ class Journey:
 
     def is_over(self) -> bool:
         """Whether every epoch is trained or the run has halted. Collective."""
-        trained = self.position.reported and self.position.epoch >= self.max_epochs
+        most = self.max_epochs
+        trained = most is not None and self.position.reported and self.position.epoch >= most
         return trained or self.rest_if_halted()
 
     def enter_epoch(self) -> None:

@@ -30,7 +30,7 @@ class Terms:
 
     stopping: Stopping
     every_epochs: int
-    max_epochs: int
+    max_epochs: int | None
 
 
 class Keeper:
@@ -108,7 +108,9 @@ class Keeper:
 
     def is_due(self, epoch: int) -> bool:
         """Whether the end of this epoch is worth a checkpoint: its turn, the best so far, or the last."""
-        return self.improved or epoch % self._terms.every_epochs == 0 or epoch >= self._terms.max_epochs
+        most = self._terms.max_epochs
+        last = most is not None and epoch >= most
+        return self.improved or epoch % self._terms.every_epochs == 0 or last
 
     def save(self, position: Position, objects: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
         """Write a checkpoint. Collective.

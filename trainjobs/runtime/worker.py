@@ -167,7 +167,8 @@ def _started(setup: Setup, journey: Journey) -> events.Started:
         device=_device_name(journey.place.device),
         resumed_from_step=position.step if restored else None,
         epoch=position.epoch if position.reported else position.epoch - 1,
-        max_epochs=journey.max_epochs,
+        max_epochs=setup.spec.trainer.max_epochs,
+        max_steps=setup.spec.trainer.max_steps,
         history=tuple(journey.coordinator.history),
         startup_seconds=time.time() - setup.launched,
     )

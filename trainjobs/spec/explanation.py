@@ -77,7 +77,9 @@ def _empty_fields(found: Any) -> Iterator[str]:
     """Fields that are written and empty count as not given, which surprises where one of several is wanted."""
     if isinstance(found, dict):
         yield from (
-            f"{name} is empty: indent its fields below it" for name, below in found.items() if below is None
+            f"{name} is empty: write its value, or indent its fields below it"
+            for name, below in found.items()
+            if below is None
         )
 
 

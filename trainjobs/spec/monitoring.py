@@ -108,7 +108,9 @@ class StartAfter(ExactlyOne):
     beside: ClassVar[tuple[str, ...]] = ("below", "above", "when_missing")
 
     epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
-    """Open in epochs greater than this number (0 = always open)."""
+    """Open once so many epochs are finished: for reports in later epochs (0 = always open)."""
+    step: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Open for reports after more than so many optimizer steps (0 = always open)."""
     metric: MetricName | None = None
     """Open while this metric is `below` or `above` a value."""
     below: Number | None = None
@@ -124,7 +126,7 @@ class StartAfter(ExactlyOne):
         if self.metric is not None:
             require_one(self, bounds, subject="metric: ")
         elif given(self, bounds):
-            raise ValueError(f"{given(self, bounds)[0]}: needs metric, not epoch")
+            raise ValueError(f"{given(self, bounds)[0]}: goes with metric only")
         return self
 
 
@@ -135,6 +137,11 @@ class Watched(Model):
     """Name of the metric as reported. Default: `stopping.monitor`."""
     when_missing: WhenMissing = WhenMissing.ERROR
     """An observation without the metric is an Error, or is not seen by this criterion (Ignore)."""
+
+    @property
+    def fewest_reports(self) -> int:
+        """Reports that it must see before it can stop a run."""
+        return getattr(self, "patience", 1)
 
 
 class Monitored(Watched):

@@ -59,6 +59,11 @@ class Plateau(Monitored):
     baseline: Number | None = None
     """Until a value is better than this by more than `minDelta`, improvements do not reset the count."""
 
+    @property
+    def fewest_reports(self) -> int:
+        """One more than its patience: the first report is always an improvement."""
+        return self.patience + 1
+
 
 class Threshold(Monitored):
     """Stop when a metric has reached a value."""
@@ -247,7 +252,7 @@ class Criterion(Member):
 
 
 class Stopping(Model):
-    """When the run stops before `maxEpochs`: any of the criteria stops it."""
+    """When the run stops before its whole length: any of the criteria stops it."""
 
     monitor: MetricName | None = None
     """Name of the metric that criteria judge and that decides which checkpoint is best, e.g. `val_loss`."""
@@ -257,6 +262,8 @@ class Stopping(Model):
     """Gate of every criterion that has none of its own."""
     min_epochs: Count | None = None
     """No stop before so many epochs are finished; all is seen from the start, and judged anew then."""
+    min_steps: Count | None = None
+    """No stop before so many optimizer steps are finished; otherwise like `minEpochs`."""
     smoothing: Smoothing | None = None
     """Smoothing of every monitored metric whose criterion has none of its own."""
     non_finite: NonFinite = NonFinite.STOP

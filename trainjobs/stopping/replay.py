@@ -3,20 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trainjobs.spec.length import Length
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.panel import Best, Finding, Panel
-
-
-@dataclass(frozen=True, slots=True)
-class Saving:
-    """What a stop would have left unspent. Against `maxEpochs` steps and seconds are estimates."""
-
-    epochs: int
-    steps: int
-    seconds: float
-    baseline: str
-    """What it is measured against: "HistoryEnd" or "MaxEpochs"."""
-    estimated: bool
+from trainjobs.stopping.saving import Saving, against_length
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +22,9 @@ class Stop:
     saved: Saving
     """Against the end of the history."""
     saved_of_max: Saving | None
-    """Against `maxEpochs`, at the pace until the stop; None if that number is not known."""
+    """Against the run's length, at the pace until the stop; None if that is not known."""
+    whole: bool
+    """Whether the epoch was over; False for a stop amid its steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,42 +54,31 @@ class Replay:
     """The last observation; None for an empty history."""
 
 
-def replay(panel: Panel, history: Sequence[Observation], max_epochs: int | None = None) -> Replay:
+def replay(panel: Panel, history: Sequence[Observation], length: Length | None = None) -> Replay:
     """Judge a history again, report by report. Raises MissingMetric (shadow criteria do not)."""
     state = panel.fold(())
     stops: dict[int, Stop] = {}
-    for seen in history:
+    for count, seen in enumerate(history, start=1):
         state = panel.fold((seen,), state)
         ruling = panel.judge(state)
         for i, finding in enumerate(ruling.findings):
             if finding.verdict.stop and i not in stops:
-                stops[i] = _stop(seen, finding.verdict.reason, ruling.best, history[-1], max_epochs)
+                stops[i] = _stop(history, count, finding.verdict.reason, ruling.best, length)
     criteria = tuple(
         Alone(finding.name, finding.family, finding.shadow, stops.get(i), finding)
         for i, finding in enumerate(panel.judge(state).findings)
     )
-    return Replay(criteria, _first(criteria), state.best, history[-1] if history else None)
+    first = next((criteria[i] for i in stops if not criteria[i].shadow), None)
+    return Replay(criteria, first, state.best, history[-1] if history else None)
 
 
-def _first(criteria: Sequence[Alone]) -> Alone | None:
-    able = [
-        (alone.stop.step, alone.stop.epoch, i)
-        for i, alone in enumerate(criteria)
-        if alone.stop and not alone.shadow
-    ]
-    return criteria[min(able)[-1]] if able else None
-
-
-def _stop(at: Observation, reason: str, best: Best | None, end: Observation, max_epochs: int | None) -> Stop:
+def _stop(
+    history: Sequence[Observation], count: int, reason: str, best: Best | None, length: Length | None
+) -> Stop:
+    """A stop at the report of that number, from 1."""
+    at, end = history[count - 1], history[-1]
     saved = Saving(
-        end.epoch - at.epoch, end.step - at.step, end.seconds - at.seconds, "HistoryEnd", estimated=False
+        end.epochs - at.epochs, end.step - at.step, end.seconds - at.seconds, "HistoryEnd", estimated=False
     )
-    return Stop(at.epoch, at.step, at.seconds, reason, best, saved, _of_max(at, max_epochs))
-
-
-def _of_max(at: Observation, max_epochs: int | None) -> Saving | None:
-    if max_epochs is None or at.epoch == 0:
-        return None
-    epochs = max(0, max_epochs - at.epoch)
-    share = epochs / at.epoch
-    return Saving(epochs, round(at.step * share), at.seconds * share, "MaxEpochs", estimated=True)
+    of_max = against_length(length, history[:count]) if length else None
+    return Stop(at.epoch, at.step, at.seconds, reason, best, saved, of_max, at.whole)

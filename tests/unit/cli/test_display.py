@@ -44,6 +44,15 @@ def test_while_it_trains_it_shows_progress_metrics_and_criteria(recording):
     assert "held back at epoch 12 by startAfter" in shown
 
 
+def test_a_run_of_so_many_steps_shows_how_many_are_done(recording):
+    recording.by_steps()
+    lines = text(screen_after(recording.events[: 2 + 12 * 2])).splitlines()
+    assert "step 1,200 of 5,000" in lines[1]
+    assert lines[1].rstrip().endswith("at most 6 min 20 s left")
+    assert "batch 1,200" in lines[2]
+    assert "epoch 1" in lines[2]
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_it_is_never_wider_than_the_terminal(recording, width):
     recording.early_stop()

@@ -27,6 +27,13 @@ def test_an_early_stop_counts_with_its_criterion_and_kind_of_model(metrics, item
     assert read("trainjobs_gpu_seconds_total", {"kind": "saved"}) == 14400
 
 
+def test_a_run_of_so_many_steps_saves_steps(metrics, item):
+    accounting = {"baseline": "MaxSteps", "epochsSaved": 0, "stepsSaved": 3000}
+    status = {**STATUS, "training": {"epoch": 0, "step": 1500}, "accounting": accounting}
+    metrics.ended({**item("a", 1), "status": status})
+    assert metrics.registry.get_sample_value("trainjobs_training_time_saved_hours") == 2
+
+
 def test_a_run_that_failed_at_once_saved_nothing(metrics, item):
     metrics.ended(item("a", 1))
     assert metrics.registry.get_sample_value("trainjobs_training_time_saved_hours") == 0
