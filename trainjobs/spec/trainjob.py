@@ -1,6 +1,6 @@
 """The kind TrainJob: what to train, when it stops, where checkpoints go, and how the cluster runs it."""
 
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, JsonValue, model_validator
 
@@ -35,6 +35,8 @@ Seconds: TypeAlias = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
 
 class Trainer(Model):
     """The function that trains, its settings, and the processes that call it."""
+
+    example: ClassVar[str] = '{entrypoint: "train:train", maxEpochs: 10}'
 
     entrypoint: Entrypoint
     """Function that every worker calls with its Run, as `module:function`. The module lies beside the
@@ -103,6 +105,8 @@ class Trainer(Model):
 class Storage(Model):
     """Where checkpoints outlive their pod: exactly one of `claimName`, `uri`."""
 
+    example: ClassVar[str] = "{claimName: checkpoints}"
+
     claim_name: ObjectName | None = None
     """Name of a PersistentVolumeClaim that all pods can mount (ReadWriteMany with more than one node)."""
     uri: Uri | None = None
@@ -119,6 +123,8 @@ class Storage(Model):
 class Checkpoint(Model):
     """When checkpoints are written, where, and how many are kept."""
 
+    example: ClassVar[str] = "{everyEpochs: 1}"
+
     storage: Storage | None = None
     """Where checkpoints go. Unset: the run directory on one machine; in a cluster the pod's own disk, which
     is lost with the pod, so that more than one node need a storage."""
@@ -133,6 +139,8 @@ class Checkpoint(Model):
 class Stop(Model):
     """The stop verb: halt everywhere at one step, write a checkpoint, complete."""
 
+    example: ClassVar[str] = "{reason: good enough}"
+
     reason: Annotated[str, Field(max_length=1024)] = ""
     """Why, in a sentence for the record. Empty: none given."""
 
@@ -140,6 +148,8 @@ class Stop(Model):
 class TrainJobSpec(Model):
     """What is asked for. After the start only `suspend`, `stop`, `stopping`, `ttlSecondsAfterFinished` and
     the deadlines may change."""
+
+    example: ClassVar[str] = '{trainer: {entrypoint: "train:train", maxEpochs: 10}}'
 
     trainer: Trainer
     """What trains, and on how many processes."""
@@ -170,11 +180,15 @@ class TrainJobSpec(Model):
 
     @model_validator(mode="after")
     def _length_is_within_reach(self) -> Self:
-        stopping, length = self.stopping, self.trainer.length
-        name, low = length.named(("minEpochs", stopping.min_epochs), ("minSteps", stopping.min_steps))
-        if low is not None and low > length.amount:
-            rule = f"must be at most trainer.{length.field}, which is {length.amount}"
-            refuse([(("stopping", name), low, rule)])
+        least, most = self.stopping, self.trainer
+        refuse(
+            (("stopping", f"min{unit}"), low, f"must be at most trainer.max{unit}, which is {high}")
+            for unit, low, high in (
+                ("Epochs", least.min_epochs, most.max_epochs),
+                ("Steps", least.min_steps, most.max_steps),
+            )
+            if low is not None and high is not None and low > high
+        )
         return self
 
 
