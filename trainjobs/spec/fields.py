@@ -59,7 +59,7 @@ def homes(model: type[BaseModel], name: str) -> list[str]:
 
 def _below(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
     for name, annotation in names_in(model).items():
-        many = any(get_origin(part) is tuple for part in _parts(annotation))
+        many = is_list(annotation)
         yield from ((f"{name}[]" if many else name, child) for child in models_in(annotation))
 
 
@@ -79,6 +79,11 @@ def _annotation_below(annotation: Any, step: str | int) -> Any:
         if get_origin(part) is dict and isinstance(step, str):
             return get_args(part)[1]
     return None
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether a field holds a list of what `models_in` names."""
+    return any(get_origin(part) is tuple for part in _parts(annotation))
 
 
 def models_in(annotation: Any) -> Iterator[type[BaseModel]]:

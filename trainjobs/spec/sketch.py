@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from trainjobs.spec.base import Location
-from trainjobs.spec.fields import models_in, names_in, nearest
+from trainjobs.spec.fields import is_list, models_in, names_in, nearest
 
 
 def broken_rules(kind: type[BaseModel], found: Any, at: Location = ()) -> list[ErrorDetails]:
@@ -32,11 +32,11 @@ def broken_rules(kind: type[BaseModel], found: Any, at: Location = ()) -> list[E
 
 def _inside(field: FieldInfo, value: Any, at: Location) -> Iterator[tuple[Location, type[BaseModel], Any]]:
     """The mappings of a field that are models, each with its place and type."""
+    many = is_list(field.annotation)
+    if many != isinstance(value, list | tuple):
+        return
     for kind in models_in(field.annotation):
-        if isinstance(value, list | tuple):
-            yield from (((*at, i), kind, item) for i, item in enumerate(value))
-        else:
-            yield at, kind, value
+        yield from (((*at, i), kind, item) for i, item in enumerate(value)) if many else [(at, kind, value)]
 
 
 def _asked(model: BaseModel, found: Any, at: Location) -> Iterator[ErrorDetails]:
@@ -84,12 +84,14 @@ def _part(field: FieldInfo, value: Any) -> tuple[Any, ...]:
     part = _valid(field.rebuild_annotation(), value)
     if part:
         return part
-    for kind in models_in(field.annotation):
-        if isinstance(value, list | tuple):
-            items = [_valid(kind, item) or _sketched(kind, item) for item in value]
-            return (tuple(item[0] for item in items),) if all(items) else ()
+    many = is_list(field.annotation)
+    kind = next(models_in(field.annotation), None)
+    if kind is None or many != isinstance(value, list | tuple):
+        return ()
+    if not many:
         return _sketched(kind, value)
-    return ()
+    items = [_valid(kind, item) or _sketched(kind, item) for item in value]
+    return (tuple(item[0] for item in items),) if all(items) else ()
 
 
 def _valid(kind: Any, value: Any) -> tuple[Any, ...]:
