@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from trainjob_operator.resources import Object
 from trainjobs.spec.reading import read_status
-from trainjobs.spec.status import Accounting, TrainJobStatus
+from trainjobs.spec.status import Accounting, Baseline, TrainJobStatus
 from trainjobs.spec.stopping import Criterion
 from trainjobs.spec.trainjob import Trainer
 
@@ -98,7 +98,7 @@ class Metrics:
         )
         self._saved_hours = Gauge(
             "trainjobs_training_time_saved_hours",
-            "Estimate: hours that the epochs up to maxEpochs would have taken.",
+            "Estimate: hours that the rest up to maxEpochs or maxSteps would have taken.",
             registry=self.registry,
         )
         self._gpu_seconds = Counter(
@@ -117,10 +117,12 @@ class Metrics:
             self._early_stops.labels(
                 _family(trainjob, status.stopping.criterion), self._model(trainjob)
             ).inc()
-        saved_s = min(_saved_seconds(status, accounting), most_s * trainer.max_epochs)
+        saved_s = min(_saved_seconds(status, accounting), most_s * trainer.length.amount)
         self._saved_hours.inc(saved_s / 3600)
         self._gpu_seconds.labels("used").inc(min(accounting.gpu_seconds_used, gpu_s))
-        self._gpu_seconds.labels("saved").inc(min(accounting.gpu_seconds_saved, gpu_s * trainer.max_epochs))
+        self._gpu_seconds.labels("saved").inc(
+            min(accounting.gpu_seconds_saved, gpu_s * trainer.length.amount)
+        )
 
     def _model(self, trainjob: Object) -> str:
         model = trainjob["metadata"].get("labels", {}).get(MODEL_TYPE, "unknown")
@@ -156,8 +158,12 @@ def _family(trainjob: Object, criterion: str) -> str:
 
 
 def _saved_seconds(status: TrainJobStatus, accounting: Accounting) -> float:
-    epochs = status.training.epoch if status.training else 0
-    return accounting.epochs_saved * status.active_seconds / epochs if epochs else 0.0
+    if status.training is None:
+        return 0.0
+    by_steps = accounting.baseline == Baseline.MAX_STEPS
+    trained = status.training.step if by_steps else status.training.epoch
+    saved = accounting.steps_saved if by_steps else accounting.epochs_saved
+    return saved * status.active_seconds / trained if trained else 0.0
 
 
 class _States(Collector):

@@ -44,8 +44,9 @@ def _complete(job: TrainJob) -> State:
         why = asked or (stopping.reason if stopping else None) or _NO_REASON
         return State(Kind.COMPLETE, STOP_REQUESTED, f"stopped on request: {why}")
     training = job.status.training if job.status else None
-    epochs = training.epoch if training else job.spec.trainer.max_epochs
-    return State(Kind.COMPLETE, FINISHED, f"trained {epochs} of {job.spec.trainer.max_epochs} epochs")
+    length = job.spec.trainer.length
+    trained = length.named(training.epoch, training.step) if training else length.amount
+    return State(Kind.COMPLETE, FINISHED, f"trained {trained} of {length.amount} {length.unit}s")
 
 
 def _failed(facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords, cause: str) -> State:

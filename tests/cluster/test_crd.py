@@ -23,6 +23,16 @@ def manifest(name="mnist", **spec):
     }
 
 
+def by_steps(max_steps=None, **spec):
+    """One whose length is a number of steps; without one it has no length."""
+    job = manifest(**spec)
+    trainer = job["spec"]["trainer"]
+    del trainer["maxEpochs"]
+    if max_steps is not None:
+        trainer["maxSteps"] = max_steps
+    return job
+
+
 def stopping(*criteria, **fields):
     return manifest(stopping={**LOSS, **fields, "criteria": list(criteria)})
 
@@ -88,6 +98,21 @@ IN_OUR_WORDS = {
         "spec.stopping.minEpochs",
         "must be at most trainer.maxEpochs",
     ),
+    "steps": (
+        by_steps(9, stopping={"minSteps": 10}),
+        "spec.stopping.minSteps",
+        "must be at most trainer.maxSteps",
+    ),
+    "no length": (
+        by_steps(),
+        "spec.trainer",
+        "must name exactly one of maxEpochs, maxSteps",
+    ),
+    "two lengths": (
+        manifest(trainer={"maxSteps": 9}),
+        "spec.trainer",
+        "must name exactly one of maxEpochs, maxSteps",
+    ),
     "restoreBest": (
         manifest(stopping={"restoreBest": True}),
         "spec.stopping.monitor",
@@ -141,7 +166,7 @@ IN_OUR_WORDS = {
     "gate": (
         stopping(PLATEAU, startAfter={"epoch": 1, "metric": "a", "below": 1}),
         "spec.stopping.startAfter",
-        "must name exactly one of epoch, metric",
+        "must name exactly one of epoch, step, metric",
     ),
     "bound of a gate": (
         stopping(PLATEAU, startAfter={"metric": "a"}),
@@ -156,7 +181,7 @@ IN_OUR_WORDS = {
     "bound without a metric": (
         stopping(PLATEAU, startAfter={"epoch": 1, "above": 1}),
         "spec.stopping.startAfter",
-        "above: needs metric, not epoch",
+        "above: goes with metric only",
     ),
 }
 
@@ -292,6 +317,17 @@ def test_the_api_server_refuses_in_its_own_words_what_it_has_words_for(team, cas
 
 VALID = {
     "small": manifest(),
+    "steps": by_steps(
+        10**12,
+        checkpoint={"everySteps": 1000},
+        stopping={
+            **LOSS,
+            "minSteps": 10**12,
+            "minEpochs": 5,
+            "startAfter": {"step": 0},
+            "criteria": [PLATEAU],
+        },
+    ),
     "criteria": stopping(
         {"plateau": {"patience": 1}},
         {"threshold": {"value": 0.9, "mode": "max"}, "name": "goal"},

@@ -64,6 +64,7 @@ class LivingGroup:
 
     def __init__(self, pipes, setup):
         self.error = None
+        self.deaths = {}
         self._pipes = pipes
         for pipe in pipes:
             pipe.send(setup)

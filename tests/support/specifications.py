@@ -24,6 +24,7 @@ tolerant = st.sampled_from(["Error", "Ignore", "Ignore", "Ignore"])
 patience = st.integers(1, 4)
 gates = st.one_of(
     st.fixed_dictionaries({"epoch": st.integers(0, 5)}),
+    st.fixed_dictionaries({"step": st.integers(0, 15)}),
     st.fixed_dictionaries({"metric": metrics, "below": eighths, "whenMissing": tolerant}),
     st.fixed_dictionaries({"metric": metrics, "above": eighths, "whenMissing": tolerant}),
 )
@@ -58,5 +59,10 @@ singles = joined(families, some(startAfter=gates))
 members = singles | joined(composed(singles), some(startAfter=gates))
 criteria = members | joined(composed(members), some(startAfter=gates))
 defaults = some(
-    mode=modes, nonFinite=policies, smoothing=smoothings, startAfter=gates, minEpochs=st.integers(1, 8)
+    mode=modes,
+    nonFinite=policies,
+    smoothing=smoothings,
+    startAfter=gates,
+    minEpochs=st.integers(1, 8),
+    minSteps=st.integers(1, 24),
 )

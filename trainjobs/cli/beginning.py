@@ -111,19 +111,20 @@ def kept_job(place: RunDirectory) -> "TrainJob":
 def has_checkpoint(place: RunDirectory, job: "TrainJob") -> bool:
     """Whether workers would find something to resume from. Raises UserError where the storage cannot say."""
     from trainjobs.runtime.driver import storage_uri
-    from trainjobs.runtime.storage import storage_at
+    from trainjobs.runtime.storage import CHECKPOINT, CHECKPOINTS, storage_at
 
-    names = storage_at(storage_uri(job, place)).names("checkpoints")
-    return any(name.startswith("step-") for name in names)
+    names = storage_at(storage_uri(job, place)).names(CHECKPOINTS)
+    return any(CHECKPOINT.fullmatch(name) for name in names)
 
 
 def _trained_enough(place: RunDirectory, job: "TrainJob") -> str | None:
     """Why nothing is left to train, if that is so."""
     history = place.history()
-    trained, limit = history[-1].epochs if history else 0, job.spec.trainer.max_epochs
-    if trained < limit:
+    length = job.spec.trainer.length
+    trained = length.named(history[-1].epochs, history[-1].step) if history else 0
+    if trained < length.amount:
         return None
-    return f"{count(trained, 'epoch')} are trained and spec.trainer.maxEpochs is {limit:,}"
+    return f"{count(trained, length.unit)} are trained and spec.trainer.{length.field} is {length.amount:,}"
 
 
 def _remedy(before: "TrainJob", job: "TrainJob") -> str:

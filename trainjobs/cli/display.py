@@ -18,6 +18,7 @@ from trainjobs.cli.sparkline import Sparkline
 from trainjobs.cli.view import View
 from trainjobs.cli.wording import count, duration, number
 from trainjobs.runtime.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
+from trainjobs.spec import Length
 
 REFRESHES_PER_SECOND = 4
 MOST_METRICS = 8
@@ -89,8 +90,8 @@ class Display(View):
 def drawn(screen: Screen, note: str = "", height: int = 24) -> RenderableType:
     """The screen, at most as wide as the terminal; sentences are cut to a line where its height asks for it."""
     parts: list[RenderableType] = [_title(screen)]
-    if screen.max_epochs:
-        parts += [Padding(_progress(screen), (0, 0, 0, 2))]
+    if screen.length is not None:
+        parts += [Padding(_progress(screen, screen.length), (0, 0, 0, 2))]
     if screen.last is not None:
         parts += [Text(), Padding(_metrics(screen), (0, 0, 0, 2))]
     if screen.criteria:
@@ -120,22 +121,25 @@ def _title(screen: Screen) -> Text:
     )
 
 
-def _progress(screen: Screen) -> Table:
+def _progress(screen: Screen, length: Length) -> Table:
     table = Table.grid(padding=(0, 2))
-    for _ in range(3):
-        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(max_width=30)  # gives way to the words beside it where the terminal is narrow
+    table.add_column(no_wrap=True)
     left = screen.seconds_left if screen.phase == TRAINING else None
     ahead = "" if left is None else f"at most {duration(left)} left"
+    done = length.named(screen.epochs_done, screen.steps_done)
+    at = length.named(min(screen.epoch, length.amount), screen.steps_done)
     table.add_row(
-        f"epoch {screen.epoch:,} of {screen.max_epochs:,}",
-        ProgressBar(total=screen.max_epochs, completed=screen.epochs_done, width=30),
+        f"{length.unit} {at:,} of {length.amount:,}",
+        ProgressBar(total=length.amount, completed=done),
         f"{duration(screen.seconds)}  {ahead}",
     )
     now = screen.progress
     if now is not None and not (screen.ended and now.batch == 0):
         batches = f"batch {now.batch:,}" + (f" of {now.batches:,}" if now.batches else "")
-        bar = ProgressBar(total=now.batches, completed=now.batch, width=30) if now.batches else Text()
-        table.add_row(batches, bar, f"step {now.step:,}")
+        bar = ProgressBar(total=now.batches, completed=now.batch) if now.batches else Text()
+        table.add_row(batches, bar, length.named(f"step {now.step:,}", f"epoch {now.epoch:,}"))
     return table
 
 

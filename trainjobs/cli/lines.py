@@ -17,6 +17,7 @@ from trainjobs.runtime.events import (
     Started,
     Starting,
 )
+from trainjobs.spec import Length
 
 _ENDS = {
     "EarlyStopped": "stopping early",
@@ -37,11 +38,13 @@ def started(event: Started) -> str:
     return f"training with {workers}{where} (up after {duration(event.startup_seconds)})"
 
 
-def reported(event: Reported, max_epochs: int | None) -> str:
+def reported(event: Reported, length: Length | None) -> str:
     seen = event.observation
-    epoch = f"epoch {seen.epoch:,}/{max_epochs:,}" if max_epochs else f"epoch {seen.epoch:,}"
+    of = f"/{length.amount:,}" if length else ""
+    epochs, steps = length.named((of, ""), ("", of)) if length else ("", "")
     values = "  ".join(f"{name} {number(value)}" for name, value in seen.metrics.items())
-    return f"{epoch}  step {seen.step:,}  {duration(seen.seconds)}  {values}{_best(event)}{_closest(event)}"
+    place = f"epoch {seen.epoch:,}{epochs}  step {seen.step:,}{steps}  {duration(seen.seconds)}"
+    return f"{place}  {values}{_best(event)}{_closest(event)}"
 
 
 def decided(decision: Mapping[str, Any]) -> str:

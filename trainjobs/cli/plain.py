@@ -21,6 +21,7 @@ from trainjobs.runtime.events import (
     Starting,
     Warned,
 )
+from trainjobs.spec import Length
 
 QUIET_SECONDS = 60.0
 """Training seconds without a line after which progress inside an epoch is told."""
@@ -30,7 +31,7 @@ class Plain(View):
     """Writes lines to standard output."""
 
     def __init__(self) -> None:
-        self._max_epochs: int | None = None
+        self._length: Length | None = None
         self._told_seconds = 0.0
         self._ending = False
         self._shadows: frozenset[str] = frozenset()
@@ -44,7 +45,7 @@ class Plain(View):
             case Starting():
                 return [lines.starting(event)]
             case Started():
-                self._max_epochs, self._ending = event.max_epochs, False
+                self._length, self._ending = event.length, False
                 return [lines.started(event)]
             case Progress():
                 return self._progress(event)
@@ -81,4 +82,4 @@ class Plain(View):
         self._told_seconds = event.observation.seconds
         shadows = lines.shadows(event, self._shadows)
         self._shadows |= shadows.keys()
-        return [lines.reported(event, self._max_epochs), *shadows.values()]
+        return [lines.reported(event, self._length), *shadows.values()]

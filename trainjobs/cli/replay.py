@@ -13,46 +13,47 @@ from rich.text import Text
 from trainjobs.cli.criteria import criteria_table
 from trainjobs.cli.curve import read_curve
 from trainjobs.cli.terminal import Output, reading, show, write_json
-from trainjobs.cli.wording import count, duration, number
+from trainjobs.cli.wording import baseline, count, duration, number, unspent
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.events import jsonable, row
 from trainjobs.runtime.exits import DataError
-from trainjobs.spec import SpecError, Stopping, load, load_stopping
+from trainjobs.spec import Length, SpecError, Stopping, load, load_stopping
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, Stop
 from trainjobs.stopping import replay as judge_again
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """A curve, and the maxEpochs of the run it is from where that is known."""
+    """A curve, and the length of the run it is from where that is known."""
 
     history: Iterable[Observation]
-    max_epochs: int | None = None
+    length: Length | None = None
 
 
 def replay(curve: Path, criteria: Path, output: Output) -> None:
     """Judge the curve again and tell. Raises UserError or SpecError."""
-    stopping, max_epochs = read_criteria(criteria)
+    stopping, asked = read_criteria(criteria)
     recorded = read_recorded(curve)
     try:
-        again = judge_again(Panel.of(stopping), recorded.history, max_epochs or recorded.max_epochs)
+        length = asked or recorded.length
+        again = judge_again(Panel.of(stopping), recorded.history, length)
     except MissingMetric as error:
         raise DataError(str(error)) from error
     if output is Output.JSON:
         write_json(jsonable(asdict(again)))
         return
-    show(told(again, str(curve)))
+    show(told(again, str(curve), length))
 
 
-def read_criteria(path: Path) -> tuple[Stopping, int | None]:
+def read_criteria(path: Path) -> tuple[Stopping, Length | None]:
     """The criteria of a TrainJob, of a document with `stopping` alone, or of what stands under it.
 
-    And the TrainJob's maxEpochs.
+    And the TrainJob's length.
     """
     with reading(path):
         stopping = load_stopping(path)
         try:
-            return stopping, load(path).spec.trainer.max_epochs
+            return stopping, load(path).spec.trainer.length
         except SpecError:
             return stopping, None
 
@@ -66,10 +67,10 @@ def read_recorded(path: Path) -> Recorded:
     history = place.history()
     if not history:
         raise DataError(f"{path}: the run has not reported anything yet")
-    return Recorded(history, job.spec.trainer.max_epochs)
+    return Recorded(history, job.spec.trainer.length)
 
 
-def told(again: Replay, curve: str) -> list[RenderableType]:
+def told(again: Replay, curve: str, length: Length | None) -> list[RenderableType]:
     """The replay for people."""
     assert again.end is not None  # noqa: S101 - a curve has a report
     rows = [_row(alone, again.best, again.end) for alone in again.criteria]
@@ -77,7 +78,7 @@ def told(again: Replay, curve: str) -> list[RenderableType]:
         Text(_headline(again), style="bold green" if again.stopped_by else "bold"),
         *([Text(again.stopped_by.stop.reason)] if again.stopped_by and again.stopped_by.stop else []),
         Text(),
-        Padding(_facts(again, curve), (0, 0, 0, 2)),
+        Padding(_facts(again, curve, length), (0, 0, 0, 2)),
         Text(),
         Text("Each criterion alone"),
         Padding(criteria_table(rows, whole_sentences=True), (0, 0, 0, 2)),
@@ -89,19 +90,20 @@ def _headline(again: Replay) -> str:
     assert again.end is not None  # noqa: S101 - a curve has a report
     if by is None or by.stop is None:
         return f"No criterion would have stopped the run before its end in epoch {again.end.epoch}"
-    return f"Would have stopped early by {by.name} after epoch {by.stop.epoch}, at step {by.stop.step:,}"
+    where = f"{'after' if by.stop.whole else 'in'} epoch {by.stop.epoch}"
+    return f"Would have stopped early by {by.name} {where}, at step {by.stop.step:,}"
 
 
-def _facts(again: Replay, curve: str) -> Table:
+def _facts(again: Replay, curve: str, length: Length | None) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, fact in _fact_lines(again, curve):
+    for name, fact in _fact_lines(again, curve, length):
         table.add_row(name, fact)
     return table
 
 
-def _fact_lines(again: Replay, curve: str) -> Iterator[tuple[str, str]]:
+def _fact_lines(again: Replay, curve: str, length: Length | None) -> Iterator[tuple[str, str]]:
     assert again.end is not None  # noqa: S101 - a curve has a report
     yield "curve", f"{curve}, {count(again.reports, 'report')} to epoch {again.end.epoch}"
     if again.best is not None:
@@ -112,11 +114,9 @@ def _fact_lines(again: Replay, curve: str) -> Iterator[tuple[str, str]]:
     if again.best is not None:
         yield "best then", _best_then(stop, again.best)
     yield "saved", _saved_words(stop, again.end)
-    if stop.saved_of_max is not None:
-        most = stop.epoch + stop.saved_of_max.epochs
+    if stop.saved_of_max is not None and length is not None:
         spent = _spent(stop.saved_of_max.seconds, "about ")
-        baseline = f"(an estimate against your own maxEpochs {most:,})"
-        yield "", f"{count(stop.saved_of_max.epochs, 'epoch')}{spent} {baseline}"
+        yield "", f"{unspent(stop.saved_of_max, stop.whole, length)}{spent} {baseline(length)}"
 
 
 def _row(alone: Alone, best: Best | None, end: Observation) -> dict[str, Any]:
@@ -130,7 +130,7 @@ def _row(alone: Alone, best: Best | None, end: Observation) -> dict[str, Any]:
         "gated": None,
         "stop": True,
         "closeness": 1.0,
-        "waiting": f"epoch {stop.epoch}",
+        "waiting": f"epoch {stop.epoch}" if stop.whole else f"step {stop.step:,}",
         "reason": stop.reason,
         "note": f"{then}saves {_saved_words(stop, end)}",
     }
@@ -150,9 +150,13 @@ def _best_then(stop: Stop, overall: Best) -> str:
 
 
 def _saved_words(stop: Stop, end: Observation) -> str:
-    if stop.step == end.step and stop.epoch == end.epoch:
+    """In epochs; in steps where the stop or the end of the curve is amid an epoch."""
+    if (stop.step, stop.epoch, stop.whole) == (end.step, end.epoch, end.whole):
         return "nothing of this curve, which ends there"
-    return f"{stop.saved.epochs:,} of the {count(end.epoch, 'epoch')} recorded{_spent(stop.saved.seconds)}"
+    by_epochs = stop.whole and end.whole
+    saved = stop.saved.epochs if by_epochs else stop.saved.steps
+    recorded = count(end.epochs, "epoch") if by_epochs else count(end.step, "step")
+    return f"{saved:,} of the {recorded} recorded{_spent(stop.saved.seconds)}"
 
 
 def _spent(seconds: float, prefix: str = "") -> str:

@@ -16,6 +16,7 @@ from trainjobs.runtime.events import (
     Started,
     Starting,
 )
+from trainjobs.spec import Length
 from trainjobs.stopping import Observation
 
 STARTING = "starting"
@@ -32,9 +33,11 @@ class Screen:
     world_size: int = 0
     device: str = ""
     attempt: int = 1
-    max_epochs: int = 0
+    length: Length | None = None
+    """What it trains when nothing stops it earlier; None before it has started."""
     epochs_at_start: int = 0
     """Epochs finished before this attempt."""
+    steps_at_start: int = 0
     seconds_at_start: float = 0.0
     progress: Progress | None = None
     history: tuple[Observation, ...] = ()
@@ -49,7 +52,7 @@ class Screen:
     @property
     def epochs_done(self) -> float:
         """Finished epochs with the fraction of the one under way."""
-        reported = float(self.last.epoch if self.last else self.epochs_at_start)
+        reported = float(self.last.epochs if self.last else self.epochs_at_start)
         now = self.progress
         if now is None:
             return reported
@@ -65,7 +68,13 @@ class Screen:
     def epoch(self) -> int:
         """The epoch under way, or the one in which the run ended."""
         done = math.ceil(self.epochs_done) if self.ended else int(self.epochs_done) + 1
-        return min(max(done, 1), self.max_epochs)
+        return max(done, 1)
+
+    @property
+    def steps_done(self) -> int:
+        """Finished steps."""
+        reported = self.last.step if self.last else self.steps_at_start
+        return max(reported, self.progress.step if self.progress else 0)
 
     @property
     def seconds(self) -> float:
@@ -75,12 +84,15 @@ class Screen:
 
     @property
     def seconds_left(self) -> float | None:
-        """To maxEpochs at the pace of this attempt; None before anything is known. A stop may come sooner."""
-        epochs = self.epochs_done - self.epochs_at_start
-        seconds = self.seconds - self.seconds_at_start
-        if epochs <= 0 or seconds <= 0:
+        """To the whole length at the pace of this attempt; None before anything is known. A stop may come sooner."""
+        if self.length is None:
             return None
-        return (self.max_epochs - self.epochs_done) * seconds / epochs
+        done = self.length.named(self.epochs_done, self.steps_done)
+        trained = done - self.length.named(self.epochs_at_start, self.steps_at_start)
+        seconds = self.seconds - self.seconds_at_start
+        if trained <= 0 or seconds <= 0:
+            return None
+        return (self.length.amount - done) * seconds / trained
 
 
 def after(screen: Screen, event: Event) -> Screen:  # noqa: PLR0911 - one return for each kind of event
@@ -109,7 +121,7 @@ def after(screen: Screen, event: Event) -> Screen:  # noqa: PLR0911 - one return
 
 def _reported(screen: Screen, event: Reported) -> Screen:
     seen, now = event.observation, screen.progress
-    if now is not None and seen.epoch < screen.max_epochs:
+    if now is not None and seen.whole and _goes_on(screen.length, seen):
         now = replace(now, epoch=seen.epoch + 1, batch=0, step=seen.step, seconds=seen.seconds)
     return replace(
         screen,
@@ -120,6 +132,10 @@ def _reported(screen: Screen, event: Reported) -> Screen:
     )
 
 
+def _goes_on(length: Length | None, seen: Observation) -> bool:
+    return length is not None and length.named(seen.epochs, seen.step) < length.amount
+
+
 def _started(screen: Screen, event: Started) -> Screen:
     return replace(
         screen,
@@ -127,8 +143,9 @@ def _started(screen: Screen, event: Started) -> Screen:
         attempt=event.attempt,
         world_size=event.world_size,
         device=event.device,
-        max_epochs=event.max_epochs,
+        length=event.length,
         epochs_at_start=event.epoch,
+        steps_at_start=event.resumed_from_step or 0,
         seconds_at_start=event.history[-1].seconds if event.history else 0.0,
         history=event.history,
         progress=None,

@@ -20,10 +20,10 @@ from trainjobs.runtime.events import (
     Starting,
 )
 from trainjobs.runtime.exits import DataError
-from trainjobs.stopping import MissingMetric, Observation, Panel
+from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length
 
 if TYPE_CHECKING:
-    from trainjobs.spec import Stopping
+    from trainjobs.spec import Length, Stopping
 
 
 class State(StrEnum):
@@ -61,15 +61,6 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
-    """What ending early saved: an estimate against the user's own maxEpochs, at the pace so far."""
-
-    epochs: int
-    seconds: float
-    """Of training, on each worker."""
-
-
-@dataclass(frozen=True, slots=True)
 class Story:
     """One run."""
 
@@ -78,7 +69,7 @@ class Story:
     state: State
     process: int | None
     """The process that trains it now."""
-    max_epochs: int
+    length: "Length"
     workers: int
     told: Told
     history: tuple[Observation, ...]
@@ -95,17 +86,20 @@ class Story:
         return self.history[-1] if self.history else None
 
     @property
-    def saved(self) -> Saved | None:
-        """What was saved; None when nothing was, or the run can still go on."""
-        if self.state not in _ENDS or self.last is None or self.last.epoch >= self.max_epochs:
+    def step(self) -> int:
+        """Finished steps at the halt, or else at the last report."""
+        halted = self.told.halted
+        if halted is not None and halted.steps:
+            return max(halted.steps.values())
+        return self.last.step if self.last else 0
+
+    @property
+    def saved(self) -> Saving | None:
+        """What was saved; None when nothing was, or the run can still go on. Seconds are of each worker."""
+        if self.state not in _ENDS or self.last is None:
             return None
-        return saved(self.last, self.max_epochs)
-
-
-def saved(stopped_at: Observation, max_epochs: int) -> Saved:
-    """What ending at this observation instead of after `max_epochs` saves, at the pace until there."""
-    epochs = max_epochs - stopped_at.epoch
-    return Saved(epochs, stopped_at.seconds / stopped_at.epoch * epochs)
+        saving = against_length(self.length, self.history, self.step)
+        return saving if self.length.named(saving.epochs, saving.steps) else None
 
 
 def read(place: RunDirectory) -> Story:
@@ -121,7 +115,7 @@ def read(place: RunDirectory) -> Story:
         name=job.metadata.name,
         state=_state(place, told, process),
         process=process,
-        max_epochs=job.spec.trainer.max_epochs,
+        length=job.spec.trainer.length,
         workers=told.world_size or job.spec.trainer.num_workers,
         told=told,
         history=history,

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from rich.text import Text
 
 from trainjobs.cli.criteria import criteria_table
 from trainjobs.cli.program import program
-from trainjobs.cli.story import Saved, State, Story
-from trainjobs.cli.wording import count, duration, measures, number, steps_of_ranks
+from trainjobs.cli.story import State, Story
+from trainjobs.cli.wording import baseline, count, duration, measures, number, steps_of_ranks, unspent
 from trainjobs.runtime.events import jsonable
+from trainjobs.spec import Length
+from trainjobs.stopping import Saving
 
 _STYLES = {
     State.FINISHED: "bold green",
@@ -32,7 +35,9 @@ def headline(story: Story) -> str:  # noqa: PLR0911 - one return for each state
     where = _where(story)
     match story.state:
         case State.FINISHED:
-            return f"Trained all {count(story.max_epochs, 'epoch')}; no criterion stopped the run"
+            return (
+                f"Trained all {count(story.length.amount, story.length.unit)}; no criterion stopped the run"
+            )
         case State.EARLY_STOPPED:
             return f"Stopped early by {_decided(story)['criterion'] or 'the coordinator'} {where}"
         case State.STOP_REQUESTED:
@@ -58,13 +63,11 @@ def reason(story: Story) -> str | None:
     return None
 
 
-def saved_words(saved: Saved, workers: int, max_epochs: int) -> str:
-    """What was saved, always with its baseline."""
+def saved_words(saved: Saving, whole: bool, workers: int, length: Length) -> str:
+    """What was saved, always with its baseline. Not `whole`: one of the epochs saved was trained in part."""
     spent = f", about {duration(saved.seconds)}" if saved.seconds else ""
     each = f" on each of {workers} workers" if spent and workers > 1 else ""
-    return (
-        f"{count(saved.epochs, 'epoch')}{spent}{each} (an estimate against your own maxEpochs {max_epochs:,})"
-    )
+    return f"{unspent(saved, whole, length)}{spent}{each} {baseline(length)}"
 
 
 def summary(story: Story) -> list[RenderableType]:
@@ -119,7 +122,7 @@ def next_line(commands: list[str]) -> Text:
 
 def document(story: Story) -> dict[str, Any]:
     """The story as one JSON object."""
-    saved = story.saved
+    saved, length = story.saved, story.length
     facts: dict[str, Any] = {
         "name": story.name,
         "directory": str(story.path),
@@ -129,13 +132,14 @@ def document(story: Story) -> dict[str, Any]:
         "process": story.process,
         "attempts": story.told.attempts,
         "workers": story.workers,
-        "max_epochs": story.max_epochs,
+        "max_epochs": length.named(length.amount, None),
+        "max_steps": length.named(None, length.amount),
         "last": story.last,
         "best": story.best,
         "decision": story.told.decision,
         "halted": story.told.halted.steps if story.told.halted else None,
         "tests": story.told.tests,
-        "saved": saved and {"epochs": saved.epochs, "seconds": saved.seconds, "baseline": "MaxEpochs"},
+        "saved": saved and asdict(saved),
         "criteria": story.criteria,
         "model": str(story.model) if story.model else None,
         "kept": _kept(story),
@@ -168,8 +172,8 @@ def _fact_lines(story: Story) -> Iterator[tuple[str, str]]:
         yield "halted", steps_of_ranks(told.halted.steps) + took
     if story.last is not None:
         yield "trained", _trained(story)
-    if story.saved is not None:
-        yield "saved", saved_words(story.saved, story.workers, story.max_epochs)
+    if story.saved is not None and story.last is not None:
+        yield "saved", saved_words(story.saved, story.last.whole, story.workers, story.length)
     yield "kept in", _kept(story)
 
 
@@ -177,8 +181,9 @@ def _trained(story: Story) -> str:
     assert story.last is not None  # noqa: S101 - only asked with a history
     restarts = "" if story.told.attempts < 2 else f", {count(story.told.attempts, 'attempt')}"
     each = f" on {count(story.workers, 'worker')}"
-    epochs = f"{story.last.epoch:,} of {count(story.max_epochs, 'epoch')}"
-    return f"{epochs} in {duration(story.last.seconds)}{each}{restarts}"
+    length = story.length
+    part = f"{length.named(story.last.epochs, story.step):,} of {count(length.amount, length.unit)}"
+    return f"{part} in {duration(story.last.seconds)}{each}{restarts}"
 
 
 def _kept(story: Story) -> str:
@@ -211,9 +216,9 @@ def _way_on(story: Story) -> str:
 
 
 def _where(story: Story) -> str:
-    halted = story.told.halted
-    step = max(halted.steps.values()) if halted and halted.steps else story.last and story.last.step
-    if story.last is None:
+    step, last = story.step, story.last
+    if last is None:
         return "before the first report" if not step else f"at step {step:,}, before the first report"
-    epoch = f"after epoch {story.last.epoch} of {story.max_epochs:,}"
-    return epoch if step is None else f"{epoch}, at step {step:,}"
+    of = f" of {story.length.amount:,}"
+    epochs, steps = story.length.named((of, ""), ("", of))
+    return f"{'after' if last.whole else 'in'} epoch {last.epoch}{epochs}, at step {step:,}{steps}"

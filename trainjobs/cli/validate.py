@@ -80,7 +80,7 @@ def _lines(checked: Checked) -> list[str]:
         (
             f"TrainJob {checked.job.metadata.name}",
             count(spec.trainer.num_workers, "worker"),
-            f"at most {count(spec.trainer.max_epochs, 'epoch')}",
+            f"at most {count(spec.trainer.length.amount, spec.trainer.length.unit)}",
             f"criteria: {', '.join(spec.stopping.names) or 'none'}",
         )
     )

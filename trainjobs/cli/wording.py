@@ -1,6 +1,11 @@
 """Numbers as people read them."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainjobs.spec import Length
+    from trainjobs.stopping import Saving
 
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
@@ -15,6 +20,18 @@ def number(value: float) -> str:
 def count(amount: int, noun: str) -> str:
     """`1 epoch`, `1,200 epochs`."""
     return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
+
+
+def baseline(length: "Length") -> str:
+    """What an estimate of savings is measured against, in parentheses."""
+    return f"(an estimate against your own {length.field} {length.amount:,})"
+
+
+def unspent(saving: "Saving", whole: bool, length: "Length") -> str:
+    """`27 epochs`, `3,800 steps`; `less than 28 epochs` for a stop amid one."""
+    amount = length.named(saving.epochs, saving.steps)
+    less = length.named("" if whole else "less than ", "")
+    return f"{less}{count(amount, length.unit)}"
 
 
 def duration(seconds: float) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainjobs.runtime import events
 from trainjobs.spec import status
-from trainjobs.stopping import Observation, Panel, replay
+from trainjobs.stopping import Observation, Panel, Saving, against_length, replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,13 +95,13 @@ class Account:
 
     def training(self) -> status.TrainingStatus:
         """How far it is."""
-        reported, halted = self.last(events.Reported), self.last(events.Halted)
+        reported = self.last(events.Reported)
         last = self.history[-1] if self.history else None
         best = reported.best if reported else None
         return fitted(
             status.TrainingStatus,
             epoch=last.epochs if last else 0,
-            step=max(halted.steps.values()) if halted else self._step(),
+            step=self._step(),
             metrics=self._metrics(last.metrics) if last else (),
             best=fitted(
                 status.BestValue, metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"]
@@ -120,6 +120,9 @@ class Account:
 
     def _step(self) -> int:
         progress, started = self.last(events.Progress), self.last(events.Started)
+        halted: events.Halted | None = self.last(events.Halted)
+        if halted is not None:
+            return max(halted.steps.values())
         reported = self.history[-1].step if self.history else 0
         resumed = (started.resumed_from_step or 0) if started else 0
         return max(reported, resumed, progress.step if progress else 0)
@@ -190,24 +193,24 @@ class Account:
 
     def accounting(self) -> status.Accounting:
         """What was used and saved."""
-        saved_s = self.seconds_saved() * self._gpus
+        saved = self.saved()
+        saved_s = saved.seconds * self._gpus
         return status.Accounting(
             gpu_seconds_used=self.seconds * self._gpus,
             gpu_seconds_saved=saved_s,
             gpu_hours_saved=round(saved_s / 3600, 2),
-            epochs_saved=self._epochs_saved(),
+            epochs_saved=saved.epochs,
+            steps_saved=saved.steps,
+            baseline=self.job.spec.trainer.length.baseline,
         )
 
-    def _epochs_saved(self) -> int:
+    def saved(self) -> Saving:
+        """What a run that is complete has left of its length; nothing before."""
+        length = self.job.spec.trainer.length
         complete = self.last(events.Halted) and self.state in {"Finished", "EarlyStopped", "StopRequested"}
-        left = self.job.spec.trainer.max_epochs - self.history[-1].epochs if complete and self.history else 0
-        return max(0, left)
-
-    def seconds_saved(self) -> float:
-        """Epochs saved at the mean pace so far: an estimate."""
-        if not self.history or not self.history[-1].epochs:
-            return 0.0
-        return self._epochs_saved() * self.history[-1].seconds / self.history[-1].epochs
+        if not complete:
+            return Saving(0, 0, 0.0, length.baseline, estimated=True)
+        return against_length(length, self.history, self._step())
 
 
 def now() -> datetime:

@@ -9,7 +9,6 @@ the last report. It is read with `weights_only=True`: loading a checkpoint runs 
 from __future__ import annotations
 
 import io
-import re
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
@@ -22,13 +21,11 @@ import torch
 from trainjobs.runtime import readback
 from trainjobs.runtime.exits import DataError, UserError
 from trainjobs.runtime.segments import Segments
-from trainjobs.runtime.storage import Storage
+from trainjobs.runtime.storage import CHECKPOINT, CHECKPOINTS, Storage
 from trainjobs.stopping import Observation
 
-FOLDER = "checkpoints"
 FORMAT = 2
 _PROBE = "writable"
-_NAME = re.compile(r"(?:epoch-(\d{5,})-)?step-(\d{8,})-report-(\d{5,})(?:-(\d+))?\.pt")
 _KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "bool": (bool,), "float": (float, int), "str": (str,)}
 
 
@@ -112,7 +109,7 @@ class Checkpoints:
         """Never deleted. Whoever resumes sets it, from what the checkpoint says."""
         self._storage = storage
         self._keep = keep
-        self._segments = Segments(storage, FOLDER)
+        self._segments = Segments(storage, CHECKPOINTS)
         self._allowed = torch.serialization.get_safe_globals()
         self._readable: dict[str, bool] = {}
         """What this process knows of checkpoints, because it wrote them or tried to read them."""
@@ -134,7 +131,7 @@ class Checkpoints:
         best = self.best if best_report is None else BestCheckpoint(saved.name, best_report)
         document = _document(contents, best) | {"history": self._segments.document(contents.history)}
         with _checksums():
-            self._storage.write(f"{FOLDER}/{saved.name}", lambda file: torch.save(document, file))
+            self._storage.write(f"{CHECKPOINTS}/{saved.name}", lambda file: torch.save(document, file))
         self.best = best
         self._readable[saved.name] = True
         self._prune()
@@ -142,12 +139,12 @@ class Checkpoints:
 
     def check_writable(self) -> None:
         """Find out before training, not after the first epoch, that nothing can be written. Raises UserError."""
-        self._storage.write(f"{FOLDER}/{_PROBE}", lambda file: file.write(b"trainjobs"))
-        self._storage.delete(f"{FOLDER}/{_PROBE}")
+        self._storage.write(f"{CHECKPOINTS}/{_PROBE}", lambda file: file.write(b"trainjobs"))
+        self._storage.delete(f"{CHECKPOINTS}/{_PROBE}")
 
     def all(self) -> list[Saved]:
         """What is named as a checkpoint, oldest first."""
-        found = [self._saved(name) for name in self._storage.names(FOLDER) if _NAME.fullmatch(name)]
+        found = [self._saved(name) for name in self._storage.names(CHECKPOINTS) if CHECKPOINT.fullmatch(name)]
         return sorted(found, key=lambda saved: saved.order)
 
     def latest(self) -> Found | None:
@@ -165,7 +162,7 @@ class Checkpoints:
                 passed_over.append(str(error))
         if passed_over:
             raise DataError(
-                f"{self._storage.uri}/{FOLDER}: there are checkpoints and none can be read: "
+                f"{self._storage.uri}/{CHECKPOINTS}: there are checkpoints and none can be read: "
                 f"{'; '.join(passed_over)}. Put one back that can, or begin anew with --fresh, which moves them aside "
                 "with the run directory; checkpoints elsewhere (spec.checkpoint.storage) move away yourself"
             )
@@ -207,7 +204,7 @@ class Checkpoints:
         return f"{self._storage.uri}/{name}"
 
     def _load(self, saved: Saved, device: torch.device | str) -> Contents:
-        with self._storage.open(f"{FOLDER}/{saved.name}") as file, _understood(saved):
+        with self._storage.open(f"{CHECKPOINTS}/{saved.name}") as file, _understood(saved):
             _check_bytes(file)
             document = _read(file, device)
             contents = _contents(document, self._history)
@@ -236,24 +233,30 @@ class Checkpoints:
             if kept < self._keep:
                 kept += self._is_readable(saved.name)
             elif self.best is None or saved.name != self.best.name:
-                self._storage.delete(f"{FOLDER}/{saved.name}")
+                self._storage.delete(f"{CHECKPOINTS}/{saved.name}")
 
     def _is_readable(self, name: str) -> bool:
         """Of a checkpoint of another process: whether it is a file that was not torn. Its last bytes say so."""
         if name not in self._readable:
             try:
-                with self._storage.open(f"{FOLDER}/{name}") as file:
+                with self._storage.open(f"{CHECKPOINTS}/{name}") as file:
                     self._readable[name] = zipfile.is_zipfile(file)
             except UserError:
                 self._readable[name] = False
         return self._readable[name]
 
     def _saved(self, name: str, seconds: float = 0.0) -> Saved:
-        match = _NAME.fullmatch(name)
+        match = CHECKPOINT.fullmatch(name)
         assert match is not None, name  # noqa: S101 - names come from save() or passed the same pattern
         epoch, step, reports, again = (None if group is None else int(group) for group in match.groups())
         return Saved(
-            name, epoch, step or 0, reports or 0, again or 0, f"{self._storage.uri}/{FOLDER}/{name}", seconds
+            name,
+            epoch,
+            step or 0,
+            reports or 0,
+            again or 0,
+            f"{self._storage.uri}/{CHECKPOINTS}/{name}",
+            seconds,
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from trainjobs.spec import Length
 from trainjobs.stopping import Finding, Observation, Ruling
 
 
@@ -35,10 +36,17 @@ class Started:
     """The checkpoint's step; None for a fresh start."""
     epoch: int
     """Epochs finished before this attempt; training goes on inside epoch + 1."""
-    max_epochs: int
+    max_epochs: int | None
+    """As the manifest says it; None where it says `max_steps`."""
     history: tuple[Observation, ...] = ()
     """What the checkpoint knew."""
     startup_seconds: float = 0.0
+    max_steps: int | None = None
+
+    @property
+    def length(self) -> Length:
+        """What the run trains when nothing stops it earlier."""
+        return Length.of(self.max_epochs, self.max_steps)
 
 
 @dataclass(frozen=True, slots=True)

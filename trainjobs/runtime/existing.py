@@ -143,7 +143,7 @@ class StoppingCoordinator:
         journey.phase = Phase.AFTER
         report = journey.judge()
         place = journey.pass_epoch()
-        if report.leave or journey.length.reached(place.position):
+        if report.leave or journey.all_trained:
             journey.rest_if_halted()
             journey.checkpoint()
             journey.finish()

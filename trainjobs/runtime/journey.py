@@ -31,6 +31,7 @@ from trainjobs.runtime.meters import Meters
 from trainjobs.runtime.rank_states import RankStates
 from trainjobs.runtime.snapshot import Snapshot
 from trainjobs.runtime.tracked import Tracked
+from trainjobs.spec import Length, Unit
 
 
 class Interrupted(BaseException):
@@ -47,20 +48,6 @@ class Place:
     rank: int
     world_size: int
     device: torch.device
-
-
-@dataclass(frozen=True, slots=True)
-class Length:
-    """How long the run is when nothing stops it earlier: exactly one of both."""
-
-    epochs: int | None
-    steps: int | None
-
-    def reached(self, position: Position) -> bool:
-        """Whether all of it is trained at the end of an epoch."""
-        if self.steps is not None:
-            return position.step >= self.steps
-        return self.epochs is not None and position.epoch >= self.epochs
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +143,11 @@ class Journey:
         return self.position.seconds + time.monotonic() - self._began
 
     @property
+    def all_trained(self) -> bool:
+        """Whether the run has come to its length."""
+        return self.length.named(self.position.epoch, self.position.step) >= self.length.amount
+
+    @property
     def decision(self) -> Decision | None:
         """What ended the run; None while it goes on."""
         return self.coordinator.decision
@@ -198,7 +190,7 @@ class Journey:
 
     def is_over(self) -> bool:
         """Whether everything is trained or the run has halted. Collective."""
-        trained = self.position.reported and self.length.reached(self.position)
+        trained = self.position.reported and self.all_trained
         return trained or self.rest_if_halted()
 
     def finish(self) -> None:
@@ -252,9 +244,7 @@ class Journey:
             return
         self._check_epoch()
         self.position = replace(self.position, reported=True, steps_over=False)
-        if self.rest_if_halted() or self.keeper.is_due(
-            self.position, last=self.length.reached(self.position)
-        ):
+        if self.rest_if_halted() or self.keeper.is_due(self.position, last=self.all_trained):
             self.checkpoint()
         self.leave_if_interrupted()
 
@@ -289,9 +279,9 @@ class Journey:
         if len(self.coordinator.history) == self._reports_before:
             self.keeper.warn(f"epoch {self.position.epoch} ended without run.report(); nothing was judged")
             self.coordinator.poll()
-        if self.length.steps is not None and self.position.batch == 0:
+        if self.length.unit is Unit.STEP and self.position.batch == 0:
             raise ConfigError(
-                f"spec.trainer.maxSteps: {self.length.steps}: epoch {self.position.epoch} made no step, so the run "
+                f"spec.trainer.maxSteps: {self.length.amount}: epoch {self.position.epoch} made no step, so the run "
                 "would never end; draw its batches from run.steps(loader), or say trainer.maxEpochs instead"
             )
 
@@ -375,7 +365,7 @@ class Journey:
         self.advance(self.position.batch + 1, completes_step=True)
         if self.coordinator.poll():
             self.halt()
-        elif self.length.steps is not None and self.position.step >= self.length.steps:
+        elif self.length.unit is Unit.STEP and self.all_trained:
             self.leave_epochs()
             self.finish()
         elif self.keeper.is_due_amid(self.position):
@@ -428,7 +418,7 @@ class Journey:
             self.coordinator.count()
 
     def _steps_left(self) -> int | None:
-        return None if self.length.steps is None else self.length.steps - self.position.step
+        return self.length.named(None, self.length.amount - self.position.step)
 
     @contextmanager
     def _as_at_the_start_of_the_epoch(self) -> Iterator[None]:

@@ -111,7 +111,7 @@ class Record:
         parts: dict[str, Any] = {
             "accounting": {
                 "secondsUsed": self._account.seconds,
-                "secondsSaved": self._account.seconds_saved(),
+                "secondsSaved": self._account.saved().seconds,
                 "workers": self.job.spec.trainer.num_workers,
             },
             "finalMetrics": dict(final.metrics) if final else {},
@@ -142,12 +142,13 @@ class Record:
 
     def _conditions(self, state: str) -> tuple[status.Condition, ...]:
         decision, failed = self._account.last(events.Decided), self._account.last(events.Failed)
+        length = self.job.spec.trainer.length
         if failed:
             return (_condition("Failed", failed.kind, failed.message),)
         reason = (
             decision.decision["reason"]
             if decision and state != "Finished"
-            else f"trained all {self.job.spec.trainer.max_epochs} epochs"
+            else f"trained all {length.amount} {length.unit}s"
         )
         if state == "Interrupted":
             return (_condition("Suspended", state, reason),)

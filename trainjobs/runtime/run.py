@@ -38,9 +38,9 @@ class Run:
     def __init__(self, config: Mapping[str, Any], journey: Journey) -> None:
         self.config = config
         """`spec.trainer.config` of the manifest, as it is."""
-        self.max_epochs = journey.length.epochs
+        self.max_epochs = journey.length.named(journey.length.amount, None)
         """Epochs to train; None if the manifest says `maxSteps`."""
-        self.max_steps = journey.length.steps
+        self.max_steps = journey.length.named(None, journey.length.amount)
         """Steps to train; None if the manifest says `maxEpochs`."""
         self.rank = journey.place.rank
         self.world_size = journey.place.world_size

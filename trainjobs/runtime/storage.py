@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import stat
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,10 @@ from urllib.parse import urlsplit
 from trainjobs.runtime.exits import ConfigError, DataError, NoPermission, StorageError, UserError
 
 TEMPORARY_SUFFIX = ".tmp"
+CHECKPOINTS = "checkpoints"
+"""The folder of a run's checkpoints."""
+CHECKPOINT = re.compile(r"(?:epoch-(\d{5,})-)?step-(\d{8,})-report-(\d{5,})(?:-(\d+))?\.pt")
+"""The name of a checkpoint: its place in the run, and a number where the best one has that place already."""
 _NO_FILE = {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ENOTDIR}
 """What opening says of a link that leads nowhere, a socket, a device or a directory."""
 

@@ -27,7 +27,7 @@ from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
 from trainjobs.runtime.existing import StoppingCoordinator
 from trainjobs.runtime.exits import ConfigError, Exit, StorageError, UserCodeError, UserError
 from trainjobs.runtime.failures import failure_of
-from trainjobs.runtime.journey import Interrupted, Journey, Length, Place
+from trainjobs.runtime.journey import Interrupted, Journey, Place
 from trainjobs.runtime.keeper import Keeper, Terms
 from trainjobs.runtime.output import captured
 from trainjobs.runtime.retry import NO_PROGRESS
@@ -152,14 +152,13 @@ def _coordinated(
         timeout_s=setup.lost_timeout_s,
         on_lost=lambda lost: _abandon(lost, place.rank, setup.code, tell),
     )
-    terms = Terms(spec.stopping, spec.checkpoint.every_epochs)
-    length = Length(spec.trainer.max_epochs, None)
+    terms = Terms(spec.stopping, spec.checkpoint.every_epochs, spec.checkpoint.every_steps)
     with coordinator:
         if place.rank == 0:
             inbox.open(coordinator)
         keeper = Keeper(place.rank, coordinator, checkpoints, terms, restored, tell)
         del restored  # the keeper lets it go when the loop begins
-        yield Journey(place, length, coordinator, keeper)
+        yield Journey(place, spec.trainer.length, coordinator, keeper)
 
 
 def _train(setup: Setup, journey: Journey, tell: Tell, function: Callable[[Run], object]) -> None:
@@ -197,7 +196,8 @@ def _started(setup: Setup, journey: Journey) -> events.Started:
         device=_device_name(journey.place.device),
         resumed_from_step=position.step if restored else None,
         epoch=position.epoch if position.reported else position.epoch - 1,
-        max_epochs=journey.length.epochs,
+        max_epochs=setup.spec.trainer.max_epochs,
+        max_steps=setup.spec.trainer.max_steps,
         history=tuple(journey.coordinator.history),
         startup_seconds=time.time() - setup.launched,
     )

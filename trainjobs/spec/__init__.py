@@ -11,6 +11,7 @@ from trainjobs.spec.advice import Advice, DataFacts, advise
 from trainjobs.spec.base import Location, path_text
 from trainjobs.spec.change import MUTABLE, changes, immutable_changes
 from trainjobs.spec.errors import Problem, SpecError, UnreadableError
+from trainjobs.spec.length import Length, Unit
 from trainjobs.spec.manifest import dump, holds_stopping_alone, load, load_stopping, parse, parse_stopping
 from trainjobs.spec.metadata import Metadata
 from trainjobs.spec.pod import Code, EnvironmentVariable, PodTemplate, Resources
@@ -27,6 +28,7 @@ __all__ = [
     "Criterion",
     "DataFacts",
     "EnvironmentVariable",
+    "Length",
     "Location",
     "Metadata",
     "Mode",
@@ -44,6 +46,7 @@ __all__ = [
     "TrainJobSpec",
     "TrainJobStatus",
     "Trainer",
+    "Unit",
     "UnreadableError",
     "WhenMissing",
     "advise",

@@ -9,9 +9,18 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from trainjobs.spec.base import Location, path_text
+from trainjobs.spec.length import Length
 from trainjobs.spec.metric_name import is_on_test, is_on_training, usual_mode
-from trainjobs.spec.reach import earliest_epoch, first_open
-from trainjobs.spec.stopping import Criterion, Divergence, Mode, Monitored, NonFiniteMetric, Watched
+from trainjobs.spec.reach import by_report, earliest, first_seen
+from trainjobs.spec.stopping import (
+    Criterion,
+    Divergence,
+    Mode,
+    Monitored,
+    NonFiniteMetric,
+    StartAfter,
+    Watched,
+)
 from trainjobs.spec.trainjob import TrainJob
 
 SMALL_DATA_SAMPLES: Final = 10_000
@@ -53,55 +62,75 @@ def advise(job: TrainJob, data: DataFacts | None = None) -> list[Advice]:
 
 
 def _nothing_stops(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
-    criteria, epochs = job.spec.stopping.criteria, job.spec.trainer.max_epochs
+    criteria, length = job.spec.stopping.criteria, job.spec.trainer.length
     if not criteria:
-        yield _CRITERIA, f"there are none, so the run trains all {epochs} epochs: add one, such as a plateau"
+        yield _CRITERIA, f"there are none, so the run trains {_whole(length)}: add one, such as a plateau"
     elif all(criterion.shadow for criterion in criteria):
         yield (
             _CRITERIA,
-            f"all are shadow, so the run trains all {epochs} epochs: let at least one of them stop it",
+            f"all are shadow, so the run trains {_whole(length)}: let at least one of them stop it",
         )
+
+
+def _whole(length: Length) -> str:
+    """Such as "all 100 epochs", "its 1 epoch"."""
+    return f"its 1 {length.unit}" if length.amount == 1 else f"all {length.amount} {length.unit}s"
 
 
 def _opens_too_late(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
-    stopping, epochs = job.spec.stopping, job.spec.trainer.max_epochs
+    stopping, length = job.spec.stopping, job.spec.trainer.length
     if not stopping.criteria:
         return
-    if stopping.min_epochs == epochs:
+    name, least = length.named(("minEpochs", stopping.min_epochs), ("minSteps", stopping.min_steps))
+    if least == length.amount:
         yield (
-            (*_STOPPING, "minEpochs"),
-            f"equals maxEpochs, so nothing can stop the run early: lower it below {epochs}",
+            (*_STOPPING, name),
+            f"equals {length.field}, so nothing can stop the run early: {_lower(length)}",
         )
-    if first_open(stopping.start_after) > epochs:
+    if _opens_after_the_end(stopping.start_after, length):
         yield (
-            (*_STOPPING, "startAfter", "epoch"),
-            f"opens after the last epoch ({epochs}), so criteria without a gate of their own see no report: "
-            f"lower it below {epochs}",
+            (*_STOPPING, "startAfter", length.unit),
+            f"opens after the last {length.unit} ({length.amount}), so criteria without a gate of their own see no "
+            f"report: {_lower(length)}",
         )
+
+
+def _opens_after_the_end(gate: StartAfter | None, length: Length) -> bool:
+    closed = length.named(gate.epoch, gate.step) if gate else None
+    return closed is not None and closed >= length.amount
+
+
+def _lower(length: Length) -> str:
+    """The remedy for what must be less than the length; one of 1 leaves no room below."""
+    return (
+        f"lower it below {length.amount}" if length.amount > 1 else f"leave it out, or raise {length.field}"
+    )
 
 
 def _never_fires(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
-    stopping, epochs = job.spec.stopping, job.spec.trainer.max_epochs
+    stopping, length = job.spec.stopping, job.spec.trainer.length
+    assumed = "with one report an epoch " if by_report(length) else ""
     for index, criterion in enumerate(stopping.criteria):
-        inherits = criterion.start_after is None and first_open(stopping.start_after) > epochs
-        earliest = earliest_epoch(criterion, stopping.start_after)
-        if earliest < epochs or inherits:
+        inherits = criterion.start_after is None and _opens_after_the_end(stopping.start_after, length)
+        end = earliest(criterion, stopping.start_after, length)
+        if end < length.amount or inherits:
             continue
         yield (
-            (*_CRITERIA, index, *_longest_wait(criterion)),
-            f"with one report an epoch this cannot stop the run before epoch {earliest}, "
-            f"and maxEpochs is {epochs}: lower it, or raise maxEpochs",
+            (*_CRITERIA, index, *_longest_wait(criterion, length)),
+            f"{assumed}this cannot stop the run before {length.unit} {end}, "
+            f"and {length.field} is {length.amount}: lower it, or raise {length.field}",
         )
 
 
-def _longest_wait(criterion: Criterion) -> Location:
-    """The parameter that makes a criterion wait; the criterion itself when several do."""
-    if criterion.start_after is not None and first_open(criterion.start_after) > 1:
-        return ("startAfter", "epoch")
-    if criterion.members():
-        return (criterion.key,)
-    limits = (name for name in ("patience", "epochs") if hasattr(criterion.parameters, name))
-    return (criterion.key, *limits)
+def _longest_wait(criterion: Criterion, length: Length) -> Location:
+    """The parameter that makes a criterion wait; the criterion itself when several do, or none by a usual name."""
+    if criterion.start_after is not None and first_seen(criterion.start_after, length) > first_seen(
+        None, length
+    ):
+        return ("startAfter", length.unit)
+    names = ("patience", f"{length.unit}s")
+    given = (name for name in names if getattr(criterion.parameters, name, None) is not None)
+    return (criterion.key, *given)
 
 
 def _patience_for_data(job: TrainJob, data: DataFacts) -> Iterator[Finding]:
@@ -212,16 +241,6 @@ def _top_level_not(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
             )
 
 
-def _best_without_checkpoint(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
-    every = job.spec.checkpoint.every_epochs
-    if job.spec.stopping.restore_best and every > 1:
-        yield (
-            ("spec", "checkpoint", "everyEpochs"),
-            f"is {every}, so restoreBest knows only every {every}th epoch's model and may miss the best one: "
-            "write 1",
-        )
-
-
 def _no_storage(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
     trainer, at = job.spec.trainer, ("spec", "checkpoint", "storage")
     if job.spec.checkpoint.storage is not None:
@@ -256,7 +275,6 @@ _RULES: Final[tuple[Callable[[TrainJob, DataFacts], Iterator[Finding]], ...]] = 
     _wrong_direction,
     _patience_for_data,
     _no_test_set,
-    _best_without_checkpoint,
     _no_storage,
     _starts_stopped,
 )

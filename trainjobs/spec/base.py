@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic.alias_generators import to_camel
@@ -43,6 +43,9 @@ class Model(BaseModel):
         allow_inf_nan=False,
         strict=False,
     )
+
+    example: ClassVar[str] = ""
+    """A small valid one in YAML, shown to a person who wrote something else in its place."""
 
 
 @dataclass(frozen=True, slots=True)

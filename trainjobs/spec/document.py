@@ -8,6 +8,10 @@ from typing import Any
 from trainjobs.spec.base import Location, path_text
 from trainjobs.spec.errors import Problem, shown
 
+DEEPEST = 64
+"""Levels that a document may nest, so that whoever reads it need not fear for the stack."""
+TOO_LARGE = "must fit in 64 bits"
+"""The fault of an integer; what to do about it depends on what may stand in its place."""
 _LARGEST_INTEGER = 2**63 - 1
 
 
@@ -20,6 +24,17 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Fault:
+    """A value that JSON cannot hold."""
+
+    at: Location
+    value: Any
+    rule: str
+    spoils: Location
+    """At and below this location nothing else is worth saying."""
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One document: what it says, and where it says so."""
 
@@ -28,8 +43,8 @@ class Document:
     places: Mapping[Location, Place] = field(default_factory=dict)
     """Where the value at a location was written; one without a place has that of the mapping around it."""
 
-    problems: tuple[Problem, ...] = ()
-    """What was found wrong while it was read."""
+    problems: tuple[tuple[Location, Problem], ...] = ()
+    """What was found wrong while it was read, each with its location."""
 
     def problem(self, at: Location, value: Any, message: str) -> Problem:
         """A problem with what the document says, or does not say, at a location."""
@@ -40,37 +55,47 @@ class Document:
         """The value of a top-level field; None without it."""
         return self.value.get(key) if isinstance(self.value, Mapping) else None
 
-    def faults(self) -> list[tuple[Location, Problem]]:
-        """What JSON, and so the cluster, cannot hold, each with the location that it spoils."""
-        found = _faults((), self.value)
-        return [(fault.spoils, self.problem(fault.at, fault.value, fault.rule)) for fault in found]
+    def faults(self) -> list[Fault]:
+        """What JSON, and so the cluster, cannot hold."""
+        return list(_faults((), self.value))
+
+    def order(self, at: Location) -> tuple[int, ...]:
+        """Sorts locations as the document has them: what it does not have comes last of its mapping."""
+        order: list[int] = []
+        value = self.value
+        for step in at:
+            keys = list(map(str, value)) if isinstance(value, Mapping) else []
+            here = step if isinstance(step, int) else keys.index(step) if step in keys else len(keys)
+            order.append(here)
+            value = _below(value, step)
+        return tuple(order)
 
     def _place(self, at: Location) -> Place:
         prefixes = (at[:end] for end in range(len(at), -1, -1))
         return next((self.places[prefix] for prefix in prefixes if prefix in self.places), Place())
 
 
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    at: Location
-    value: Any
-    rule: str
-    spoils: Location
-
-
-def _faults(at: Location, value: Any) -> Iterator[_Fault]:
+def _below(value: Any, step: str | int) -> Any:
     if isinstance(value, Mapping):
+        return next((below for key, below in value.items() if str(key) == step), None)
+    return value[step] if isinstance(value, list | tuple) and isinstance(step, int) else None
+
+
+def _faults(at: Location, value: Any) -> Iterator[Fault]:
+    if len(at) > DEEPEST:
+        yield Fault(at, None, f"nests deeper than {DEEPEST} levels", ())
+    elif isinstance(value, Mapping):
         for key, below in value.items():
             inner = (*at, str(key))
             if not isinstance(key, str):
-                yield _Fault(inner, None, f"a field's name must be text: put {shown(key)} in quotes", at)
+                yield Fault(inner, None, f"a field's name must be text: put {shown(key)} in quotes", at)
             yield from _faults(inner, below)
     elif isinstance(value, list | tuple):
         for index, below in enumerate(value):
             yield from _faults((*at, index), below)
     elif rule := _fault_of_scalar(value):
         shows = value if isinstance(value, int | float) else str(value).encode(errors="replace").decode()
-        yield _Fault(at, shows, rule, at)
+        yield Fault(at, shows, rule, at)
 
 
 def _fault_of_scalar(value: Any) -> str | None:
@@ -79,7 +104,7 @@ def _fault_of_scalar(value: Any) -> str | None:
             return None
         case int():
             fits = -_LARGEST_INTEGER - 1 <= value <= _LARGEST_INTEGER
-            return None if fits else "must fit in 64 bits: write it as text or as 1e20"
+            return None if fits else TOO_LARGE
         case float():
             return None if math.isfinite(value) else "must be a finite number: JSON has no NaN or infinity"
         case str():

@@ -6,6 +6,7 @@ Exception
 """
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -32,6 +33,8 @@ class Problem:
         """As "mnist.yaml:14: spec.stopping.criteria[0].plateau.patience: 0: must be at least 1"."""
         line = None if self.line is None else str(self.line)
         place = ":".join(part for part in (self.source, line) if part)
+        if re.fullmatch(rf"--set {re.escape(self.path)}(=.*)?", place, re.DOTALL):
+            return f"{place}: {self.message}"  # which says path and value already
         value = None if self.value is None else shown(self.value)
         return ": ".join(part for part in (place, self.path, value, self.message) if part)
 

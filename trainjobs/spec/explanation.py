@@ -1,15 +1,16 @@
 """Pydantic's errors in the words of the manifest: where, what, which rule, what to do."""
 
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from trainjobs.spec.base import Location
-from trainjobs.spec.document import Document
+from trainjobs.spec.document import TOO_LARGE, Document, Fault
 from trainjobs.spec.errors import Problem
-from trainjobs.spec.fields import homes, model_at, names_in, nearest, values_at
+from trainjobs.spec.fields import homes, is_free, model_at, names_in, nearest, values_at
+from trainjobs.spec.sketch import broken_rules
 
 _BOUNDS: Final = {
     "greater_than": "must be greater than {gt}",
@@ -34,19 +35,37 @@ _SHAPES: Final = {
 }
 
 
-def explained(error: ValidationError, model: type[BaseModel], document: Document) -> list[Problem]:
-    """One problem for each of pydantic's errors; a missing field is not reported besides its misspelling,
-    nor anything that `document.faults()` tells already.
+Found: TypeAlias = tuple[Location, Problem]
+"""A problem with its location."""
+
+
+def explained(error: ValidationError, model: type[BaseModel], document: Document) -> list[Found]:
+    """One problem for each of pydantic's errors, and for each rule between fields that pydantic has not come to.
+
+    A missing field is not reported besides its misspelling, nor what `document.faults()` tells already.
     """
     details = error.errors(include_url=False)
     meant = {_meant(model, at["loc"]) for at in details if at["type"] == "extra_forbidden"}
-    known = {tuple(map(str, at)) for at, _ in document.faults()}
-    return [
-        document.problem(detail["loc"], _blamed(detail), _message(detail, model))
-        for detail in details
+    known = {tuple(map(str, fault.spoils)) for fault in document.faults() if fault.rule != TOO_LARGE}
+    found = [
+        (detail["loc"], document.problem(detail["loc"], _blamed(detail), _message(detail, model)))
+        for detail in (*details, *broken_rules(model, document.value))
         if not (detail["type"] == "missing" and detail["loc"] in meant)
         and not _is_below(detail["loc"], known)
     ]
+    return [one for i, one in enumerate(found) if one not in found[:i]]
+
+
+def unwritable(document: Document, model: type[BaseModel]) -> list[Found]:
+    """One problem for each value that JSON, and so the cluster, cannot hold, with a remedy that fits its place."""
+    return [
+        (fault.at, document.problem(fault.at, fault.value, f"{fault.rule}{_remedy(fault, model)}"))
+        for fault in document.faults()
+    ]
+
+
+def _remedy(fault: Fault, model: type[BaseModel]) -> str:
+    return ": write it as text or as 1e20" if fault.rule == TOO_LARGE and is_free(model, fault.at) else ""
 
 
 def _is_below(at: Location, known: set[tuple[str, ...]]) -> bool:
@@ -67,17 +86,27 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "extra_forbidden":
         return "; ".join(_unknown(model, at))
     if kind in _SHAPES or kind in ("enum", "literal_error"):
-        return _wrong_value(kind, detail["input"], values_at(model, at))
+        return _wrong_value(kind, detail["input"], values_at(model, at), model_at(model, at), at)
     if kind == "value_error":
         return "; ".join([str(context["error"]), *_empty_fields(detail["input"])])
-    return _BOUNDS[kind].format(**context) if kind in _BOUNDS else detail["msg"]
+    return _BOUNDS[kind].format(**_numbers(context)) if kind in _BOUNDS else detail["msg"]
+
+
+def _numbers(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Bounds as a person writes them: 0, not 0.0."""
+    whole = {
+        name: int(bound) for name, bound in context.items() if isinstance(bound, float) and bound.is_integer()
+    }
+    return {**context, **whole}
 
 
 def _empty_fields(found: Any) -> Iterator[str]:
     """Fields that are written and empty count as not given, which surprises where one of several is wanted."""
     if isinstance(found, dict):
         yield from (
-            f"{name} is empty: indent its fields below it" for name, below in found.items() if below is None
+            f"{name} is empty: write its value, or indent its fields below it"
+            for name, below in found.items()
+            if below is None
         )
 
 
@@ -110,8 +139,15 @@ def _one_of(valid: tuple[str, ...], found: Any) -> str:
     return f"must be one of {', '.join(valid)}{question}"
 
 
-def _wrong_value(kind: str, found: Any, valid: tuple[str, ...]) -> str:
-    return _wrong_shape(kind, found) if kind in _SHAPES else _one_of(valid, found)
+def _wrong_value(
+    kind: str, found: Any, valid: tuple[str, ...], wanted: type[BaseModel] | None, at: Location
+) -> str:
+    if kind not in _SHAPES:
+        return _one_of(valid, found)
+    if kind == "model_type" and wanted is not None and (shown := getattr(wanted, "example", "")):
+        name = f"{at[-1]}: " if isinstance(at[-1], str) else ""
+        return f"{_wrong_shape(kind, found)}, such as {name}{shown}"
+    return _wrong_shape(kind, found)
 
 
 def _wrong_shape(kind: str, found: Any) -> str:

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from trainjobs.spec.base import Location
 
 
 def model_at(root: type[BaseModel], at: Location) -> type[BaseModel] | None:
     """The type of the mapping at a location; None where the mapping is free-form or nothing is known."""
-    return next(_models(_annotation_at(root, at)), None)
+    return next(models_in(_annotation_at(root, at)), None)
 
 
 def values_at(root: type[BaseModel], at: Location) -> tuple[str, ...]:
@@ -23,6 +23,11 @@ def values_at(root: type[BaseModel], at: Location) -> tuple[str, ...]:
         if get_origin(part) is Literal:
             return tuple(map(str, get_args(part)))
     return ()
+
+
+def is_free(root: type[BaseModel], at: Location) -> bool:
+    """Whether any value may stand at a location, as in a trainer's config."""
+    return any(JsonValue in _parts(_annotation_at(root, at[:end])) for end in range(1, len(at) + 1))
 
 
 def names_in(model: type[BaseModel]) -> dict[str, Any]:
@@ -54,8 +59,8 @@ def homes(model: type[BaseModel], name: str) -> list[str]:
 
 def _below(model: type[BaseModel]) -> Iterator[tuple[str, type[BaseModel]]]:
     for name, annotation in names_in(model).items():
-        many = any(get_origin(part) is tuple for part in _parts(annotation))
-        yield from ((f"{name}[]" if many else name, child) for child in _models(annotation))
+        many = is_list(annotation)
+        yield from ((f"{name}[]" if many else name, child) for child in models_in(annotation))
 
 
 def _annotation_at(root: type[BaseModel], at: Location) -> Any:
@@ -76,12 +81,18 @@ def _annotation_below(annotation: Any, step: str | int) -> Any:
     return None
 
 
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+def is_list(annotation: Any) -> bool:
+    """Whether a field holds a list of what `models_in` names."""
+    return any(get_origin(part) is tuple for part in _parts(annotation))
+
+
+def models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """The models of a field's values, or of its items."""
     for part in _parts(annotation):
         if isinstance(part, type) and issubclass(part, BaseModel):
             yield part
         elif get_origin(part) is tuple:
-            yield from _models(get_args(part)[0])
+            yield from models_in(get_args(part)[0])
 
 
 def _parts(annotation: Any) -> Iterator[Any]:

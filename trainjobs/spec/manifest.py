@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from trainjobs.spec import yaml_text
-from trainjobs.spec.base import Model
-from trainjobs.spec.document import Document
+from trainjobs.spec.base import Location, Model
+from trainjobs.spec.document import DEEPEST, TOO_LARGE, Document
 from trainjobs.spec.errors import Problem, SpecError, UnreadableError
-from trainjobs.spec.explanation import explained
+from trainjobs.spec.explanation import explained, unwritable
 from trainjobs.spec.fields import names_in, nearest
 from trainjobs.spec.override import override
 from trainjobs.spec.stopping import Stopping
@@ -135,19 +135,28 @@ def _overridden(document: Document, overrides: Sequence[str]) -> Document:
 
 
 def _typed(document: Document, model: type[M], required: tuple[str, ...] = ()) -> M:
-    problems = [*document.problems, *(problem for _, problem in document.faults())]
+    found = [*document.problems, *unwritable(document, model)]
+    if any(len(at) > DEEPEST for at, _ in found):
+        raise SpecError(problem for _, problem in found)
     if isinstance(document.value, Mapping):
         absent = [name for name in required if name not in document.value]
-        problems += [document.problem((name,), None, f"is required: add {name}") for name in absent]
+        found += [((name,), document.problem((name,), None, f"is required: add {name}")) for name in absent]
     typed: M | None = None
     try:
         typed = model.model_validate(document.value, by_alias=True, by_name=False)
     except ValidationError as error:
-        known = {problem.path for problem in problems}
-        problems += [each for each in explained(error, model, document) if each.path not in known]
-    if typed is None or problems:
-        raise SpecError(sorted(problems, key=lambda problem: problem.line or 0))
+        told = explained(error, model, document)
+        bounded = {at for at, _ in told}  # a field's own bound says more than that of 64 bits
+        found = [one for one in found if not (one[1].message == TOO_LARGE and one[0] in bounded)]
+        known = {problem.path for _, problem in found}
+        found += [one for one in told if one[1].path not in known]
+    if typed is None or found:
+        raise SpecError(problem for _, problem in sorted(found, key=lambda one: _order(document, *one)))
     return typed
+
+
+def _order(document: Document, at: Location, problem: Problem) -> tuple[int, tuple[int, ...]]:
+    return problem.line or 0, document.order(at)
 
 
 def _leave_out_empty(part: Model, written: dict[str, Any]) -> None:

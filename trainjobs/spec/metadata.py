@@ -1,6 +1,6 @@
 """What every Kubernetes object says about itself, and the forms that names of objects have."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, TypeAlias
 
 from pydantic import Field, JsonValue
 
@@ -28,6 +28,8 @@ Labels: TypeAlias = Annotated[dict[str, str], Field(max_length=64)]
 
 class Metadata(Model):
     """Name and labels, as every Kubernetes object has them; the other fields belong to the cluster."""
+
+    example: ClassVar[str] = "{name: mnist}"
 
     name: JobName
     """Name of the TrainJob, unique in its namespace and the name of its run directory. At most 52 characters,

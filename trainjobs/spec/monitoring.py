@@ -80,6 +80,8 @@ class ExactlyOne(Model):
 class Ema(Model):
     """Exponential moving average, bias-corrected: the mean of all values with weights (1 - alpha)^age."""
 
+    example: ClassVar[str] = "{alpha: 0.3}"
+
     alpha: Annotated[float, Field(gt=0, le=1, strict=True)]
     """Weight of the newest value, more than 0 and at most 1 (1 = no smoothing)."""
 
@@ -87,12 +89,16 @@ class Ema(Model):
 class Window(Model):
     """The last few values that the criterion has seen."""
 
+    example: ClassVar[str] = "{window: 3}"
+
     window: Annotated[int, Field(ge=1, le=1000, strict=True)]
     """Number of values, 1 to 1000 (1 = no smoothing); until so many are there, those that are."""
 
 
 class Smoothing(ExactlyOne):
     """How a metric is smoothed before it is judged."""
+
+    example: ClassVar[str] = "{mean: {window: 3}}"
 
     ema: Ema | None = None
     """Exponential moving average."""
@@ -105,10 +111,13 @@ class Smoothing(ExactlyOne):
 class StartAfter(ExactlyOne):
     """A gate: while closed, a criterion sees nothing and does not stop. Judged anew at every observation."""
 
+    example: ClassVar[str] = "{epoch: 3}"
     beside: ClassVar[tuple[str, ...]] = ("below", "above", "when_missing")
 
     epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
-    """Open in epochs greater than this number (0 = always open)."""
+    """Open once so many epochs are finished: for reports in later epochs (0 = always open)."""
+    step: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Open for reports after more than so many optimizer steps (0 = always open)."""
     metric: MetricName | None = None
     """Open while this metric is `below` or `above` a value."""
     below: Number | None = None
@@ -124,7 +133,7 @@ class StartAfter(ExactlyOne):
         if self.metric is not None:
             require_one(self, bounds, subject="metric: ")
         elif given(self, bounds):
-            raise ValueError(f"{given(self, bounds)[0]}: needs metric, not epoch")
+            raise ValueError(f"{given(self, bounds)[0]}: goes with metric only")
         return self
 
 
@@ -135,6 +144,11 @@ class Watched(Model):
     """Name of the metric as reported. Default: `stopping.monitor`."""
     when_missing: WhenMissing = WhenMissing.ERROR
     """An observation without the metric is an Error, or is not seen by this criterion (Ignore)."""
+
+    @property
+    def fewest_reports(self) -> int:
+        """Reports that it must see before it can stop a run."""
+        return getattr(self, "patience", 1)
 
 
 class Monitored(Watched):

@@ -75,7 +75,8 @@ def _replaced_in_list(found: list[Any], at: Location, done: Location, value: Any
         index = int(index)
     if index > length:
         raise ValueError(
-            f"{path_text(done)} has {length} items: use an index from 0 to {length}, which adds one"
+            f"{path_text(done)} has {length} item{'' if length == 1 else 's'}: "
+            f"use an index from 0 to {length}, which adds one"
         )
     if value is None and len(at) == 1:
         return found[:index] + found[index + 1 :], done

@@ -1,6 +1,6 @@
 """The parts of a TrainJob that become parts of a pod; shaped as Kubernetes shapes them."""
 
-from typing import Annotated, Any, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
 from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
 
@@ -58,6 +58,8 @@ Quantities: TypeAlias = Annotated[dict[str, Quantity], Field(max_length=32)]
 class EnvironmentVariable(Model):
     """One environment variable of the training processes: a value, or where the cluster finds it."""
 
+    example: ClassVar[str] = '{name: LEVEL, value: "3"}'
+
     name: VariableName
     """Name of the variable; each name once."""
     value: Annotated[str, Field(max_length=32768)] | None = None
@@ -76,6 +78,8 @@ class EnvironmentVariable(Model):
 class Resources(Model):
     """What each node's pod requests and may use, as in a container's `resources`."""
 
+    example: ClassVar[str] = "{limits: {memory: 8Gi}}"
+
     limits: Quantities = Field(default_factory=dict)
     """Most that a pod may use, such as `nvidia.com/gpu: 1` or `memory: 8Gi`; its processes share it."""
     requests: Quantities = Field(default_factory=dict)
@@ -91,12 +95,16 @@ class Resources(Model):
 class Code(Model):
     """Where the cluster finds the training code, when it is not in the image."""
 
+    example: ClassVar[str] = "{configMap: train-code}"
+
     config_map: ObjectName
     """Name of a ConfigMap of Python files, mounted and put first on the import path of every process."""
 
 
 class PodMetadata(Model):
     """Labels and annotations that the pods get besides their own."""
+
+    example: ClassVar[str] = "{labels: {team: vision}}"
 
     labels: Labels = Field(default_factory=dict)
     """Labels added to every pod."""
@@ -106,6 +114,8 @@ class PodMetadata(Model):
 
 class PodTemplate(Model):
     """What is merged into every pod: Kubernetes' PodTemplateSpec, for what has no field of its own here."""
+
+    example: ClassVar[str] = "{spec: {nodeSelector: {disk: ssd}}}"
 
     metadata: PodMetadata = PodMetadata()
     """Labels and annotations added to every pod."""

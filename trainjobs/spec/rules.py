@@ -65,8 +65,8 @@ def _one_of(names: list[str], subject: str = "", when: str = "") -> Rule:
 def _start_after(_: type[BaseModel]) -> list[Rule]:
     return [
         _one_of(["below", "above"], "metric: ", when="!has(self.metric) || "),
-        Rule("has(self.metric) || !has(self.below)", "below: needs metric, not epoch"),
-        Rule("has(self.metric) || !has(self.above) || has(self.below)", "above: needs metric, not epoch"),
+        Rule("has(self.metric) || !has(self.below)", "below: goes with metric only"),
+        Rule("has(self.metric) || !has(self.above) || has(self.below)", "above: goes with metric only"),
     ]
 
 
@@ -144,22 +144,25 @@ def _trainer(_: type[BaseModel]) -> list[Rule]:
     gpus = f"{limits}.filter(n, n.endsWith('/gpu') && string({limits}[n]).matches(r'^[0-9]+$'))"
     gpus += f".map(n, int(string({limits}[n]))).sum()"
     return [
+        _one_of(["maxEpochs", "maxSteps"]),
         Rule(
             "!has(self.resourcesPerNode) || !has(self.resourcesPerNode.limits) || "
             f"[{gpus}].all(g, g == 0 || self.numProcPerNode <= g)",
             "must be at most the GPUs of a node in resourcesPerNode.limits",
             path=".numProcPerNode",
-        )
+        ),
     ]
 
 
 def _spec(_: type[BaseModel]) -> list[Rule]:
     return [
         Rule(
-            "!has(self.stopping.minEpochs) || self.stopping.minEpochs <= self.trainer.maxEpochs",
-            "must be at most trainer.maxEpochs",
-            path=".stopping.minEpochs",
+            f"!has(self.stopping.min{unit}) || !has(self.trainer.max{unit}) || "
+            f"self.stopping.min{unit} <= self.trainer.max{unit}",
+            f"must be at most trainer.max{unit}",
+            path=f".stopping.min{unit}",
         )
+        for unit in ("Epochs", "Steps")
     ]
 
 

@@ -32,7 +32,7 @@ COLUMNS: Final = (
         "Saved GPU h",
         "number",
         ".status.accounting.gpuHoursSaved",
-        "Estimate of GPU hours saved against maxEpochs.",
+        "Estimate of GPU hours saved against maxEpochs or maxSteps.",
     ),
     ("Age", "date", ".metadata.creationTimestamp", "Time since its creation."),
 )

@@ -43,6 +43,7 @@ class Baseline(StrEnum):
     """What "saved" is measured against."""
 
     MAX_EPOCHS = "MaxEpochs"
+    MAX_STEPS = "MaxSteps"
 
 
 class Condition(Report):
@@ -79,7 +80,7 @@ class BestValue(Report):
     value: Number
     """The best finite value."""
     epoch: Count
-    """Number of the finished epoch, from 1, that reported it."""
+    """Number of the epoch, from 1, that it was reported in."""
 
 
 class TrainingStatus(Report):
@@ -111,7 +112,7 @@ class ShadowStop(Report):
     value: Number | None = None
     """Value of that metric then."""
     epoch: Count
-    """Number of the finished epoch after which it would have stopped."""
+    """Number of the epoch, from 1, in which it would have stopped."""
     step: Count
     """Finished steps then."""
 
@@ -164,13 +165,15 @@ class Accounting(Report):
     gpu_seconds_used: Amount = 0
     """Seconds of running time times GPUs held, all attempts added up."""
     gpu_seconds_saved: Amount = 0
-    """Estimate: epochs saved times mean GPU seconds of a finished epoch."""
+    """Estimate: the epochs or steps saved, at the mean GPU seconds of a finished one."""
     gpu_hours_saved: Amount = 0
     """The same in hours, to two decimals, for people."""
     epochs_saved: Amount = 0
-    """Epochs of the baseline that were not trained."""
+    """Epochs of the baseline that were not finished. 0 where the baseline is MaxSteps."""
+    steps_saved: Amount = 0
+    """Steps of the baseline that were not trained; where it is MaxEpochs, an estimate at the mean steps of an epoch."""
     baseline: Baseline = Baseline.MAX_EPOCHS
-    """What "saved" is measured against: MaxEpochs, the epochs that the user asked for."""
+    """What "saved" is measured against: MaxEpochs or MaxSteps, the epochs or steps that the user asked for."""
 
 
 class TrainJobStatus(Report):

@@ -50,6 +50,8 @@ Label = Annotated[str, Field(max_length=63), LABEL]
 class Plateau(Monitored):
     """Stop when a metric has not improved for a number of reports."""
 
+    example: ClassVar[str] = "{patience: 5}"
+
     patience: Count
     """Reports without improvement until the stop, at least 1."""
     min_delta: Amount = 0.0
@@ -59,9 +61,16 @@ class Plateau(Monitored):
     baseline: Number | None = None
     """Until a value is better than this by more than `minDelta`, improvements do not reset the count."""
 
+    @property
+    def fewest_reports(self) -> int:
+        """One more than its patience: the first report is always an improvement."""
+        return self.patience + 1
+
 
 class Threshold(Monitored):
     """Stop when a metric has reached a value."""
+
+    example: ClassVar[str] = "{value: 0.99}"
 
     value: Number
     """The goal, in units of the metric; a value equal to it has reached it."""
@@ -69,6 +78,8 @@ class Threshold(Monitored):
 
 class Divergence(Monitored):
     """Stop when a metric is worse than a limit; exactly one of `value`, `factor`, `amount` sets the limit."""
+
+    example: ClassVar[str] = "{factor: 0.5}"
 
     value: Number | None = None
     """Worse than this value, in units of the metric."""
@@ -88,12 +99,16 @@ class Divergence(Monitored):
 class NonFiniteMetric(Watched):
     """Stop when a metric is NaN or infinite."""
 
+    example: ClassVar[str] = "{monitor: train_loss}"
+
     patience: Count = 1
     """Successive non-finite reports until the stop, at least 1."""
 
 
 class Budget(Model):
     """Stop when the run has used what it may use; at least one limit, the first one reached counts."""
+
+    example: ClassVar[str] = "{seconds: 3600}"
 
     epochs: Count | None = None
     """Finished epochs since the start of the run."""
@@ -112,6 +127,8 @@ class Budget(Model):
 class Overfitting(Monitored):
     """Stop when the validation metric stays worse than the training metric by more than a gap."""
 
+    example: ClassVar[str] = "{gap: 0.3}"
+
     gap: Amount
     """Distance that `monitor` may be worse than `against`, in units of the metric."""
     against: MetricName = "train_loss"
@@ -123,6 +140,7 @@ class Overfitting(Monitored):
 class Single(ExactlyOne):
     """One criterion of one family."""
 
+    example: ClassVar[str] = "{plateau: {patience: 5}}"
     beside: ClassVar[tuple[str, ...]] = ("name", "shadow", "start_after")
 
     start_after: StartAfter | None = None
@@ -194,6 +212,8 @@ class AtLeast(Model):
     No generic type: a parametrised one has no name by which another process could find it.
     """
 
+    example: ClassVar[str] = "{count: 1, of: [{plateau: {patience: 5}}]}"
+
     count: Count
     """How many members must say stop, at least 1 and at most their number."""
     of: Members[Single]
@@ -247,7 +267,9 @@ class Criterion(Member):
 
 
 class Stopping(Model):
-    """When the run stops before `maxEpochs`: any of the criteria stops it."""
+    """When the run stops before its whole length: any of the criteria stops it."""
+
+    example: ClassVar[str] = "{monitor: val_loss, criteria: [{plateau: {patience: 5}}]}"
 
     monitor: MetricName | None = None
     """Name of the metric that criteria judge and that decides which checkpoint is best, e.g. `val_loss`."""
@@ -257,6 +279,8 @@ class Stopping(Model):
     """Gate of every criterion that has none of its own."""
     min_epochs: Count | None = None
     """No stop before so many epochs are finished; all is seen from the start, and judged anew then."""
+    min_steps: Count | None = None
+    """No stop before so many optimizer steps are finished; otherwise like `minEpochs`."""
     smoothing: Smoothing | None = None
     """Smoothing of every monitored metric whose criterion has none of its own."""
     non_finite: NonFinite = NonFinite.STOP
@@ -279,15 +303,18 @@ class Stopping(Model):
 
     @model_validator(mode="after")
     def _metric_for_every_reader(self) -> Self:
-        if self.monitor is not None:
-            return self
-        refuse(
-            (("criteria", i, *place, "monitor"), None, "must name a metric, here or in stopping.monitor")
-            for i, criterion in enumerate(self.criteria)
-            for place, family in criterion.families()
-            if isinstance(family, Watched) and family.monitor is None
-        )
-        if self.restore_best:
+        if self.monitor is None:
+            refuse(
+                (("criteria", i, *place, "monitor"), None, "must name a metric, here or in stopping.monitor")
+                for i, criterion in enumerate(self.criteria)
+                for place, family in criterion.families()
+                if isinstance(family, Watched) and family.monitor is None
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _metric_for_the_best(self) -> Self:
+        if self.monitor is None and self.restore_best:
             refuse([(("monitor",), None, "must name the metric whose best model restoreBest restores")])
         return self
 

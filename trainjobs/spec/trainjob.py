@@ -1,11 +1,13 @@
 """The kind TrainJob: what to train, when it stops, where checkpoints go, and how the cluster runs it."""
 
-from typing import Annotated, Final, Literal, Self, TypeAlias
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, JsonValue, model_validator
 
 from trainjobs.spec.base import Form, Model, refuse
+from trainjobs.spec.length import Length
 from trainjobs.spec.metadata import Metadata, ObjectName
+from trainjobs.spec.monitoring import require_one
 from trainjobs.spec.pod import Code, EnvironmentVariable, Image, PodTemplate, Resources
 from trainjobs.spec.status import TrainJobStatus
 from trainjobs.spec.stopping import Stopping
@@ -34,13 +36,19 @@ Seconds: TypeAlias = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
 class Trainer(Model):
     """The function that trains, its settings, and the processes that call it."""
 
+    example: ClassVar[str] = '{entrypoint: "train:train", maxEpochs: 10}'
+
     entrypoint: Entrypoint
     """Function that every worker calls with its Run, as `module:function`. The module lies beside the
     manifest, in the ConfigMap of `code`, or in the image."""
     config: dict[str, JsonValue] = Field(default_factory=dict)
     """Settings of the training code, free-form; the function reads them as `run.config`."""
-    max_epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
-    """Epochs to train when no criterion stops the run earlier; the baseline of what is reported as saved."""
+    max_epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
+    """Epochs to train when no criterion stops the run earlier; the baseline of what is reported as saved. Exactly
+    one of `maxEpochs`, `maxSteps` is given."""
+    max_steps: Annotated[int, Field(ge=1, le=10**12, strict=True)] | None = None
+    """Optimizer steps to train when no criterion stops the run earlier, in as many epochs as they take; instead
+    of `maxEpochs`."""
     image: Image | None = None
     """Container image of the pods. Unset: the operator's default image. Means nothing on one machine."""
     env: Annotated[tuple[EnvironmentVariable, ...], Field(max_length=128)] = ()
@@ -65,6 +73,16 @@ class Trainer(Model):
         """GPUs that the pods of all nodes hold. 0: the run trains on CPUs."""
         return self.num_nodes * self.resources_per_node.gpus
 
+    @property
+    def length(self) -> Length:
+        """How long the run is when no criterion stops it earlier."""
+        return Length.of(self.max_epochs, self.max_steps)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        require_one(self, ("max_epochs", "max_steps"))
+        return self
+
     @model_validator(mode="after")
     def _a_gpu_for_each(self) -> Self:
         gpus, processes = self.resources_per_node.gpus, self.num_proc_per_node
@@ -87,6 +105,8 @@ class Trainer(Model):
 class Storage(Model):
     """Where checkpoints outlive their pod: exactly one of `claimName`, `uri`."""
 
+    example: ClassVar[str] = "{claimName: checkpoints}"
+
     claim_name: ObjectName | None = None
     """Name of a PersistentVolumeClaim that all pods can mount (ReadWriteMany with more than one node)."""
     uri: Uri | None = None
@@ -103,17 +123,23 @@ class Storage(Model):
 class Checkpoint(Model):
     """When checkpoints are written, where, and how many are kept."""
 
+    example: ClassVar[str] = "{everyEpochs: 1}"
+
     storage: Storage | None = None
     """Where checkpoints go. Unset: the run directory on one machine; in a cluster the pod's own disk, which
     is lost with the pod, so that more than one node need a storage."""
     every_epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] = 1
     """Epochs between two checkpoints; one more is written where a run stops, is suspended or preempted."""
+    every_steps: Annotated[int, Field(ge=1, le=10**12, strict=True)] | None = None
+    """Optimizer steps between two checkpoints, beside those of `everyEpochs`. Unset: none amid an epoch."""
     keep: Annotated[int, Field(ge=1, le=1000, strict=True)] = 2
     """Newest checkpoints that are kept; the best one by `stopping.monitor` is kept besides."""
 
 
 class Stop(Model):
     """The stop verb: halt everywhere at one step, write a checkpoint, complete."""
+
+    example: ClassVar[str] = "{reason: good enough}"
 
     reason: Annotated[str, Field(max_length=1024)] = ""
     """Why, in a sentence for the record. Empty: none given."""
@@ -123,10 +149,12 @@ class TrainJobSpec(Model):
     """What is asked for. After the start only `suspend`, `stop`, `stopping`, `ttlSecondsAfterFinished` and
     the deadlines may change."""
 
+    example: ClassVar[str] = '{trainer: {entrypoint: "train:train", maxEpochs: 10}}'
+
     trainer: Trainer
     """What trains, and on how many processes."""
     stopping: Stopping = Stopping()
-    """When the run stops before `maxEpochs`. Empty: it trains all of them. May change while it runs: the
+    """When the run stops before its whole length. Empty: it trains all of it. May change while it runs: the
     whole history is judged again by the new criteria."""
     checkpoint: Checkpoint = Checkpoint()
     """Checkpoints: when, where, how many."""
@@ -151,10 +179,16 @@ class TrainJobSpec(Model):
     """Seconds from its end until the TrainJob is deleted with all it owns. Unset: kept. 0: at once."""
 
     @model_validator(mode="after")
-    def _epochs_fit(self) -> Self:
-        low, high = self.stopping.min_epochs, self.trainer.max_epochs
-        if low is not None and low > high:
-            refuse([(("stopping", "minEpochs"), low, f"must be at most trainer.maxEpochs, which is {high}")])
+    def _length_is_within_reach(self) -> Self:
+        least, most = self.stopping, self.trainer
+        refuse(
+            (("stopping", f"min{unit}"), low, f"must be at most trainer.max{unit}, which is {high}")
+            for unit, low, high in (
+                ("Epochs", least.min_epochs, most.max_epochs),
+                ("Steps", least.min_steps, most.max_steps),
+            )
+            if low is not None and high is not None and low > high
+        )
         return self
 
 

@@ -13,10 +13,9 @@ from typing import Any, Final
 import yaml
 
 from trainjobs.spec.base import Location, path_text
-from trainjobs.spec.document import Document, Place
+from trainjobs.spec.document import DEEPEST, Document, Place
 from trainjobs.spec.errors import Problem, SpecError, UnreadableError, shown
 
-_DEEPEST: Final = 64
 _MOST_NODES: Final = 100_000
 _TAG: Final = "tag:yaml.org,2002:"
 _TRUE: Final = ("yes", "true", "on")
@@ -68,7 +67,7 @@ def documents(text: str, source: str) -> list[Document]:
     except yaml.YAMLError as error:
         raise UnreadableError([_malformed(error, text, source)]) from None
     except RecursionError:
-        raise SpecError([Problem("", None, f"nests deeper than {_DEEPEST} levels", None, source)]) from None
+        raise SpecError([Problem("", None, f"nests deeper than {DEEPEST} levels", None, source)]) from None
     read = [_Reading(source).document(node) for node in nodes]
     return [document for document in read if document.value is not None or document.problems]
 
@@ -79,8 +78,8 @@ def scalar(text: str) -> Any:
         found = documents(text, "")
     except SpecError as error:
         raise ValueError(error.problems[0].message) from None
-    for problem in found[0].problems if found else ():
-        raise ValueError(problem.message)
+    for _, problem in found[0].problems if found else ():
+        raise ValueError(": ".join(filter(None, (problem.path, problem.message))))
     return found[0].value if found else None
 
 
@@ -108,7 +107,7 @@ class _Reading:
     """One pass over the nodes of a document."""
 
     def __init__(self, source: str) -> None:
-        self.problems: list[Problem] = []
+        self.problems: list[tuple[Location, Problem]] = []
         self._source = source
         self._places: dict[Location, Place] = {}
         self._nodes = 0
@@ -119,8 +118,8 @@ class _Reading:
 
     def _value(self, node: yaml.Node, at: Location) -> Any:
         self._nodes += 1
-        if len(at) > _DEEPEST or self._nodes > _MOST_NODES:
-            message = f"nests deeper than {_DEEPEST} levels or holds more than {_MOST_NODES} values"
+        if len(at) > DEEPEST or self._nodes > _MOST_NODES:
+            message = f"nests deeper than {DEEPEST} levels or holds more than {_MOST_NODES} values"
             raise SpecError([Problem("", None, message, node.start_mark.line + 1, self._source)])
         self._places.setdefault(at, self._place(node))
         if isinstance(node, yaml.ScalarNode):
@@ -144,12 +143,17 @@ class _Reading:
                 self._refuse(key_node, place, f"a field's name must be text: put {shown(key)} in quotes")
                 continue
             if key in own:
-                line = self._places[place].line
-                self._refuse(key_node, place, f"is already given in line {line}: keep one of them")
+                self._refuse(key_node, place, self._repeated(key, place))
                 continue
             self._places[place] = self._place(key_node)
             own[key] = self._value(value_node, place)
         return {**inherited, **own}
+
+    def _repeated(self, key: Any, place: Location) -> str:
+        """What to say of a key that is there already; `1` and `true` are equal, and no names."""
+        if not isinstance(key, str):
+            return f"a field's name must be text: put {shown(key)} in quotes"
+        return f"is already given in line {self._places[place].line}: keep one of them"
 
     def _merged(self, node: yaml.Node, at: Location) -> dict[Any, Any]:
         parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
@@ -179,7 +183,7 @@ class _Reading:
 
     def _refuse(self, node: yaml.Node, at: Location, message: str) -> None:
         place = self._place(node)
-        self.problems.append(Problem(path_text(at), None, message, place.line, place.source))
+        self.problems.append((at, Problem(path_text(at), None, message, place.line, place.source)))
 
     def _place(self, node: yaml.Node) -> Place:
         return Place(self._source, node.start_mark.line + 1)

@@ -8,7 +8,8 @@ alone decides what better means, `gates` what holds a criterion back, `replay` a
 from trainjobs.stopping.fold import Fold, Scope
 from trainjobs.stopping.observation import History, MissingMetric, Observation
 from trainjobs.stopping.panel import Best, Finding, Limits, Panel, PanelState, Ruling
-from trainjobs.stopping.replay import Alone, Replay, Saving, Stop, replay
+from trainjobs.stopping.replay import Alone, Replay, Stop, replay
+from trainjobs.stopping.saving import Saving, against_length
 from trainjobs.stopping.verdict import Verdict
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "Scope",
     "Stop",
     "Verdict",
+    "against_length",
     "replay",
 ]

@@ -56,7 +56,7 @@ class Budget:
 
     def _uses(self, seen: Observation) -> list[Use]:
         limits = (
-            (seen.epoch, self._parameters.epochs, "epochs"),
+            (seen.epochs, self._parameters.epochs, "epochs"),
             (seen.step, self._parameters.steps, "steps"),
             (seen.seconds, self._parameters.seconds, "seconds"),
         )

@@ -1,8 +1,8 @@
 """What holds a criterion back. Gates are evaluated anew at every observation and never latch.
 
 While `startAfter` is closed the criterion inside sees nothing, neither NaN nor a missing metric, and does not
-stop. Under `minEpochs` it sees everything, and only its stop is withheld. A shadow criterion is held back for
-good: not even its errors reach the run.
+stop. Under `minEpochs` and `minSteps` it sees everything, and only its stop is withheld. A shadow criterion is held
+back for good: not even its errors reach the run.
 """
 
 import math
@@ -59,6 +59,8 @@ class Delayed(Generic[S]):
     def _closed(self, seen: Observation) -> str | None:
         if self.gate.epoch is not None:
             return None if seen.epoch > self.gate.epoch else f"startAfter epoch {self.gate.epoch}"
+        if self.gate.step is not None:
+            return None if seen.step > self.gate.step else f"startAfter step {self.gate.step}"
         metric = self.gate.metric or ""
         value = seen.read(metric, self.gate.when_missing, self.path)
         if value is not None and self._within(value):
@@ -78,16 +80,17 @@ class Delayed(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Matured(Generic[S]):
-    """`minEpochs`: withholds the stop of a criterion until so many epochs are finished."""
+    """`minEpochs`, `minSteps`: withhold the stop of a criterion until so many are finished."""
 
     inner: Fold[S]
     min_epochs: int
+    min_steps: int
 
     def start(self) -> Held[S]:
-        return Held(self.inner.start(), self._cause(0))
+        return Held(self.inner.start(), self._cause(0, 0))
 
     def update(self, state: Held[S], seen: Observation) -> Held[S]:
-        return Held(self.inner.update(state.inner, seen), self._cause(seen.epoch), seen.epoch)
+        return Held(self.inner.update(state.inner, seen), self._cause(seen.epochs, seen.step), seen.epoch)
 
     def stops(self, state: Held[S]) -> bool:
         return state.cause is None and self.inner.stops(state.inner)
@@ -99,8 +102,10 @@ class Matured(Generic[S]):
         held = f" (held back at epoch {state.epoch} by {state.cause})" if verdict.stop else ""
         return replace(verdict, stop=False, reason=verdict.reason + held, gated=verdict.gated or state.cause)
 
-    def _cause(self, epoch: int) -> str | None:
-        return f"minEpochs {self.min_epochs}" if epoch < self.min_epochs else None
+    def _cause(self, epochs: int, steps: int) -> str | None:
+        if epochs < self.min_epochs:
+            return f"minEpochs {self.min_epochs}"
+        return f"minSteps {self.min_steps}" if steps < self.min_steps else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,8 @@ class Judge:
         fold = build(criterion, around.at(("criteria", i)))
         if criterion.start_after is None and stopping.start_after is not None:
             fold = Delayed(fold, stopping.start_after, around.at(("startAfter",)).path)
-        if stopping.min_epochs is not None:
-            fold = Matured(fold, stopping.min_epochs)
+        if stopping.min_epochs or stopping.min_steps:
+            fold = Matured(fold, stopping.min_epochs or 0, stopping.min_steps or 0)
         return cls(name, criterion.key, criterion.shadow, Shadowed(fold) if criterion.shadow else fold)
 
     def find(self, state: Any) -> Finding:
@@ -148,7 +148,7 @@ def _waiting(findings: Sequence[Finding]) -> str:
 
 
 def _limits(stopping: spec.Stopping) -> Limits:
-    if stopping.min_epochs is not None:
+    if stopping.min_epochs or stopping.min_steps:
         return Limits()
     budgets = [
         (name, criterion.budget)
@@ -163,4 +163,4 @@ def _limits(stopping: spec.Stopping) -> Limits:
 
 
 def _always_open(gate: spec.StartAfter | None) -> bool:
-    return gate is None or gate.epoch == 0
+    return gate is None or 0 in (gate.epoch, gate.step)

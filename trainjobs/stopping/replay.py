@@ -1,23 +1,13 @@
 """What each criterion alone would have done with a history, shadow criteria included."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from trainjobs.spec.length import Length
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.panel import Best, Finding, Panel
+from trainjobs.stopping.saving import Saving, against_length_at
 from trainjobs.stopping.verdict import Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Saving:
-    """What a stop would have left unspent. Against `maxEpochs` steps and seconds are estimates."""
-
-    epochs: int
-    steps: int
-    seconds: float
-    baseline: str
-    """What it is measured against: "HistoryEnd" or "MaxEpochs"."""
-    estimated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +23,9 @@ class Stop:
     saved: Saving
     """Against the end of the history."""
     saved_of_max: Saving | None
-    """Against `maxEpochs`, at the pace until the stop; None if that number is not known."""
+    """Against the run's length, at the pace until the stop; None if that is not known."""
+    whole: bool
+    """Whether the epoch was over; False for a stop amid its steps."""
     metric: str | None = None
     """The metric it judged there; None for one that judges none, such as a budget."""
     value: float | None = None
@@ -73,55 +65,43 @@ class _Stopped:
     """Where a criterion first said stop."""
 
     at: Observation
+    whole: Observation | None
+    """The last report until there whose epoch was over."""
     verdict: Verdict
     best: Best | None
 
 
-def replay(panel: Panel, history: Iterable[Observation], max_epochs: int | None = None) -> Replay:
+def replay(panel: Panel, history: Iterable[Observation], length: Length | None = None) -> Replay:
     """Judge a history again, report by report. Raises MissingMetric (shadow criteria do not)."""
-    state, end = panel.fold(()), None
+    state, end, whole = panel.fold(()), None, None
     stopped: dict[int, _Stopped] = {}
     for end in history:
         state = panel.fold((end,), state)
+        whole = end if end.whole else whole
         for i, judge in enumerate(panel.judges):
             if i not in stopped and judge.fold.stops(state.states[i]):
-                stopped[i] = _Stopped(end, judge.fold.judge(state.states[i]), state.best)
+                stopped[i] = _Stopped(end, whole, judge.fold.judge(state.states[i]), state.best)
     criteria = tuple(
         Alone(
             finding.name,
             finding.family,
             finding.shadow,
-            _stop(stopped[i], end, max_epochs) if end and i in stopped else None,
+            _stop(stopped[i], end, length) if end and i in stopped else None,
             finding,
         )
         for i, finding in enumerate(panel.judge(state).findings)
     )
-    return Replay(criteria, _first(criteria), state.best, end, state.reports)
+    first = next((criteria[i] for i in stopped if not criteria[i].shadow), None)
+    return Replay(criteria, first, state.best, end, state.reports)
 
 
-def _first(criteria: Sequence[Alone]) -> Alone | None:
-    able = [
-        (alone.stop.step, alone.stop.epoch, i)
-        for i, alone in enumerate(criteria)
-        if alone.stop and not alone.shadow
-    ]
-    return criteria[min(able)[-1]] if able else None
-
-
-def _stop(stopped: _Stopped, end: Observation, max_epochs: int | None) -> Stop:
+def _stop(stopped: _Stopped, end: Observation, length: Length | None) -> Stop:
     at, verdict = stopped.at, stopped.verdict
     saved = Saving(
-        end.epoch - at.epoch, end.step - at.step, end.seconds - at.seconds, "HistoryEnd", estimated=False
+        end.epochs - at.epochs, end.step - at.step, end.seconds - at.seconds, "HistoryEnd", estimated=False
     )
+    of_max = against_length_at(length, at, stopped.whole) if length else None
     return Stop(
-        *(at.epoch, at.step, at.seconds, verdict.reason, stopped.best, saved, _of_max(at, max_epochs)),
+        *(at.epoch, at.step, at.seconds, verdict.reason, stopped.best, saved, of_max, at.whole),
         *(verdict.metric, verdict.value),
     )
-
-
-def _of_max(at: Observation, max_epochs: int | None) -> Saving | None:
-    if max_epochs is None or at.epoch == 0:
-        return None
-    epochs = max(0, max_epochs - at.epoch)
-    share = epochs / at.epoch
-    return Saving(epochs, round(at.step * share), at.seconds * share, "MaxEpochs", estimated=True)

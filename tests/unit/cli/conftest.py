@@ -50,6 +50,9 @@ spec:
     restoreBest: true
 """
 
+BY_STEPS = MANIFEST.replace("maxEpochs: 100", "maxSteps: 5000").replace("epochs: 60", "steps: 4500")
+"""One epoch that reports every 100 steps."""
+
 VAL_LOSS = (0.9, 0.61, 0.52, 0.47, 0.4401, 0.4252, 0.411, 0.398, 0.403, 0.4, 0.3975, 0.401, 0.412)
 """Best by a hair in epoch 11; the best that counts for the plateau is epoch 8's, so it stops after epoch 13."""
 
@@ -100,6 +103,21 @@ class Recording:
             Halted(decision, {0: step, 1: step}, 41.3),
             Checkpointed(str(self.place.checkpoints / str(step)), step // STEPS_PER_EPOCH, step, 0.21),
         ]
+
+    def by_steps(self) -> int | None:
+        """A run of the manifest `BY_STEPS`, stopped by its plateau."""
+        self.manifest.write_text(BY_STEPS)
+        self.job = load(self.manifest)
+        panel = Panel.of(self.job.spec.stopping)
+        state, reports = panel.fold(()), []
+        for number, value in enumerate(VAL_LOSS, start=1):
+            step, seconds = 100 * number, 10.0 * number
+            seen = Observation(1, step, seconds, {"val_loss": value, "val_accuracy": 0.5}, whole=False)
+            state = panel.fold((seen,), state)
+            reports += [Progress(1, step, step, None, seconds), Reported.of(seen, panel.judge(state))]
+        view = reports[-1].ruling_view[0]
+        end = self.stop(Outcome.EARLY_STOPPED, view["reason"], 1300, view["name"])
+        return self.play([Starting(2, 2), Started(1, 2, "cpu", None, 0, None, (), 6.2, 5000), *reports, *end])
 
     def early_stop(self) -> int | None:
         reports = self.reports(VAL_LOSS)

@@ -68,6 +68,15 @@ def test_the_title_is_one_line(recording):
     assert text(screen).splitlines()[1].lstrip().startswith("epoch 13")
 
 
+def test_a_run_of_so_many_steps_shows_how_many_are_done(recording):
+    recording.by_steps()
+    lines = text(screen_after(recording.events[: 2 + 12 * 2])).splitlines()
+    assert "step 1,200 of 5,000" in lines[1]
+    assert lines[1].rstrip().endswith("at most 6 min 20 s left")
+    assert "batch 1,200" in lines[2]
+    assert "epoch 1" in lines[2]
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_it_is_never_wider_than_the_terminal(recording, width):
     recording.early_stop()

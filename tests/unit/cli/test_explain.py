@@ -7,8 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
+from trainjobs.coordination import Outcome
 from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.events import Failed
+from trainjobs.runtime.events import Failed, Reported
+from trainjobs.stopping import Observation
 
 
 def explain(*arguments):
@@ -189,7 +191,13 @@ def test_the_story_is_one_json_object(recording):
     assert story["decision"]["criterion"] == "plateau"
     assert story["halted"] == {"0": 910, "1": 910}
     assert story["best"] == {"metric": "val_loss", "value": 0.3975, "epoch": 11, "step": 770, "report": 11}
-    assert story["saved"] == {"epochs": 87, "seconds": pytest.approx(391.5), "baseline": "MaxEpochs"}
+    assert story["saved"] == {
+        "epochs": 87,
+        "steps": 87 * 70,
+        "seconds": pytest.approx(391.5),
+        "baseline": "MaxEpochs",
+        "estimated": True,
+    }
     assert [row["name"] for row in story["criteria"]] == ["plateau", "threshold", "quick", "budget"]
 
 
@@ -199,3 +207,38 @@ def test_no_colour_is_written_when_none_is_wanted(recording, monkeypatch):
     assert "\x1b[1;32m" in explain().stdout
     monkeypatch.setenv("NO_COLOR", "1")
     assert "32m" not in explain().stdout
+
+
+def test_a_run_of_so_many_steps_is_told_in_steps(recording):
+    recording.by_steps()
+    words = " ".join(explain().stdout.split())
+    assert "Stopped early by plateau in epoch 1, at step 1,300 of 5,000" in words
+    assert "trained 1,300 of 5,000 steps in 2 min 10 s on 2 workers" in words
+    assert (
+        "saved 3,700 steps, about 6 min 10 s on each of 2 workers (an estimate against your own maxSteps 5,000)"
+        in words
+    )
+    story = json.loads(explain("--output", "json").stdout)
+    assert (story["max_epochs"], story["max_steps"]) == (None, 5000)
+    assert (story["saved"]["steps"], story["saved"]["baseline"]) == (3700, "MaxSteps")
+
+
+def test_the_result_of_a_run_of_so_many_steps_is_in_steps(recording):
+    recording.by_steps()
+    accounting = recording.place.result()["accounting"]
+    assert (accounting["baseline"], accounting["stepsSaved"], accounting["epochsSaved"]) == (
+        "MaxSteps",
+        3700,
+        0,
+    )
+
+
+def test_a_stop_amid_an_epoch_saves_less_than_the_unfinished_epochs(recording):
+    amid = Observation(3, 190, 12.5, {"val_loss": 0.5, "val_accuracy": 0.5}, whole=False)
+    reports = [*recording.reports((0.9, 0.61)), Reported(amid)]
+    end = recording.stop(Outcome.EARLY_STOPPED, "enough", 190, "plateau")
+    recording.play([*recording.beginning(), *reports, *end])
+    words = " ".join(explain().stdout.split())
+    assert "Stopped early by plateau in epoch 3 of 100, at step 190" in words
+    assert "trained 2 of 100 epochs" in words
+    assert "saved less than 98 epochs, about 7 min 18 s" in words

@@ -78,3 +78,9 @@ def test_restarts_and_warnings_are_told(lines):
         "starting attempt 2: rank 1 was lost",
         "warning: checkpoint 3 is damaged",
     ]
+
+
+def test_a_run_of_so_many_steps_counts_them(recording, lines):
+    recording.by_steps()
+    (first, *_) = [line for line in lines(recording.events) if line.startswith("epoch ")]
+    assert first.startswith("epoch 1  step 100/5,000  10 s  val_loss 0.9")

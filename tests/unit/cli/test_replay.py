@@ -132,3 +132,13 @@ def test_the_replay_is_one_json_object(replay):
     assert again["criteria"][0]["stop"]["epoch"] == 5
     assert again["criteria"][0]["stop"]["saved"]["epochs"] == 1
     assert again["best"]["value"] == 0.4
+
+
+def test_a_run_of_so_many_steps_is_judged_in_steps(replay, recording):
+    recording.by_steps()
+    out = replay("runs/mnist", "--criteria", "bare.yaml").stdout
+    assert out.startswith("Would have stopped early by plateau in epoch 1, at step 1,000\n")
+    words = " ".join(out.split())
+    assert "saved 300 of the 1,300 steps recorded, 30 s" in words
+    assert "4,000 steps, about 6 min 40 s (an estimate against your own maxSteps 5,000)" in words
+    assert "step 1,000" in words

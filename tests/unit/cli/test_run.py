@@ -369,7 +369,7 @@ def test_a_full_disk_is_74(driver):
         (["absent.yaml"], 66, "error: reading absent.yaml: No such file or directory\n"),
         (["broken.yaml"], 65, "broken.yaml:1: column"),
         (["mnist.yaml", "--set", "spec.trainer.maxEpoch=3"], 78, 'did you mean "maxEpochs"?'),
-        (["mnist.yaml", "--set", "spec.trainer.maxEpochs=0"], 78, "spec.trainer.maxEpochs: 0: must be"),
+        (["mnist.yaml", "--set", "spec.trainer.maxEpochs=0"], 78, "--set spec.trainer.maxEpochs=0: must be"),
         (["mnist.yaml", "--run-dir", "mnist.yaml"], 73, "mnist.yaml: is a file; name a directory"),
     ],
 )

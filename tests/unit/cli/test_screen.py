@@ -18,6 +18,10 @@ def started(epoch=0, history=()):
     return Started(1, 2, "cpu", None, epoch, 10, history, 1.0)
 
 
+def amid(step, seconds):
+    return Reported(Observation(1, step, seconds, {"val_loss": 1.0}, whole=False))
+
+
 def report(epoch, seconds):
     return Reported(Observation(epoch, epoch * 100, seconds, {"val_loss": 1.0}))
 
@@ -38,6 +42,33 @@ def test_the_time_left_is_to_the_last_epoch_at_the_pace_so_far(events, epochs, l
     screen = screen_of(*events)
     assert screen.epochs_done == epochs
     assert screen.seconds_left == (None if left is None else pytest.approx(left))
+
+
+@pytest.mark.parametrize(
+    ("events", "steps", "left"),
+    [
+        ((), 0, None),
+        ((Progress(1, 50, 50, None, 5.0),), 50, 45.0),
+        ((Progress(1, 50, 50, None, 5.0), amid(100, 10.0)), 100, 40.0),
+        ((amid(500, 50.0),), 500, 0.0),
+    ],
+)
+def test_a_run_of_so_many_steps_counts_them(events, steps, left):
+    screen = screen_of(Started(1, 2, "cpu", None, 0, None, max_steps=500), *events)
+    assert screen.steps_done == steps
+    assert screen.seconds_left == (None if left is None else pytest.approx(left))
+
+
+def test_after_a_resume_only_the_new_steps_set_the_pace():
+    before = Observation(1, 100, 4000.0, {"val_loss": 1.0}, whole=False)
+    screen = screen_of(Started(1, 2, "cpu", 100, 0, None, (before,), max_steps=500), amid(200, 4010.0))
+    assert screen.seconds_left == pytest.approx(30.0)
+
+
+def test_a_report_amid_an_epoch_finishes_none_and_leaves_its_bar():
+    now = Progress(1, 40, 40, 100, 4.0)
+    screen = screen_of(started(), now, amid(40, 4.0))
+    assert (screen.progress, screen.epochs_done) == (now, 0.4)
 
 
 def test_after_a_resume_only_the_new_epochs_set_the_pace():

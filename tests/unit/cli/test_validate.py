@@ -48,6 +48,11 @@ def test_advice_follows_and_is_no_error(manifests):
     )
 
 
+def test_a_length_in_steps_is_told_as_such(manifests):
+    Path("steps.yaml").write_text(Path("mnist.yaml").read_text().replace("maxEpochs: 100", "maxSteps: 5000"))
+    assert "at most 5,000 steps" in validate("steps.yaml").stdout
+
+
 def test_every_problem_has_a_line_of_its_own(manifests):
     done = validate("bad.yaml")
     assert done.exit_code == 78

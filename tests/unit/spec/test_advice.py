@@ -1,6 +1,12 @@
 """Advice: what is valid and probably not meant, and silence about the rest."""
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from specifications import criteria as some_criteria
+from specifications import defaults
 
 from trainjobs.spec import DataFacts, advise, parse
 
@@ -12,6 +18,11 @@ CRITERIA = "spec.stopping.criteria"
 def job(stopping=GOOD, max_epochs=100, **spec):
     trainer = {"entrypoint": "train:train", "maxEpochs": max_epochs, **spec.pop("trainer", {})}
     return parse({"metadata": {"name": "a"}, "spec": {"trainer": trainer, "stopping": stopping, **spec}})
+
+
+def by_steps(stopping=GOOD, max_steps=5000):
+    trainer = {"entrypoint": "train:train", "maxSteps": max_steps}
+    return parse({"metadata": {"name": "a"}, "spec": {"trainer": trainer, "stopping": stopping}})
 
 
 def criteria(*members, **stopping):
@@ -37,6 +48,12 @@ def advice(job, **facts) -> list[tuple[str, str]]:
         job(criteria(PLATEAU, monitor="reconstruction", mode="max")),
         job(criteria({"budget": {"seconds": 60}}, monitor=None)),
         job(criteria({"budget": {"seconds": 60}}, monitor="train_loss")),
+        job({**GOOD, "restoreBest": True}, checkpoint={"everyEpochs": 5}),  # a new best is kept at once
+        job(criteria({"budget": {"steps": 3000}}), 1),
+        job(criteria(PLATEAU, {"threshold": {"value": 1}}, minSteps=100, startAfter={"step": 200}), 1),
+        by_steps(),
+        by_steps(criteria({"plateau": {"patience": 4999}}, minSteps=4999, startAfter={"step": 4998})),
+        by_steps(criteria({"budget": {"steps": 4999}}, {"budget": {"epochs": 7}}, startAfter={"epoch": 3})),
     ],
 )
 def test_a_sound_manifest_needs_no_advice(quiet):
@@ -76,6 +93,40 @@ def test_a_sound_manifest_needs_no_advice(quiet):
             job(criteria(PLATEAU, {"all": [{"overfitting": {"gap": 1, "patience": 200}}, PLATEAU]})),
             f"{CRITERIA}[1].all",
             "before epoch 200",
+        ),
+        (job({}, 1), CRITERIA, "trains its 1 epoch: add one"),
+        (
+            job(criteria(PLATEAU, minEpochs=1), 1),
+            "spec.stopping.minEpochs",
+            "leave it out, or raise maxEpochs",
+        ),
+        (job(criteria({"budget": {"epochs": 1}}), 1), f"{CRITERIA}[0].budget.epochs", "before epoch 1, and"),
+        (
+            job(criteria({"budget": {"steps": 10}, "startAfter": {"epoch": 100}})),
+            f"{CRITERIA}[0].startAfter.epoch",
+            "before epoch 101",
+        ),
+        (by_steps({}), CRITERIA, "trains all 5000 steps: add one"),
+        (by_steps(criteria({**PLATEAU, "shadow": True})), CRITERIA, "trains all 5000 steps: let at least"),
+        (
+            by_steps(criteria(PLATEAU, minSteps=5000)),
+            "spec.stopping.minSteps",
+            "equals maxSteps, so nothing can stop the run early: lower it below 5000",
+        ),
+        (
+            by_steps(criteria(PLATEAU, startAfter={"step": 5000})),
+            "spec.stopping.startAfter.step",
+            "opens after the last step (5000)",
+        ),
+        (
+            by_steps(criteria({"budget": {"steps": 5000}})),
+            f"{CRITERIA}[0].budget.steps",
+            "this cannot stop the run before step 5000, and maxSteps is 5000: lower it, or raise maxSteps",
+        ),
+        (
+            by_steps(criteria({**PLATEAU, "startAfter": {"step": 4999}})),
+            f"{CRITERIA}[0].startAfter.step",
+            "before step 5000",
         ),
         (job(criteria({"not": PLATEAU})), f"{CRITERIA}[0].not", "put it into all beside another criterion"),
         (
@@ -118,11 +169,6 @@ def test_a_sound_manifest_needs_no_advice(quiet):
             job(criteria({"threshold": {"monitor": "val_acc", "value": 0.9}})),
             f"{CRITERIA}[0].threshold.mode",
             "write mode: max",
-        ),
-        (
-            job({**GOOD, "restoreBest": True}, checkpoint={"everyEpochs": 5}),
-            "spec.checkpoint.everyEpochs",
-            "may miss the best one: write 1",
         ),
         (
             job({**GOOD, "restoreBest": True}, trainer={"image": "a"}),
@@ -185,6 +231,23 @@ def test_advice_is_given_once_for_a_metric_that_many_criteria_inherit():
         job(criteria(PLATEAU, {"threshold": {"value": 0.1}}, monitor="train_loss", restoreBest=True))
     )
     assert [path for path, _ in found] == ["spec.stopping.monitor"]
+
+
+@given(
+    st.lists(some_criteria, max_size=3),
+    st.sampled_from([{"maxEpochs": 1}, {"maxEpochs": 4}, {"maxSteps": 30}, {"maxSteps": 1}]),
+    defaults,
+)
+def test_advice_names_only_what_the_manifest_has_or_could_have_at_once(several, length, above):
+    above = {key: value for key, value in above.items() if not key.startswith("min")}
+    spec = {"trainer": {"entrypoint": "a:b", **length}, "stopping": {"monitor": "a", **above}}
+    spec["stopping"]["criteria"] = several
+    for one in advise(parse({"metadata": {"name": "a"}, "spec": spec})):
+        found = spec
+        for step in re.findall(r"\w+", one.path)[1:]:
+            found = found[int(step)] if step.isdecimal() else found[step]
+        assert ("maxSteps" in one.message) <= ("maxSteps" in length)
+        assert ("maxEpochs" in one.message) <= ("maxEpochs" in length)
 
 
 def test_every_advice_is_a_sentence_with_a_remedy():

@@ -24,6 +24,12 @@ def manifest(**spec):
     [
         ({}, {}, []),
         ({}, {"trainer__numNodes": 1}, []),
+        (
+            {"trainer__maxEpochs": None, "trainer__maxSteps": 5},
+            {"trainer__maxEpochs": None, "trainer__maxSteps": 6},
+            ["spec.trainer.maxSteps"],
+        ),
+        ({}, {"checkpoint": {"everySteps": 9}}, ["spec.checkpoint.everySteps"]),
         ({"trainer__config": {"a": 1}}, {"trainer__config": {"a": 2}}, ["spec.trainer.config.a"]),
         ({"trainer__config": {"a": 1}}, {"trainer__config": {"a": True}}, ["spec.trainer.config.a"]),
         ({"trainer__config": {"a": None}}, {"trainer__config": {}}, ["spec.trainer.config.a"]),

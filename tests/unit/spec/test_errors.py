@@ -16,7 +16,11 @@ from trainjobs.spec import Problem, SpecError, path_text
             Problem(
                 "spec.trainer.maxEpochs", 0, "must be at least 1", None, "--set spec.trainer.maxEpochs=0"
             ),
-            "--set spec.trainer.maxEpochs=0: spec.trainer.maxEpochs: 0: must be at least 1",
+            "--set spec.trainer.maxEpochs=0: must be at least 1",
+        ),
+        (
+            Problem("spec.trainer", None, "must name one", None, "--set spec.trainer.maxEpochs=null"),
+            "--set spec.trainer.maxEpochs=null: spec.trainer: must name one",
         ),
         (Problem("kind", "Job", "must be TrainJob"), 'kind: "Job": must be TrainJob'),
         (Problem("", None, "not UTF-8", 2, "a.yaml"), "a.yaml:2: not UTF-8"),

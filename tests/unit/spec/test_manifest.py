@@ -68,7 +68,11 @@ def test_a_manifest_in_json_is_read_too(file, mnist):
             "entrypont: ",
             'mnist.yaml:6: spec.trainer.entrypont: "train:train": unknown field; did you mean "entrypoint"?',
         ),
-        ("    maxEpochs: 100\n", "", "mnist.yaml:5: spec.trainer.maxEpochs: is required: add maxEpochs"),
+        (
+            "    maxEpochs: 100\n",
+            "",
+            "mnist.yaml:5: spec.trainer: must name exactly one of maxEpochs, maxSteps; got none",
+        ),
         (
             "spec:\n",
             "spec:\n  maxEpochs: 3\n",
@@ -112,7 +116,7 @@ def test_an_error_names_line_path_value_and_remedy(file, problems, edited, old, 
 
 def test_an_empty_family_is_called_empty(file, problems, edited):
     found = problems(file(edited(("{monitor: val_accuracy, mode: max, value: 0.99}", ""))))
-    assert found[0].endswith("got none; threshold is empty: indent its fields below it")
+    assert found[0].endswith("got none; threshold is empty: write its value, or indent its fields below it")
 
 
 def test_all_errors_come_at_once_in_the_order_of_the_file(file, problems, edited):
@@ -220,7 +224,7 @@ def test_criteria_may_stand_under_stopping_and_nothing_else(file, problems):
 def test_values_without_a_file_have_no_place(mnist):
     with pytest.raises(SpecError) as caught:
         parse({**yaml.safe_load(mnist), "spec": {"trainer": {"entrypoint": "a:b"}}})
-    assert str(caught.value) == "spec.trainer.maxEpochs: is required: add maxEpochs"
+    assert str(caught.value) == "spec.trainer: must name exactly one of maxEpochs, maxSteps; got none"
 
 
 def test_the_canonical_manifest_states_defaults_and_leaves_out_what_is_unset(file, mnist):

@@ -60,6 +60,7 @@ STATUS = {
         "gpuSecondsSaved": 12259.5,
         "gpuHoursSaved": 3.41,
         "epochsSaved": 63.0,
+        "stepsSaved": 2520.0,
         "baseline": "MaxEpochs",
     },
 }
@@ -99,7 +100,7 @@ def test_a_field_of_another_version_is_ignored_in_the_status_only():
         ("restarts", -1, "status.restarts: -1: must be at least 0"),
         ("restarts", True, "status.restarts: true: must be a whole number"),
         ("training", {"metrics": [{"name": "a", "value": 0.5}]}, r"metrics\[0\].value: 0.5: must be text"),
-        ("accounting", {"baseline": "Median"}, 'baseline: "Median": must be MaxEpochs'),
+        ("accounting", {"baseline": "Median"}, 'baseline: "Median": must be one of MaxEpochs, MaxSteps'),
         ("startTime", "2026-11-21T09:00:00", "status.startTime: .* timezone"),
     ],
 )

@@ -77,10 +77,10 @@ UNIONS = ", ".join(Single.model_fields[name].alias for name in Single.alternativ
             {"plateau": {"patience": 1, "smoothing": {}}},
             "must name exactly one of ema, mean, median; got none",
         ),
-        ({**PLATEAU, "startAfter": {}}, "must name exactly one of epoch, metric; got none"),
+        ({**PLATEAU, "startAfter": {}}, "must name exactly one of epoch, step, metric; got none"),
         (
             {**PLATEAU, "startAfter": {"epoch": 1, "metric": "x", "below": 1}},
-            "must name exactly one of epoch, metric; got epoch and metric",
+            "must name exactly one of epoch, step, metric; got epoch and metric",
         ),
         (
             {**PLATEAU, "startAfter": {"metric": "x"}},
@@ -90,7 +90,8 @@ UNIONS = ", ".join(Single.model_fields[name].alias for name in Single.alternativ
             {**PLATEAU, "startAfter": {"metric": "x", "below": 1, "above": 0}},
             "metric: must name exactly one of below, above; got below and above",
         ),
-        ({**PLATEAU, "startAfter": {"epoch": 1, "above": 0}}, "above: needs metric, not epoch"),
+        ({**PLATEAU, "startAfter": {"step": 1, "below": 0}}, "below: goes with metric only"),
+        ({**PLATEAU, "startAfter": {"epoch": 1, "above": 0}}, "above: goes with metric only"),
         ({"all": []}, "must hold at least one criterion; got none"),
         ({"atLeast": {"count": 2, "of": [PLATEAU]}}, "count must be at most the number of members, 1; got 2"),
         (

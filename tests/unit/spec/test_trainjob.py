@@ -116,6 +116,12 @@ def test_an_object_from_the_api_server_is_accepted():
     ("spec", "expected"),
     [
         ({"trainer__maxEpochs": 0}, "spec.trainer.maxEpochs: 0: must be at least 1"),
+        ({"trainer__maxSteps": 0}, "spec.trainer.maxSteps: 0: must be at least 1"),
+        (
+            {"trainer__maxSteps": 10**12 + 1},
+            "spec.trainer.maxSteps: 1000000000001: must be at most 1000000000000",
+        ),
+        ({"checkpoint": {"everySteps": 0}}, "spec.checkpoint.everySteps: 0: must be at least 1"),
         ({"trainer__numNodes": 0}, "spec.trainer.numNodes: 0: must be at least 1"),
         ({"trainer__numNodes": 10_001}, "spec.trainer.numNodes: 10001: must be at most 10000"),
         ({"trainer__numProcPerNode": 257}, "spec.trainer.numProcPerNode: 257: must be at most 256"),
@@ -328,6 +334,19 @@ def test_another_quantity_is_refused(quantity, rule):
             "spec.stopping.minEpochs: 101: must be at most trainer.maxEpochs, which is 100",
         ),
         (
+            {"trainer__maxSteps": 5},
+            "spec.trainer: must name exactly one of maxEpochs, maxSteps; got maxEpochs and maxSteps",
+        ),
+        (
+            {"trainer__maxEpochs": None},
+            "spec.trainer: must name exactly one of maxEpochs, maxSteps; got none; "
+            "maxEpochs is empty: write its value, or indent its fields below it",
+        ),
+        (
+            {"trainer__maxEpochs": None, "trainer__maxSteps": 50, "stopping": {"minSteps": 51}},
+            "spec.stopping.minSteps: 51: must be at most trainer.maxSteps, which is 50",
+        ),
+        (
             {"stopping": {"restoreBest": True}},
             "spec.stopping.monitor: must name the metric whose best model restoreBest restores",
         ),
@@ -335,6 +354,29 @@ def test_another_quantity_is_refused(quantity, rule):
 )
 def test_a_rule_between_fields_points_at_the_field_to_change(spec, expected):
     assert problems(manifest(**spec)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("trainer", "stopping"),
+    [
+        ({"trainer__maxEpochs": None, "trainer__maxSteps": 50}, {"minEpochs": 51}),
+        ({}, {"minSteps": 5000}),
+    ],
+)
+def test_a_minimum_in_the_other_unit_than_the_length_may_be_anything(trainer, stopping):
+    assert parse(manifest(**trainer, stopping=stopping)).spec.stopping.names == ()
+
+
+def test_a_length_is_in_the_unit_that_the_manifest_names():
+    epochs = parse(manifest()).spec.trainer.length
+    steps = parse(manifest(trainer__maxEpochs=None, trainer__maxSteps=10**12)).spec.trainer.length
+    assert (epochs.amount, epochs.unit, epochs.field, epochs.baseline) == (
+        100,
+        "epoch",
+        "maxEpochs",
+        "MaxEpochs",
+    )
+    assert (steps.amount, steps.unit, steps.field, steps.baseline) == (10**12, "step", "maxSteps", "MaxSteps")
 
 
 @pytest.mark.parametrize("uri", ["s3://bucket/runs", "file:///runs", "/runs", "gs://b"])

@@ -102,6 +102,13 @@ def test_a_field_name_that_yaml_reads_as_something_else_is_refused(file, problem
     assert "a field's name must be text" in found[0]
 
 
+@pytest.mark.parametrize("keys", ["1: a, true: b", "0: a, false: b, 0.0: c", "1: a, 1: b", "[a]: 1, [b]: 2"])
+def test_field_names_that_are_no_text_and_equal_in_python_are_refused(file, problems, edited, keys):
+    found = problems(file(edited(("learningRate: 1e-3", keys))))
+    assert len(found) >= 2
+    assert all("a field's name must be text" in problem for problem in found)
+
+
 def test_a_list_is_no_field_name(file, problems, edited):
     assert "a field's name must be text" in problems(file(edited(("learningRate: 1e-3", "? [a] : 1"))))[0]
 

@@ -1,5 +1,7 @@
 """What holds for every specification and every history."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -15,10 +17,12 @@ wide = st.one_of(eighths, eighths, eighths, st.floats())
 
 @st.composite
 def histories(draw, values=wide, always=False):
+    """One or three reports an epoch, the last of them when its training is over."""
     reports = one(a=values, b=values) if always else some(a=values, b=values) | one(a=values, b=values)
+    each = draw(st.sampled_from([1, 3]))
     return tuple(
-        Observation(epoch, 3 * epoch, float(epoch), reported)
-        for epoch, reported in enumerate(draw(st.lists(reports, max_size=12)), start=1)
+        Observation(-(-i // each), 3 * i, float(i), reported, whole=i % each == 0)
+        for i, reported in enumerate(draw(st.lists(reports, max_size=12)), start=1)
     )
 
 
@@ -104,10 +108,7 @@ def mirrored(part):
 
 
 def mapped(history, change):
-    return tuple(
-        Observation(seen.epoch, seen.step, seen.seconds, {k: change(v) for k, v in seen.metrics.items()})
-        for seen in history
-    )
+    return tuple(replace(seen, metrics={k: change(v) for k, v in seen.metrics.items()}) for seen in history)
 
 
 def stop_epochs(stopping, history):

@@ -1,5 +1,6 @@
 import pytest
 
+from trainjobs.spec import Length
 from trainjobs.stopping import MissingMetric, replay
 
 CURVE = [0.9, 0.5, 0.6, 0.6, 0.4, 0.3]
@@ -31,7 +32,7 @@ def test_the_first_stop_counts_also_when_the_criterion_changes_its_mind(panel, h
 
 
 def test_savings_name_their_baseline(panel, history):
-    stop = replay(panel(PLATEAU), history(CURVE), max_epochs=10).criteria[0].stop
+    stop = replay(panel(PLATEAU), history(CURVE), Length.of(10, None)).criteria[0].stop
     end, full = stop.saved, stop.saved_of_max
     assert (end.epochs, end.steps, end.seconds, end.baseline, end.estimated) == (
         2,
@@ -49,7 +50,7 @@ def test_savings_name_their_baseline(panel, history):
     )
 
 
-def test_without_max_epochs_there_is_no_estimate(panel, history):
+def test_without_a_length_there_is_no_estimate(panel, history):
     assert replay(panel(PLATEAU), history(CURVE)).criteria[0].stop.saved_of_max is None
 
 

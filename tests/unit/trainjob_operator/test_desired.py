@@ -164,6 +164,12 @@ SUCCESS = ("SuccessCriteriaMet", "SuccessPolicy", "", 100)
     [
         (heard(90), {}, [("Complete", "True", "Finished")], "trained 3 of 100 epochs"),
         (
+            heard(90),
+            {"trainer": {"maxEpochs": None, "maxSteps": 9}},
+            [("Complete", "True", "Finished")],
+            "trained 9 of 9 steps",
+        ),
+        (
             heard(90, stopping={"criterion": "plateau", "reason": "val_loss has not improved"}),
             {},
             [("Complete", "True", "EarlyStopped"), ("EarlyStopped", "True", "EarlyStopped")],

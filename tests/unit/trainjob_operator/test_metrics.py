@@ -53,6 +53,12 @@ def test_an_early_stop_counts_with_its_criterion_and_kind_of_model(ended):
     assert read("trainjobs_gpu_seconds_total", {"kind": "saved"}) == 14400
 
 
+def test_a_run_of_so_many_steps_saves_steps(ended):
+    accounting = {"baseline": "MaxSteps", "epochsSaved": 0, "stepsSaved": 3000}
+    read = ended(training={"epoch": 0, "step": 1500}, accounting=accounting)
+    assert read("trainjobs_training_time_saved_hours") == 2 * 2
+
+
 def test_a_run_that_failed_at_once_saved_nothing(ended):
     read = ended(training=None, stopping=None, accounting=None, activeSeconds=0)
     assert read("trainjobs_training_time_saved_hours") == 0

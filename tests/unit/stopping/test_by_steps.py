@@ -1,0 +1,165 @@
+"""Runs that report amid an epoch: such a report counts no epoch more, and every other word means what it ever does."""
+
+import pytest
+
+from trainjobs.spec import Length, parse_stopping
+from trainjobs.stopping import Observation, Panel, against_length, replay
+
+
+def one_epoch(values, **others):
+    """One epoch that reports `m` every ten steps, two seconds each; its training is over at the last report."""
+    last = len(values)
+    return tuple(
+        Observation(
+            1, 10 * i, 2.0 * i, {"m": value, **{n: v[i - 1] for n, v in others.items()}}, whole=i == last
+        )
+        for i, value in enumerate(values, start=1)
+    )
+
+
+def two_reports_an_epoch(values):
+    return tuple(
+        Observation((i + 1) // 2, 10 * i, 2.0 * i, {"m": value}, whole=i % 2 == 0)
+        for i, value in enumerate(values, start=1)
+    )
+
+
+def stops(panel, history):
+    state, steps = panel.fold(()), []
+    for seen in history:
+        state = panel.fold((seen,), state)
+        if panel.judge(state).stop:
+            steps.append(seen.step)
+    return steps
+
+
+NAN = float("nan")
+GOAL = {"threshold": {"value": 0.5}}
+CURVE = [0.9, 0.4, 0.6, 0.4, 0.45, 0.41]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "above", "steps"),
+    [
+        ({"plateau": {"patience": 2}}, {}, [40, 50, 60]),
+        (GOAL, {}, [20, 40, 50, 60]),
+        ({"divergence": {"amount": 0.1}}, {}, [30]),
+        ({"overfitting": {"gap": 0.3, "against": "t"}}, {}, [30]),
+        ({"nonFinite": {"monitor": "n"}}, {}, [40]),
+        ({"budget": {"epochs": 1}}, {}, [60]),
+        ({"budget": {"epochs": 2}}, {}, []),
+        ({"budget": {"steps": 35}}, {}, [40, 50, 60]),
+        ({"budget": {"seconds": 9.5}}, {}, [50, 60]),
+        ({"budget": {"epochs": 1, "steps": 50}}, {}, [50, 60]),
+        ({"all": [GOAL, {"plateau": {"patience": 2}}]}, {}, [40, 50, 60]),
+        ({"atLeast": {"count": 1, "of": [GOAL, {"budget": {"epochs": 1}}]}}, {}, [20, 40, 50, 60]),
+        ({"not": {"budget": {"epochs": 1}}}, {}, [10, 20, 30, 40, 50]),
+        (GOAL, {"startAfter": {"epoch": 0}}, [20, 40, 50, 60]),
+        (GOAL, {"startAfter": {"epoch": 1}}, []),
+        (GOAL, {"startAfter": {"step": 20}}, [40, 50, 60]),
+        (GOAL, {"startAfter": {"step": 0}}, [20, 40, 50, 60]),
+        (GOAL, {"minEpochs": 1}, [60]),
+        (GOAL, {"minSteps": 40}, [40, 50, 60]),
+        (GOAL, {"minSteps": 40, "minEpochs": 1}, [60]),
+        ({"budget": {"steps": 20}}, {"minSteps": 40}, [40, 50, 60]),
+        ({"plateau": {"patience": 2}}, {"smoothing": {"mean": {"window": 2}}}, []),
+    ],
+)
+def test_every_rule_in_a_run_of_one_epoch(criterion, above, steps):
+    history = one_epoch(CURVE, t=[0.9, 0.4, 0.2, 0.4, 0.4, 0.4], n=[1, 1, 1, NAN, 1, 1])
+    panel = Panel.of(parse_stopping({"monitor": "m", **above, "criteria": [criterion]}))
+    assert stops(panel, history) == steps
+
+
+@pytest.mark.parametrize(
+    ("criterion", "above", "steps"),
+    [
+        ({"budget": {"epochs": 2}}, {}, [40, 50, 60]),
+        (GOAL, {"startAfter": {"epoch": 2}}, [50, 60]),
+        (GOAL, {"startAfter": {"epoch": 2}, "minEpochs": 3}, [60]),
+        (GOAL, {"minEpochs": 2}, [40, 50, 60]),
+    ],
+)
+def test_words_in_epochs_mean_finished_ones(panel, criterion, above, steps):
+    assert stops(panel(criterion, **above), two_reports_an_epoch([0.4] * 6)) == steps
+
+
+@pytest.mark.parametrize(
+    ("gate", "cause"),
+    [({"startAfter": {"step": 30}}, "startAfter step 30"), ({"minSteps": 30}, "minSteps 30")],
+)
+def test_a_verdict_held_back_by_steps_says_so(panel, gate, cause):
+    judged = panel(GOAL, **gate)
+    (finding,) = judged.judge(judged.fold(one_epoch([0.4, 0.4]))).findings
+    assert (finding.gated, finding.verdict.stop) == (cause, False)
+    assert f"held back at epoch 1 by {cause}" in finding.verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("above", "limit"),
+    [
+        ({}, 30),
+        ({"startAfter": {"step": 0}}, 30),
+        ({"startAfter": {"step": 5}}, None),
+        ({"minSteps": 5}, None),
+    ],
+)
+def test_between_reports_only_what_nothing_holds_back_is_enforced(panel, above, limit):
+    assert panel({"budget": {"steps": 30}}, **above).limits.steps == limit
+
+
+def test_the_best_is_of_the_report_it_came_with(panel):
+    judged = panel()
+    best = judged.judge(judged.fold(one_epoch(CURVE))).best
+    assert (best.epoch, best.step, best.report) == (1, 20, 2)
+
+
+WHOLE = two_reports_an_epoch([1.0] * 4)
+AMID = two_reports_an_epoch([1.0] * 5)
+BEGUN = one_epoch([1.0] * 6)[:3]
+
+
+@pytest.mark.parametrize(
+    ("length", "history", "step", "saved"),
+    [
+        (Length.of(10, None), WHOLE, 0, (8, 160, 32.0, "MaxEpochs")),
+        (Length.of(10, None), AMID, 0, (8, 150, 30.0, "MaxEpochs")),
+        (Length.of(1, None), BEGUN, 0, (1, 0, 0.0, "MaxEpochs")),
+        (Length.of(2, None), WHOLE, 0, (0, 0, 0.0, "MaxEpochs")),
+        (Length.of(1, None), WHOLE, 0, (0, 0, 0.0, "MaxEpochs")),
+        (Length.of(3, None), (), 7, (3, 0, 0.0, "MaxEpochs")),
+        (Length.of(None, 100), WHOLE, 0, (0, 60, 12.0, "MaxSteps")),
+        (Length.of(None, 100), BEGUN, 0, (0, 70, 14.0, "MaxSteps")),
+        (Length.of(None, 100), BEGUN, 35, (0, 65, 13.0, "MaxSteps")),
+        (Length.of(None, 40), WHOLE, 0, (0, 0, 0.0, "MaxSteps")),
+        (Length.of(None, 30), WHOLE, 0, (0, 0, 0.0, "MaxSteps")),
+        (Length.of(None, 100), (), 7, (0, 93, 0.0, "MaxSteps")),
+        (Length.of(None, 100), (Observation(1, 0, 2.0, {}),), 0, (0, 100, 0.0, "MaxSteps")),
+    ],
+)
+def test_what_is_saved_of_a_length(length, history, step, saved):
+    found = against_length(length, history, step)
+    assert (found.epochs, found.steps, found.seconds, found.baseline) == saved
+    assert found.estimated
+
+
+def test_a_replay_of_one_epoch_saves_steps(panel):
+    stop = (
+        replay(panel({"plateau": {"patience": 2}}), one_epoch(CURVE), Length.of(None, 500)).criteria[0].stop
+    )
+    assert (stop.epoch, stop.step, stop.whole, stop.saved.steps, stop.saved.seconds) == (
+        1,
+        40,
+        False,
+        20,
+        4.0,
+    )
+    assert (stop.saved_of_max.steps, stop.saved_of_max.baseline) == (460, "MaxSteps")
+
+
+def test_of_two_stops_without_a_step_between_them_the_first_counts(panel):
+    history = [
+        Observation(1, 0, float(i), {"m": value}, whole=False) for i, value in enumerate([1.0, 1.0, 0.1])
+    ]
+    told = replay(panel({"threshold": {"value": 0.2}}, {"plateau": {"patience": 1}}), history)
+    assert told.stopped_by.name == "plateau"
