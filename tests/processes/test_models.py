@@ -91,5 +91,6 @@ def test_each_rank_gets_its_own_counters_back_and_a_model_of_its_own_is_named(tr
 def test_a_state_of_one_rank_that_cannot_be_saved_ends_the_run_with_a_sentence(trial):
     result = trial.train(stopping=LOSS, entrypoint="models:unpackable", backoffLimit=0)
     assert result.exit_code == Exit.DATA
-    (condition,) = result.document["conditions"]
-    assert "rank 1: the state of seen cannot be saved" in condition["message"]
+    failure = result.document["failure"]
+    assert failure["rank"] == 1
+    assert failure["message"].startswith("the state of seen cannot be saved: ")

@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from trainjobs.runtime.exits import ConfigError
+from trainjobs.runtime.exits import ConfigError, DataError
 from trainjobs.runtime.wrappers import load_own_state, own_state, unwrapped
 
 
@@ -82,9 +82,9 @@ class Tracked:
         light = {}
         for name, thing in self.objects.items():
             if isinstance(thing, torch.optim.Optimizer):
-                light[name] = {"param_groups": copy.deepcopy(thing.state_dict()["param_groups"])}
+                light[name] = {"param_groups": _copied(name, thing.state_dict()["param_groups"])}
             elif not isinstance(thing, torch.nn.Module):
-                light[name] = copy.deepcopy(thing.state_dict())
+                light[name] = _copied(name, thing.state_dict())
         return light
 
     def load_light(self, light: Mapping[str, Any]) -> None:
@@ -159,6 +159,17 @@ class Tracked:
                 f"{self._source} is from a run of another {name}: {difference}; "
                 "restore the code and config that wrote it, or start anew with --fresh"
             ) from None
+
+
+def _copied(name: str, state: Any) -> Any:
+    """Raises DataError for a state that holds what cannot be copied, and so not be saved, such as a lock."""
+    try:
+        return copy.deepcopy(state)
+    except Exception as error:
+        raise DataError(
+            f"the state of {name} cannot be saved: {error}. Let its state_dict() hold only tensors, numbers, strings, "
+            "lists and dicts"
+        ) from error
 
 
 def _core(thing: Stateful) -> Stateful:

@@ -114,7 +114,7 @@ class Recording:
             step, seconds = 100 * number, 10.0 * number
             seen = Observation(1, step, seconds, {"val_loss": value, "val_accuracy": 0.5}, whole=False)
             state = panel.fold((seen,), state)
-            reports += [Progress(1, step, step, None, seconds), Reported.of(seen, panel.judge(state))]
+            reports += [Progress(1, step, step, None, seconds), Reported.of(seen, panel.judge(state), number)]
         view = reports[-1].ruling_view[0]
         end = self.stop(Outcome.EARLY_STOPPED, view["reason"], 1300, view["name"])
         return self.play([Starting(2, 2), Started(1, 2, "cpu", None, 0, None, (), 6.2, 5000), *reports, *end])
