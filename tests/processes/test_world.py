@@ -51,7 +51,7 @@ def test_a_warning_is_told(told):
         ("sys.exit(text)", [1], Exit.USER_CODE, "no data for today"),
         ("KeyboardInterrupt", [0, 1], Exit.USER_CODE, ""),
         ("input", [0], Exit.USER_CODE, "EOF when reading a line"),
-        ("os._exit", [1], Exit.FAILURE, "the process of rank 1 died"),
+        ("os._exit", [1], Exit.FAILURE, "the process of rank 1 ended with exit code 3"),
         (
             "sys.exit()",
             [1],
