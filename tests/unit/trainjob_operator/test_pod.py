@@ -150,3 +150,16 @@ def test_the_pods_identity_is_the_trainers_alone():
 def test_only_the_pods_user_and_group_read_rays_token():
     (secret,) = [volume["secret"] for volume in pod()["spec"]["volumes"] if volume["name"] == "ray-token"]
     assert secret["defaultMode"] & 0o007 == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"secret": {"secretName": "anybodys"}},
+        {"configMap": {"name": "anybodys"}},
+        {"persistentVolumeClaim": {"claimName": "anybodys"}},
+    ],
+)
+def test_a_template_mounts_whatever_its_namespace_has(source):
+    volume = {"name": "theirs", **source}
+    assert volume in pod(podTemplate={"spec": {"volumes": [volume]}})["spec"]["volumes"]
