@@ -20,6 +20,12 @@ AGENT: Final = ("python", "-m", "trainjobs.pod")
 CODE: Final = "/trainjobs/code"
 CHECKPOINTS: Final = "/trainjobs/checkpoints"
 TOKEN_DIRECTORY: Final = "/var/run/secrets/trainjobs.dev"  # noqa: S105 - a path
+API_ACCESS: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where a pod's processes look for the API server's certificate and their token."""
+API_TOKEN_S: Final = 3607
+"""Seconds for which such a token is good, as Kubernetes' own are; the kubelet renews it."""
+SHARED_MEMORY_GIB: Final = 8
+"""Shared memory of each process where nothing is said of a node's memory: it is memory of the node."""
 GRACE_PERIOD_S: Final = 120
 """Seconds between SIGTERM and SIGKILL: for the agreement on a step and the last checkpoint."""
 USER: Final = 1000
@@ -36,6 +42,7 @@ def template(job: TrainJob, default_image: str) -> Object:
             "restartPolicy": "Never",
             "serviceAccountName": names.RUNNER,
             "enableServiceLinks": False,
+            "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": GRACE_PERIOD_S,
             "securityContext": {
                 "runAsNonRoot": True,
@@ -127,16 +134,32 @@ def _token(job: TrainJob) -> tuple[Object, Object]:
     return {"name": "ray-token", "secret": secret}, mount
 
 
+def _api_access() -> tuple[Object, Object]:
+    """The pod's identity for the trainer alone: what runs beside it or before it has no use for it."""
+    certificate = {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+    namespace = {"path": "namespace", "fieldRef": {"fieldPath": "metadata.namespace"}}
+    sources: list[Object] = [
+        {"serviceAccountToken": {"path": "token", "expirationSeconds": API_TOKEN_S}},
+        {"configMap": certificate},
+        {"downwardAPI": {"items": [namespace]}},
+    ]
+    mount = {"name": "api-access", "mountPath": API_ACCESS, "readOnly": True}
+    return {"name": "api-access", "projected": {"sources": sources}}, mount
+
+
+def _shared_memory(job: TrainJob) -> tuple[Object, Object]:
+    """For Ray's object store and the data loaders' workers; a container's default is 64 MiB."""
+    trainer = job.spec.trainer
+    resources = trainer.resources_per_node
+    asked = resources.limits.get("memory") or resources.requests.get("memory")
+    most = asked or f"{SHARED_MEMORY_GIB * trainer.num_proc_per_node}Gi"
+    volume = {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": most}}
+    return volume, {"name": "shared-memory", "mountPath": "/dev/shm"}  # noqa: S108
+
+
 def _volumes(job: TrainJob) -> list[tuple[Object, Object]]:
     """Each volume with where it is mounted."""
-    volumes: list[tuple[Object, Object]] = [
-        # Ray's object store and the data loaders' workers share memory; the default is 64 MiB.
-        (
-            {"name": "shared-memory", "emptyDir": {"medium": "Memory"}},
-            {"name": "shared-memory", "mountPath": "/dev/shm"},  # noqa: S108
-        ),
-        _token(job),
-    ]
+    volumes = [_shared_memory(job), _token(job), _api_access()]
     if job.spec.trainer.code is not None:
         code = {"name": job.spec.trainer.code.config_map}
         volumes.append(

@@ -91,7 +91,7 @@ def lightning_reduction(device: torch.device) -> Check:
 def coordinated(broadcast: Callable[[str | None], str]) -> Coordinator:
     """A coordinator of this rank, as the runtime makes it. Collective."""
     stopping = Stopping.model_validate({"monitor": "val_loss", "criteria": [{"plateau": {"patience": 5}}]})
-    communicator = TorchCommunicator.connect(dist.get_rank(), dist.get_world_size(), broadcast)
+    communicator = TorchCommunicator.connect(dist.get_rank(), dist.get_world_size(), broadcast, b"key")
     return Coordinator(communicator, Panel.of(stopping))
 
 

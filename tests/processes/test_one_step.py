@@ -156,7 +156,7 @@ def coordinated(rank: int, world_size: int, broadcast, **options):
     from trainjobs.spec.stopping import Stopping
     from trainjobs.stopping.panel import Panel
 
-    communicator = TorchCommunicator.connect(rank, world_size, broadcast, host="127.0.0.1")
+    communicator = TorchCommunicator.connect(rank, world_size, broadcast, b"key", host="127.0.0.1")
     with Coordinator(communicator, Panel.of(Stopping()), **options) as coordinator:
         yield coordinator
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import secrets
+import socket
 import threading
 import time
 from collections import Counter
@@ -34,6 +36,11 @@ _PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.ECONN
 """Why a listener may fail to accept a caller and still listen."""
 ACCEPT_AGAIN_S = 0.1
 """How long it then waits for descriptors or memory."""
+
+PATIENCE_S = 10.0
+"""In which a caller has to show that it knows the key: an honest one takes milliseconds."""
+STRANGERS = 256
+"""Callers that may be about to show it, each of which costs a thread and a descriptor; others wait to be accepted."""
 
 WINDOW = 256
 """Messages of `send_in_turn` that may be on their way from one rank: what a report waits behind at most."""
@@ -182,30 +189,65 @@ class RankEnd:
         self._room.release()
 
 
-def welcome(listener: Listener, key: bytes, serve: Callable[[Connection[Any, Any]], object]) -> None:
+def welcome(
+    listener: Listener,
+    key: bytes,
+    serve: Callable[[Connection[Any, Any]], object],
+    patience_s: float = PATIENCE_S,
+    strangers: int = STRANGERS,
+) -> None:
     """Let in whoever knows the key, each served in a thread of its own, until the listener is closed.
 
-    A stranger, or a caller that says nothing, keeps nobody else waiting.
+    A stranger, or a caller that says nothing, keeps nobody else waiting, unless there are `strangers` of them at once:
+    then for `patience_s` seconds at most.
     """
+    room = threading.Semaphore(strangers)
 
     def enter(connection: Connection[Any, Any]) -> None:
         try:
-            deliver_challenge(connection, key)
-            answer_challenge(connection, key)
-        except (*GONE, AuthenticationError):
-            connection.close()
-        else:
+            known = _knows(connection, key, patience_s)
+        finally:
+            room.release()
+        if known:
             serve(connection)
+        else:
+            connection.close()
 
     def accept() -> None:
-        while True:
-            try:
-                connection = listener.accept()
-            except GONE as error:
-                if getattr(error, "errno", None) not in _PASSING:
-                    return
-                time.sleep(ACCEPT_AGAIN_S)
-                continue
+        while (connection := _accepted(listener)) is not None:
+            room.acquire()
             threading.Thread(target=enter, args=(connection,), name="channel-serve", daemon=True).start()
 
     threading.Thread(target=accept, name="channel-accept", daemon=True).start()
+
+
+def _accepted(listener: Listener) -> Connection[Any, Any] | None:
+    """The next caller; None when the listener is closed."""
+    while True:
+        try:
+            return listener.accept()
+        except GONE as error:
+            if getattr(error, "errno", None) not in _PASSING:
+                return None
+            time.sleep(ACCEPT_AGAIN_S)
+
+
+def _knows(connection: Connection[Any, Any], key: bytes, patience_s: float) -> bool:
+    """Whether the caller shows in time that it knows the key, and has been shown that we do."""
+    in_time = threading.Timer(patience_s, _hang_up, (connection,))
+    in_time.daemon = True
+    in_time.start()
+    try:
+        deliver_challenge(connection, key)
+        answer_challenge(connection, key)
+    except (*GONE, AuthenticationError):
+        return False
+    finally:
+        in_time.cancel()
+    return True
+
+
+def _hang_up(connection: Connection[Any, Any]) -> None:
+    """Wake whoever reads from the connection, as closing it would not."""
+    with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
+        line.shutdown(socket.SHUT_RDWR)

@@ -58,6 +58,7 @@ class RayWorkers:
         import ray
 
         if not ray.is_initialized():
+            keep_token_private()
             with _all_or_nothing(), _own_signal_handlers(), named_ports():
                 ray.init(
                     num_cpus=max(self._count, os.cpu_count() or 1),
@@ -134,6 +135,15 @@ def set_defaults() -> None:
     """Set `SETTINGS` where the user has set nothing; before Ray is imported or its processes start."""
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
+
+
+def keep_token_private() -> None:
+    """Close the directory in which Ray keeps this user's token, a file for all to read: whoever has it runs code in
+    this user's clusters. Before the token is made, so that there is no moment at which another user could read it."""
+    directory = Path.home() / ".ray"
+    with suppress(OSError):  # another user's, or none can be made: then Ray makes no token there
+        directory.mkdir(exist_ok=True)
+        directory.chmod(0o700)
 
 
 class RayGroup:

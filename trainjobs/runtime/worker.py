@@ -146,7 +146,7 @@ def _coordinated(
     checkpoints = Checkpoints(storage_at(setup.storage_uri), spec.checkpoint.keep)
     restored = _restored(checkpoints, place, broadcast, tell)
     coordinator = Coordinator(
-        _communicator(place, broadcast),
+        _communicator(setup, place, broadcast, tell),
         Panel.of(spec.stopping),
         history=restored[1].history if restored else (),
         timeout_s=setup.lost_timeout_s,
@@ -220,12 +220,21 @@ def _tell_progress(journey: Journey, tell: Tell) -> None:
         time.sleep(PROGRESS_INTERVAL_S)
 
 
-def _communicator(place: Place, broadcast: Broadcast) -> Communicator:
+def _communicator(setup: Setup, place: Place, broadcast: Broadcast, tell: Tell) -> Communicator:
     if place.world_size == 1:
         return SingleCommunicator()
     from trainjobs.runtime.communicator import TorchCommunicator
 
-    return TorchCommunicator.connect(place.rank, place.world_size, broadcast)
+    def stranger() -> None:
+        tell(
+            events.Warned(
+                f"the mailbox of rank {place.rank} has letters that no rank of this run has written: they are dropped; "
+                "let no other program reach the ports of a run (docs/security.md)"
+            )
+        )
+
+    key = setup.address.key
+    return TorchCommunicator.connect(place.rank, place.world_size, broadcast, key, stranger)
 
 
 def _restored(

@@ -1,9 +1,12 @@
 """The wire between driver and ranks: nothing is lost, strangers stay out."""
 
+import contextlib
 import errno
+import socket
 import subprocess
 import sys
 import threading
+import time
 from multiprocessing import AuthenticationError
 from multiprocessing.connection import Client, Listener
 from queue import SimpleQueue
@@ -164,3 +167,42 @@ def test_a_listener_that_was_out_of_descriptors_listens_on():
             Client(listener.address, authkey=b"key")
         with Client(listener.address, authkey=b"key"):
             served.get(timeout=10).close()
+
+
+def silent(line):
+    """Says nothing."""
+
+
+def chatty(line):
+    """Says a byte now and then, of a word that is never whole."""
+    line.sendall(b"\x00")
+    line.sendall(b"\x00")
+
+
+@pytest.mark.parametrize("room", [256, 10])
+@pytest.mark.parametrize("caller", [silent, chatty])
+def test_an_honest_caller_is_served_among_200_strangers_whose_threads_go_away(room, caller):
+    served: SimpleQueue = SimpleQueue()
+    patience_s = 0.2
+    serving = threading.active_count()
+    with Listener(("127.0.0.1", 0), backlog=256) as listener, contextlib.ExitStack() as strangers:
+        welcome(listener, b"key", served.put, patience_s, room)
+        for _ in range(200):
+            caller(strangers.enter_context(socket.create_connection(listener.address)))
+        with Client(listener.address, authkey=b"key"):
+            honest = served.get(timeout=30)
+            while threading.active_count() > serving + 1:  # the one that accepts; strangers are still there
+                time.sleep(0.01)
+            honest.close()
+
+
+def test_a_caller_that_was_let_in_may_be_silent_for_longer_than_a_stranger(heard):
+    served: SimpleQueue = SimpleQueue()
+    with Listener(("127.0.0.1", 0)) as listener:
+        welcome(listener, b"key", served.put, patience_s=0.2)
+        with Client(listener.address, authkey=b"key") as caller:
+            honest = served.get(timeout=10)
+            assert not honest.poll(0.5)
+            caller.send_bytes(b"at last")
+            assert honest.recv_bytes() == b"at last"
+            honest.close()

@@ -270,6 +270,28 @@ def test_a_damaged_newest_one_is_passed_over(tmp_path, folder, pair, damage):
     assert newer.name in reason
 
 
+class Planted:
+    """Makes a directory when it is unpickled."""
+
+    def __init__(self, mark):
+        self._mark = mark
+
+    def __reduce__(self):
+        return os.mkdir, (str(self._mark),)
+
+
+@pytest.mark.parametrize("part", ["position", "objects", "history", "ranks", "best", "format"])
+def test_code_that_was_planted_in_a_checkpoint_does_not_run(tmp_path, folder, pair, part):
+    _, newer = laid_out(folder, pair)
+    mark = tmp_path / "planted"
+    edited(**{part: Planted(mark)})(newer, None)
+    (reason,) = Checkpoints(LocalStorage(tmp_path / "run"), keep=2).latest().passed_over
+    assert newer.name in reason
+    assert not mark.exists()
+    torch.load(newer, weights_only=False)
+    assert mark.is_dir()  # it is in there
+
+
 def test_one_of_a_newer_version_is_passed_over_and_says_so(tmp_path, folder, pair):
     _, newer = laid_out(folder, pair)
     edited(format=7)(newer, None)

@@ -1,5 +1,7 @@
 """The pod template: what is in it, and what a user may change."""
 
+import pytest
+
 from trainjob_operator.pod import template
 from trainjobs.spec import parse
 
@@ -103,3 +105,61 @@ def test_a_wrapper_replaces_the_command():
 def test_the_image_is_the_trainjobs_or_the_default():
     assert pod()["spec"]["containers"][0]["image"] == "default:1"
     assert pod({"image": "mine:2"})["spec"]["containers"][0]["image"] == "mine:2"
+
+
+@pytest.mark.parametrize(
+    ("trainer", "most"),
+    [
+        ({}, "8Gi"),
+        ({"numProcPerNode": 4}, "32Gi"),
+        ({"resourcesPerNode": {"requests": {"memory": "20Gi"}}}, "20Gi"),
+        ({"resourcesPerNode": {"limits": {"memory": "40Gi"}, "requests": {"memory": "20Gi"}}}, "40Gi"),
+        ({"resourcesPerNode": {"limits": {"cpu": "1"}}}, "8Gi"),
+    ],
+)
+def test_no_volume_in_memory_is_without_a_limit(trainer, most):
+    (limit,) = [
+        volume["emptyDir"].get("sizeLimit")
+        for volume in pod(trainer)["spec"]["volumes"]
+        if volume.get("emptyDir", {}).get("medium") == "Memory"
+    ]
+    assert limit == most
+
+
+def test_a_template_gives_shared_memory_of_another_size():
+    mine = {"name": "shared-memory", "emptyDir": {"medium": "Memory", "sizeLimit": "1Ti"}}
+    volumes = pod(podTemplate={"spec": {"volumes": [mine]}})["spec"]["volumes"]
+    assert [volume for volume in volumes if volume["name"] == "shared-memory"] == [mine]
+
+
+def test_the_pods_identity_is_the_trainers_alone():
+    beside = {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}, {"name": "fetch"}]}
+    spec = pod(podTemplate={"spec": beside})["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    (name,) = [volume["name"] for volume in spec["volumes"] if "serviceAccountToken" in str(volume)]
+    holders = [
+        container["name"]
+        for container in spec["containers"] + spec["initContainers"]
+        if name in [mount["name"] for mount in container.get("volumeMounts", [])]
+    ]
+    assert holders == ["trainer"]
+    (mount,) = [each for each in spec["containers"][0]["volumeMounts"] if each["name"] == name]
+    assert mount["mountPath"] == "/var/run/secrets/kubernetes.io/serviceaccount"
+
+
+def test_only_the_pods_user_and_group_read_rays_token():
+    (secret,) = [volume["secret"] for volume in pod()["spec"]["volumes"] if volume["name"] == "ray-token"]
+    assert secret["defaultMode"] & 0o007 == 0
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"secret": {"secretName": "anybodys"}},
+        {"configMap": {"name": "anybodys"}},
+        {"persistentVolumeClaim": {"claimName": "anybodys"}},
+    ],
+)
+def test_a_template_mounts_whatever_its_namespace_has(source):
+    volume = {"name": "theirs", **source}
+    assert volume in pod(podTemplate={"spec": {"volumes": [volume]}})["spec"]["volumes"]

@@ -1,0 +1,68 @@
+"""What docs/security.md says is shown by tests that there are; and what each role of the installation may do."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from trainjobs.pod.place import LINE_PORT, RAY_PORT
+from trainjobs.pod.processes import PORTS
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "security.md").read_text()
+NAMED = sorted(set(re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)))
+ROWS = [line for line in PAGE.splitlines() if line.startswith("| ") and "shown by" not in line]
+INSTALLED = [
+    item for item in yaml.safe_load_all((ROOT / "manifests" / "install.yaml").read_text()) if item is not None
+]
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED, ids=lambda part: part.rpartition("/")[2])
+def test_a_test_that_the_page_names_is_there(file, name):
+    assert f"\ndef {name}(" in (ROOT / file).read_text()
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_each_row_of_the_page_names_a_test(row):
+    assert re.search(r"`tests/[\w/]+\.py::\w+` \|$", row)
+
+
+def test_every_fixed_port_of_a_training_pod_is_on_the_page():
+    agents = f"{min(PORTS.values())} to {max(PORTS.values())}"
+    assert len(PORTS) == max(PORTS.values()) - min(PORTS.values()) + 1
+    for port in (RAY_PORT, LINE_PORT, agents):
+        assert f"\n| {port}" in PAGE
+
+
+def rules(role):
+    """(group, resource, names, verb) of a ClusterRole of the installation."""
+    (found,) = [
+        item for item in INSTALLED if item["kind"] == "ClusterRole" and item["metadata"]["name"] == role
+    ]
+    return {
+        (group, resource, tuple(rule.get("resourceNames", ())), verb)
+        for rule in found["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def test_the_operator_makes_secrets_and_reads_none():
+    verbs = {verb for _, resource, _, verb in rules("trainjobs-operator") if resource == "secrets"}
+    assert verbs == {"create"}
+
+
+def test_the_operator_binds_one_role():
+    bound = [(names, resource) for _, resource, names, verb in rules("trainjobs-operator") if verb == "bind"]
+    assert bound == [(("trainjobs-runner",), "clusterroles")]
+    assert not {verb for _, _, _, verb in rules("trainjobs-operator")} & {"escalate", "impersonate", "*"}
+
+
+def test_the_role_of_training_pods_is_to_read_trainjobs_and_write_a_status():
+    assert rules("trainjobs-runner") == {
+        ("trainjobs.dev", "trainjobs", (), "get"),
+        ("trainjobs.dev", "trainjobs", (), "watch"),
+        ("trainjobs.dev", "trainjobs/status", (), "patch"),
+    }
