@@ -58,8 +58,7 @@ def trained(living, directory, entrypoint, config, stopping=STOPPING, **parts):
             entrypoint=f"shapes:{entrypoint}",
             config=config | {"mark": str(directory / "mark")},
             stopping=stopping,
-            max_epochs=3,
-            **parts,
+            **{"max_epochs": 3, **parts},
         )
         if result.exit_code != Exit.INTERRUPTED:
             break

@@ -48,13 +48,22 @@ class Trial:
 
 
 def manifest(
-    marks, *, workers=2, config=None, stopping=None, entrypoint="digits:train", max_epochs=4, env=(), **spec
+    marks,
+    *,
+    workers=2,
+    config=None,
+    stopping=None,
+    entrypoint="digits:train",
+    max_epochs=4,
+    max_steps=None,
+    env=(),
+    **spec,
 ):
     """A TrainJob of the recipe `digits`, or of another one."""
     trainer = {
         "entrypoint": entrypoint,
         "config": {"marks": str(marks), **(config or {})},
-        "maxEpochs": max_epochs,
+        **({"maxSteps": max_steps} if max_steps else {"maxEpochs": max_epochs}),
         "numNodes": workers,
         "env": list(env),
     }

@@ -69,7 +69,9 @@ def of_peers(error: BaseException) -> bool:
 def _meets_peers(error: BaseException) -> bool:
     if isinstance(error, RankLost):
         return error.left
-    if isinstance(error, ConnectionLost | ExchangeMismatch | HaltedElsewhere | RulingFailed) or _of_collective(error):
+    if isinstance(
+        error, ConnectionLost | ExchangeMismatch | HaltedElsewhere | RulingFailed
+    ) or _of_collective(error):
         return True
     return type(error) is RuntimeError and _raised_in(error)[0] in _EITHERS
 
