@@ -1,14 +1,12 @@
 """A run's length in steps, reports amid an epoch, checkpoints by steps."""
 
 import pytest
-from living import LivingWorkers
-from test_shapes import outcome, shape, trained
+from living import LOSS, LivingWorkers, outcome, shape, trained
 from trials import Trial
 
 from trainjobs.runtime import events
 from trainjobs.runtime.exits import Exit
 
-LOSS = {"monitor": "val_loss"}
 BY_STEPS = {"max_epochs": None, "max_steps": 13}
 
 
@@ -60,7 +58,7 @@ def test_checkpoints_are_written_every_so_many_steps(living, tmp_path, every, st
 
 
 CRITERIA = [
-    ({"plateau": {"patience": 2, "minDelta": 100}}, 6, "plateau"),
+    ({"plateau": {"patience": 2, "minDelta": 100}}, 5, "plateau"),
     ({"budget": {"epochs": 2}}, 10, "budget"),
     ({"budget": {"steps": 7}}, 7, "budget"),
     (

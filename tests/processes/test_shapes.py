@@ -4,29 +4,9 @@ import random
 from itertools import product
 
 import pytest
-import torch
-from living import LivingWorkers
-from trials import Trial
+from living import LivingWorkers, outcome, shape, trained
 
 from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
-
-STOPPING = {"monitor": "val_loss", "restoreBest": False}
-
-
-def shape(**parts):
-    usual = {
-        "loader": "prepared",
-        "leave": "end",
-        "evaluate": "after",
-        "report": "end",
-        "accumulate": 1,
-        "prelude": False,
-        "epochs": 0,
-        "halt": 0,
-    }
-    return usual | parts
-
 
 AXES = {
     "loader": ["prepared", "own", "stream"],
@@ -47,33 +27,6 @@ def living():
     workers = LivingWorkers(2)
     yield workers
     workers.close()
-
-
-def trained(living, directory, entrypoint, config, stopping=STOPPING, **parts):
-    """The trial after as many lives as it takes, and how many those were."""
-    directory.mkdir()
-    trial = Trial(directory, living)
-    for lives in range(1, 4):  # noqa: B007 - it is returned
-        result = trial.train(
-            entrypoint=f"shapes:{entrypoint}",
-            config=config | {"mark": str(directory / "mark")},
-            stopping=stopping,
-            **{"max_epochs": 3, **parts},
-        )
-        if result.exit_code != Exit.INTERRUPTED:
-            break
-    assert result.exit_code == Exit.DONE, result.document.get("failure")
-    return trial, lives
-
-
-def outcome(trial):
-    history = [(seen.epoch, seen.step, seen.whole, dict(seen.metrics)) for seen in trial.place.history()]
-    final = trial.of(events.Final)[-1:]
-    return history, [event.metrics for event in final], tensors(trial)
-
-
-def tensors(trial):
-    return {name: value.tolist() for name, value in torch.load(trial.place.model, weights_only=True).items()}
 
 
 @pytest.mark.parametrize("number", range(len(SHAPES)))

@@ -10,9 +10,14 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from forked import PRELOADED, broadcast
+from trials import Trial
 
-from trainjobs.runtime.journey import Place
+from trainjobs.runtime import events
+from trainjobs.runtime.exits import Exit
+from trainjobs.runtime.walk import Place
 from trainjobs.runtime.worker import work
+
+LOSS = {"monitor": "val_loss"}
 
 
 class LivingWorkers:
@@ -91,3 +96,46 @@ def live(pipe, rank, world_size, port):
             pipe.send(f"{type(error).__name__}: {error}")
         else:
             pipe.send(None)
+
+
+def shape(**parts):
+    """The config of a recipe of `shapes`: the usual loop, but for these parts."""
+    usual = {
+        "loader": "prepared",
+        "leave": "end",
+        "evaluate": "after",
+        "report": "end",
+        "accumulate": 1,
+        "prelude": False,
+        "epochs": 0,
+        "halt": 0,
+    }
+    return usual | parts
+
+
+def trained(living, directory, entrypoint, config, stopping=LOSS, **parts):
+    """The trial after as many lives as it takes, and how many those were."""
+    directory.mkdir()
+    trial = Trial(directory, living)
+    for lives in range(1, 4):  # noqa: B007 - it is returned
+        result = trial.train(
+            entrypoint=f"shapes:{entrypoint}",
+            config=config | {"mark": str(directory / "mark")},
+            stopping=stopping,
+            **{"max_epochs": 3, **parts},
+        )
+        if result.exit_code != Exit.INTERRUPTED:
+            break
+    assert result.exit_code == Exit.DONE, result.document.get("failure")
+    return trial, lives
+
+
+def outcome(trial):
+    """What must not depend on interruptions."""
+    history = [(seen.epoch, seen.step, seen.whole, dict(seen.metrics)) for seen in trial.place.history()]
+    final = trial.of(events.Final)[-1:]
+    return history, [event.metrics for event in final], tensors(trial)
+
+
+def tensors(trial):
+    return {name: value.tolist() for name, value in torch.load(trial.place.model, weights_only=True).items()}

@@ -21,8 +21,9 @@ from dataclasses import replace
 from typing import Any, Self
 
 from trainjobs.coordination import Decision
-from trainjobs.runtime.journey import Anew, Interrupted, Journey, Phase, Report
+from trainjobs.runtime.journey import Journey
 from trainjobs.runtime.loaders import to_device
+from trainjobs.runtime.walk import Anew, Interrupted, Phase, Report
 
 
 class StoppingCoordinator:

@@ -14,11 +14,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
-from enum import Enum
+from dataclasses import asdict, replace
 from typing import Any
 
-import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.coordination import Coordinator, Decision, Outcome
@@ -31,59 +29,8 @@ from trainjobs.runtime.meters import Meters
 from trainjobs.runtime.rank_states import RankStates
 from trainjobs.runtime.snapshot import Snapshot
 from trainjobs.runtime.tracked import Tracked
+from trainjobs.runtime.walk import Anew, Interrupted, Phase, Place, Report, position_of
 from trainjobs.spec import Length, Unit
-
-
-class Interrupted(BaseException):
-    """Unwinds the training function after an interruption, once the checkpoint is durable.
-
-    Not an `Exception`, so that a training function's own error handling does not swallow it.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Which worker this is: its rank among `world_size`, on which device."""
-
-    rank: int
-    world_size: int
-    device: torch.device
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What `report()` comes to, the same on every rank. True where the training loop is to end here."""
-
-    metrics: Mapping[str, float]
-    """Reduced over all ranks; empty if the run had halted before."""
-    decision: Decision | None
-    """What ended the run; None while it goes on."""
-    leave: bool = False
-
-    def __bool__(self) -> bool:
-        return self.leave
-
-    def __getitem__(self, metric: str) -> float:
-        return self.metrics[metric]
-
-
-class Phase(Enum):
-    """Where in an epoch's body the training function is."""
-
-    OUTSIDE = "outside the loop over epochs"
-    BODY = "before the epoch's steps"
-    STEPS = "amid its steps"
-    AFTER = "after its steps"
-
-
-@dataclass(frozen=True, slots=True)
-class Anew:
-    """A place to which a resumed function comes back by itself: until the next step only small states change."""
-
-    position: Position
-    states: Snapshot
-    reports: int
-    """Observations until there; later ones are made again."""
 
 
 class Journey:
@@ -101,7 +48,7 @@ class Journey:
         self.replicas: list[DistributedDataParallel] = []
         """Models whose buffers rank 0 gives to all when an epoch's steps are over."""
         self.position = (
-            _position(restored.position, restored.ranks[place.rank])
+            position_of(restored.position, restored.ranks[place.rank])
             if restored
             else Position(0, 0, 0, reported=True, seconds=0.0)
         )
@@ -556,9 +503,3 @@ class Journey:
             "randomness": place.states.randomness,
             "meters": place.states.meters,
         }
-
-
-def _position(common: Position, mine: Mapping[str, Any]) -> Position:
-    """Where this rank was: ranks that leave their steps early by themselves may be elsewhere than rank 0."""
-    own = mine.get("position")
-    return replace(Position(**own), seconds=common.seconds) if own else common

@@ -224,7 +224,7 @@ def work_in_ray(config: dict[str, Setup]) -> None:
     import ray.train.torch
     from ray.train.collective import broadcast_from_rank_zero
 
-    from trainjobs.runtime.journey import Place
+    from trainjobs.runtime.walk import Place
     from trainjobs.runtime.worker import work
 
     context = ray.train.get_context()

@@ -26,10 +26,11 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from trainjobs.runtime.journey import Journey, Phase, Report
+from trainjobs.runtime.journey import Journey
 from trainjobs.runtime.loaders import ShardBatches, batches_from, sharded_loader, to_device
 from trainjobs.runtime.lockstep import share_buffers
 from trainjobs.runtime.parallel import prepared, without_sync
+from trainjobs.runtime.walk import Phase, Report
 
 
 class Run:

@@ -27,12 +27,13 @@ from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
 from trainjobs.runtime.existing import StoppingCoordinator
 from trainjobs.runtime.exits import ConfigError, Exit, StorageError, UserCodeError, UserError
 from trainjobs.runtime.failures import failure_of
-from trainjobs.runtime.journey import Interrupted, Journey, Place
+from trainjobs.runtime.journey import Journey
 from trainjobs.runtime.keeper import Keeper, Terms
 from trainjobs.runtime.output import captured
 from trainjobs.runtime.retry import NO_PROGRESS
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.storage import storage_at
+from trainjobs.runtime.walk import Interrupted, Place
 from trainjobs.runtime.watchdog import watched
 from trainjobs.runtime.workers import Setup
 from trainjobs.spec import EnvironmentVariable, Stopping

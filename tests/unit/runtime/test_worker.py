@@ -5,8 +5,8 @@ import torch
 
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position
 from trainjobs.runtime.exits import ConfigError, StorageError
-from trainjobs.runtime.journey import Place
 from trainjobs.runtime.storage import LocalStorage
+from trainjobs.runtime.walk import Place
 from trainjobs.runtime.worker import _restored
 
 
