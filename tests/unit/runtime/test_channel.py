@@ -183,15 +183,15 @@ def chatty(line):
 @pytest.mark.parametrize("caller", [silent, chatty])
 def test_an_honest_caller_is_served_among_200_strangers_whose_threads_go_away(room, caller):
     served: SimpleQueue = SimpleQueue()
-    patience_s = 0.2
-    serving = threading.active_count()
+    patience_s, end, before = 0.2, time.monotonic() + 60, set(threading.enumerate())
     with Listener(("127.0.0.1", 0), backlog=256) as listener, contextlib.ExitStack() as strangers:
         welcome(listener, b"key", served.put, patience_s, room)
         for _ in range(200):
             caller(strangers.enter_context(socket.create_connection(listener.address)))
         with Client(listener.address, authkey=b"key"):
             honest = served.get(timeout=30)
-            while threading.active_count() > serving + 1:  # the one that accepts; strangers are still there
+            while {each.name for each in set(threading.enumerate()) - before} != {"channel-accept"}:
+                assert time.monotonic() < end
                 time.sleep(0.01)
             honest.close()
 
