@@ -110,11 +110,11 @@ def kept_job(place: RunDirectory) -> "TrainJob":
 
 def has_checkpoint(place: RunDirectory, job: "TrainJob") -> bool:
     """Whether workers would find something to resume from. Raises UserError where the storage cannot say."""
+    from trainjobs.runtime.checkpoints import Checkpoints
     from trainjobs.runtime.driver import storage_uri
     from trainjobs.runtime.storage import storage_at
 
-    names = storage_at(storage_uri(job, place)).names("checkpoints")
-    return any(name.startswith("step-") for name in names)
+    return bool(Checkpoints(storage_at(storage_uri(job, place)), keep=1).all())
 
 
 def _trained_enough(place: RunDirectory, job: "TrainJob") -> str | None:
