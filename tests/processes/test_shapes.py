@@ -43,14 +43,14 @@ def test_any_loop_of_run_halted_anywhere_equals_its_undisturbed_self(living, tmp
     ("entrypoint", "parts"),
     [
         *[("own_steps", {"loader": loader, "accumulate": n}) for loader in AXES["loader"] for n in (1, 2)],
+        ("train", {"loader": "several"}),
+        ("by_the_reduced_loss", {}),
         *[("own_polls", {"loader": loader}) for loader in ("own", "stream")],
         ("own_epochs", {}),
     ],
     ids=str,
 )
-def test_any_loop_of_ones_own_halted_anywhere_equals_its_undisturbed_self(
-    living, tmp_path, entrypoint, parts
-):
+def test_other_loops_halted_anywhere_equal_their_undisturbed_selves(living, tmp_path, entrypoint, parts):
     config = shape(**parts)
     expected = outcome(trained(living, tmp_path / "whole", entrypoint, config)[0])
     for halt in HALTS:
@@ -69,3 +69,24 @@ def test_a_budget_of_steps_is_exact_in_any_loop(living, tmp_path, number, steps)
     if max(halted.steps.values()) >= steps or halted.decision:
         assert set(halted.steps.values()) == {steps}
         assert f"{steps} of {steps} steps are used" in halted.decision["reason"]
+
+
+def test_a_rate_that_follows_the_reduced_loss_is_one_on_all_ranks(living, tmp_path):
+    trial, _ = trained(living, tmp_path / "run", "by_the_reduced_loss", shape())
+    rates = [[line.text for line in trial.of(events.Printed) if line.rank == rank] for rank in (0, 1)]
+    assert rates[0] == rates[1] == ["rate 0.05", "rate 0.025", "rate 0.0125"]
+
+
+def test_a_loop_that_begins_its_epoch_again_says_so(living, tmp_path):
+    trial, lives = trained(living, tmp_path / "run", "own_polls_amid", shape(loader="own", halt=7))
+    assert lives == 2
+    saved = [saved for saved in trial.of(events.Checkpointed) if saved.repeats]
+    assert [warned.message for warned in trial.of(events.Warned)] == [
+        f"epoch 2 begins again with its first batch, though {saved[0].repeats} of its steps were trained before the "
+        "checkpoint; coordinator.steps(loader) goes on with the next one"
+    ]
+
+
+def test_a_path_may_have_blanks_and_umlauts(living, tmp_path):
+    trial, _ = trained(living, tmp_path / "päth with späce", "train", shape(halt=9))
+    assert trial.place.result()["state"] == "Finished"

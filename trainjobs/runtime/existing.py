@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from trainjobs.coordination import Decision
 from trainjobs.runtime.journey import Journey
-from trainjobs.runtime.loaders import to_device
+from trainjobs.runtime.loaders import one_of, to_device
 from trainjobs.runtime.walk import Anew, Interrupted, Phase, Report
 
 
@@ -73,13 +73,13 @@ class StoppingCoordinator:
         """Put objects into checkpoints, and load them now if the run is resumed; see `Run.track`."""
         self._journey.tracked.add(objects)
 
-    def steps(self, loader: Iterable[Any], *, accumulate: int = 1, limit: int | None = None) -> Iterator[Any]:
+    def steps(self, *loaders: Iterable[Any], accumulate: int = 1, limit: int | None = None) -> Iterator[Any]:
         """The batches of this epoch that are still to train; see `Run.steps`. No `poll` is needed then."""
         journey = self._journey
         if journey.rested:
             return
         self._enter_epoch()
-        with closing(journey.steps(loader, accumulate, limit)) as batches:
+        with closing(journey.steps(one_of(loaders), accumulate, limit)) as batches:
             for batch in batches:
                 yield to_device(batch, journey.place.device)
 

@@ -294,6 +294,11 @@ class Journey:
 
         A report has counted the batch already, without a halt, since the rest of the loop's body was still to come.
         """
+        if (
+            lent.last
+        ):  # what follows the steps may need this batch's variables: a halt waits for evaluation or report
+            self._take_back_unpolled()
+            return False
         if self._take_back() is not None:
             halted = lent.completes_step and self.coordinator.poll()
         else:

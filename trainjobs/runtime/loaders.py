@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -112,6 +112,18 @@ def sharded_loader(
     return DataLoader(data, batch_sampler=batches, generator=torch.Generator("cpu"), **options)
 
 
+class Together:
+    """Several loaders side by side, as `zip` goes through them; each goes on where it was after a resume."""
+
+    def __init__(self, loaders: Sequence[Any]) -> None:
+        self.loaders = tuple(loaders)
+
+
+def one_of(loaders: Sequence[Any]) -> Any:
+    """The only loader, or several as one."""
+    return loaders[0] if len(loaders) == 1 else Together(loaders)
+
+
 def batches_from(loader: Any, epoch: int, skip: int, rank: int) -> Iterator[Any]:
     """The batches of one epoch of any iterable, without the first `skip`; its iterator is made at once.
 
@@ -119,6 +131,8 @@ def batches_from(loader: Any, epoch: int, skip: int, rank: int) -> Iterator[Any]
     depends on how often the run was interrupted. Any other loader is asked for the skipped batches and they are
     dropped; the caller lets it find the random numbers of the epoch's start.
     """
+    if isinstance(loader, Together):
+        return zip(*[batches_from(each, epoch, skip, rank) for each in loader.loaders], strict=False)
     _set_epoch(loader, epoch, skip, rank)
     with _made_on_the_cpu(loader):
         iterator: Iterator[Any] = iter(loader)
@@ -159,6 +173,8 @@ def samplers(loader: Any) -> Iterator[Any]:
 
 def generators(loader: Any) -> list[torch.Generator]:
     """Those that a loader and its samplers draw from and go on with in the next epoch."""
+    if isinstance(loader, Together):
+        return [generator for each in loader.loaders for generator in generators(each)]
     if is_prepared(loader):
         return []
     found = [getattr(part, "generator", None) for part in (loader, *samplers(loader))]
@@ -171,6 +187,10 @@ def certain_length(loader: Any) -> int | None:
     It can for lists, for prepared loaders, and for torch's own loader and samplers over a map-style data set. Any other
     length is what somebody says of it: that of an `IterableDataset` is usually the whole data set's, on every rank.
     """
+    if isinstance(loader, Together):
+        lengths = [certain_length(each) for each in loader.loaders]
+        known = [length for length in lengths if length is not None]
+        return min(known) if len(known) == len(lengths) else None
     certain = isinstance(loader, list | tuple) or is_prepared(loader) or _is_torchs(loader)
     return len(loader) if certain else None
 

@@ -27,7 +27,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from trainjobs.runtime.journey import Journey
-from trainjobs.runtime.loaders import ShardBatches, batches_from, sharded_loader, to_device
+from trainjobs.runtime.loaders import ShardBatches, batches_from, one_of, sharded_loader, to_device
 from trainjobs.runtime.lockstep import share_buffers
 from trainjobs.runtime.parallel import prepared, without_sync
 from trainjobs.runtime.walk import Phase, Report
@@ -141,14 +141,15 @@ class Run:
             journey.end_epoch()
         journey.finish()
 
-    def steps(self, loader: Iterable[Any], *, accumulate: int = 1, limit: int | None = None) -> Iterator[Any]:
+    def steps(self, *loaders: Iterable[Any], accumulate: int = 1, limit: int | None = None) -> Iterator[Any]:
         """The training batches of this epoch on this worker's device; each batch's work is one step.
 
         Ranks with different numbers of batches all do the smallest number. A batch that was handed out counts as
         trained, also where the loop is left with it.
 
         Args:
-            loader: of `prepare_loader`, or any iterable; a length that is not certain costs an agreement at every step
+            loaders: of `prepare_loader`, or any iterable; several are gone through side by side, and each batch is a
+                tuple, as of `zip`. A length that is not certain costs an agreement at every step
                 (that of an `IterableDataset`, or of a sampler of your own).
             accumulate: batches that make one step; `last_of_step` says when to step the optimizer, and
                 `gradient_sync` saves the communication of the others. A run halts only between steps.
@@ -156,9 +157,10 @@ class Run:
         """
         if self._journey.phase is not Phase.BODY:
             raise RuntimeError(
-                "run.steps() belongs inside `for epoch in run.epochs()`, once for each epoch; zip several loaders"
+                "run.steps() belongs inside `for epoch in run.epochs()`, once for each epoch; "
+                "for several loaders say run.steps(a, b)"
             )
-        with closing(self._journey.steps(loader, accumulate, limit)) as batches:
+        with closing(self._journey.steps(one_of(loaders), accumulate, limit)) as batches:
             for batch in batches:
                 yield to_device(batch, self.device)
 

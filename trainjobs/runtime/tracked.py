@@ -191,4 +191,8 @@ def _difference(thing: Stateful, state: Any, error: Exception) -> str:
         for name in sorted(here.keys() | there.keys()):
             if here.get(name) != there.get(name):
                 return f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+    if isinstance(thing, torch.optim.Optimizer):
+        mine, theirs = len(thing.param_groups), len(state.get("param_groups", ()))
+        if mine != theirs:
+            return f"{theirs} parameter groups there and {mine} here; add later ones before tracking it, by run.epoch"
     return str(error).strip().partition("\n")[0]

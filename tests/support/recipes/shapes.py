@@ -82,6 +82,8 @@ class Parts:
                 return self.run.prepare_loader(self.data, batch_size=BATCH, shuffle=True)
             case "own":
                 return DataLoader(mine, batch_size=BATCH, shuffle=True)
+            case "several":
+                return [self.run.prepare_loader(self.data, batch_size=BATCH, shuffle=True), mine[::2]]
             case "stream":
                 return DataLoader(Stream(mine), batch_size=BATCH)
 
@@ -147,7 +149,9 @@ def train(run: Run) -> None:
 def train_epoch(run, parts):
     config = run.config
     limit = 3 if config["leave"] == "limit" else None
-    for x, y in run.steps(parts.loader, accumulate=config["accumulate"], limit=limit):
+    loaders = parts.loader if config["loader"] == "several" else [parts.loader]
+    for batch in run.steps(*loaders, accumulate=config["accumulate"], limit=limit):
+        x, y = batch[0] if config["loader"] == "several" else batch
         parts.step(x, y)
         done = parts.counter.done
         if done % 2 == 0 and config["evaluate"] != "after":
@@ -180,6 +184,19 @@ def own_steps(run: Run) -> None:
         parts.here()
 
 
+def own_polls_amid(run: Run) -> None:
+    """The same, asked to halt anywhere."""
+    parts = Parts(run)
+    coordinator = StoppingCoordinator.current()
+    coordinator.track(**parts.tracked)
+    for _ in range(coordinator.epoch, 3):
+        for x, y in parts.loader:
+            parts.step(x, y)
+            if coordinator.poll():
+                return
+        coordinator.report(val_loss=parts.counter.count, **parts.values())
+
+
 def own_polls(run: Run) -> None:
     """An existing loop with `poll`; asked to halt only near a report, since it is exact only there."""
     parts = Parts(run)
@@ -210,3 +227,19 @@ def own_epochs(run: Run) -> None:
         run.report(**parts.values())
         parts.here()
         parts.schedule.step()
+
+
+def by_the_reduced_loss(run: Run) -> None:
+    """The rate follows the reduced loss, and what follows the steps uses a variable of theirs."""
+    parts = Parts(run)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        parts.optimizer, factor=0.5, patience=0, threshold=10
+    )
+    run.track(**parts.tracked, plateau=plateau)
+    for _ in run.epochs():
+        for x, y in run.steps(parts.loader):
+            parts.step(x, y)
+            loss = ((parts.model(x) - y) ** 2).mean().detach()
+        report = run.report(val_loss=loss * (1 + run.rank), **parts.values())
+        plateau.step(report["val_loss"])
+        print(f"rate {parts.values()['lr']}")

@@ -7,9 +7,11 @@ import pytest
 from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
+from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import StorageError
 from trainjobs.runtime.record import Result
+from trainjobs.runtime.storage import storage_at
 
 
 @pytest.fixture
@@ -127,11 +129,11 @@ def test_an_unfinished_run_needs_a_word(driver, recording):
 @pytest.fixture
 def checkpoint(driver):
     """A checkpoint as a run leaves one, where `run` looks for it; nobody reads it here."""
-    folder = Path("runs/mnist/checkpoints")
 
     def put():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "step-00000910-report-00013.pt").touch()
+        position = Position(epoch=13, step=910, batch=0, reported=True, seconds=58.5)
+        storage = storage_at(str(Path("runs/mnist").absolute()))
+        Checkpoints(storage, keep=2).save(Contents(position, {}, (), [{}]))
 
     return put
 
