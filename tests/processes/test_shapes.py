@@ -74,7 +74,7 @@ def test_a_budget_of_steps_is_exact_in_any_loop(living, tmp_path, number, steps)
 def test_a_rate_that_follows_the_reduced_loss_is_one_on_all_ranks(living, tmp_path):
     trial, _ = trained(living, tmp_path / "run", "by_the_reduced_loss", shape())
     rates = [[line.text for line in trial.of(events.Printed) if line.rank == rank] for rank in (0, 1)]
-    assert rates[0] == rates[1] == ["rate 0.05", "rate 0.025", "rate 0.0125"]
+    assert rates[0] == rates[1] == ["rate 0.025", "rate 0.0125", "rate 0.00625"]
 
 
 def test_a_loop_that_begins_its_epoch_again_says_so(living, tmp_path):
