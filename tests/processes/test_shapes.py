@@ -45,6 +45,7 @@ def test_any_loop_of_run_halted_anywhere_equals_its_undisturbed_self(living, tmp
         *[("own_steps", {"loader": loader, "accumulate": n}) for loader in AXES["loader"] for n in (1, 2)],
         ("train", {"loader": "several"}),
         ("by_the_reduced_loss", {}),
+        ("other_weights", {}),
         *[("own_polls", {"loader": loader}) for loader in ("own", "stream")],
         ("own_epochs", {}),
     ],

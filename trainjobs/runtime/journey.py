@@ -68,6 +68,8 @@ class Journey:
         """Observations until the end of this epoch's steps."""
         self._entry: Anew | None = None
         """The beginning of this epoch."""
+        self._weights: tuple[tuple[int, int], ...] = ()
+        """Those of the last place, see `Tracked.weights`."""
         self._anew: Anew | None = None
         """The beginning of this epoch, or of what follows its steps; None while nobody has come there."""
         self._amid: Snapshot | None = None
@@ -173,6 +175,7 @@ class Journey:
         self.batches = None
         self.phase = Phase.BODY
         self._entry = self._begin_anew()
+        self._weights = self.tracked.weights()
 
     def leave_epochs(self) -> None:
         """The function has broken out of the loop. Not collective: it may be unwinding."""
@@ -237,6 +240,8 @@ class Journey:
     def come_back(self) -> None:
         """The function is where the checkpoint was taken: forget what it did once more on its way."""
         if self._amid is not None:
+            if self.tracked.weights() != self._weights:
+                self.tracked.reload(self.keeper.states_restored())
             self._amid.restore(self.tracked, self.meters, self.place.device)
             self._amid = None
 
@@ -258,6 +263,7 @@ class Journey:
             return
         if self.position.steps_over:
             self.phase, self._anew = Phase.AFTER, None
+            self._weights = self.tracked.weights()
             self._reports_again = self._reports_amid
             return
         self.come_back()
@@ -349,6 +355,7 @@ class Journey:
         if not self.rested:
             self.position = replace(self.position, steps_over=True)
             self._anew = None
+            self._weights = self.tracked.weights()
             self._reports_amid = len(self.coordinator.history)
 
     def advance(self, batch: int, *, completes_step: bool) -> None:
@@ -409,8 +416,16 @@ class Journey:
         return Report(metrics, decision, leave)
 
     def poll_evaluation(self) -> bool:
-        """An evaluation batch is done: whether the run halts here, which it does only after the epoch's steps."""
-        return self.phase is Phase.AFTER and self.coordinator.poll()
+        """An evaluation batch is done: whether the run halts here.
+
+        It does so only after the epoch's steps, and not while other weights are in the model's place (an average's).
+        """
+        return self.phase is Phase.AFTER and self._weights_are_as_before and self.coordinator.poll()
+
+    @property
+    def _weights_are_as_before(self) -> bool:
+        """Whether no weight was written since the place that the function would come back to."""
+        return self.tracked.weights() == self._weights
 
     def begin_evaluation(self) -> None:
         """Batches for evaluation are asked for. Outside of a loop that was left, they are the end of the run's."""
@@ -431,8 +446,8 @@ class Journey:
         self.rest_if_halted()
         if self.phase is Phase.STEPS and self.position.batch:
             self.checkpoint()
-        elif self._amid is None:
-            self._save_anew()  # else the checkpoint that the run has come back to is still this place's
+        elif self._amid is None and self._weights_are_as_before:
+            self._save_anew()  # else an older checkpoint is the last place that the function comes back to
         self.leave_if_interrupted()
 
     def checkpoint(self) -> None:

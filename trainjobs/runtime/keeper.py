@@ -65,6 +65,7 @@ class Keeper:
         self.rest: Halt | None = None
         """Where every rank halted; None while the run goes on."""
         self.restored = restored[1] if restored else None
+        self._source = restored[0] if restored else None
         self.source = restored[0].uri if restored else ""
         self._coordinator = coordinator
         self._checkpoints = checkpoints
@@ -181,6 +182,11 @@ class Keeper:
         for key, model in models.items():
             load_own_state(model, contents[1].objects[key])
         return best
+
+    def states_restored(self) -> Mapping[str, Any]:
+        """The states of the checkpoint that this attempt has resumed from, read once more."""
+        assert self._source is not None  # noqa: S101 - asked by a resumed run
+        return self._checkpoints.load(self._source).objects
 
     def _best_contents(self, best: Best) -> tuple[Saved, Contents] | None:
         """The checkpoint that holds the best weights; says so if there is none any more."""

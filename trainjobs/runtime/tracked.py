@@ -122,6 +122,22 @@ class Tracked:
             for name, state in self.states().items()
         }
 
+    def weights(self) -> tuple[tuple[int, int], ...]:
+        """What tells whether any weight was written since: where each lies, and how often it was changed there."""
+        return tuple(
+            (parameter.data_ptr(), parameter._version)
+            for model in self.models().values()
+            for parameter in model.parameters()
+        )
+
+    def reload(self, states: Mapping[str, Any]) -> None:
+        """Go back to these states of the models and optimizers."""
+        for name, thing in self.objects.items():
+            if isinstance(thing, torch.nn.Module):
+                load_own_state(thing, states[name])
+            elif isinstance(thing, torch.optim.Optimizer):
+                thing.load_state_dict(states[name])
+
     def optimizers(self) -> list[torch.optim.Optimizer]:
         return [thing for thing in self.objects.values() if isinstance(thing, torch.optim.Optimizer)]
 

@@ -166,6 +166,29 @@ def train_epoch(run, parts):
             raise Oops
 
 
+def other_weights(run: Run) -> None:
+    """Weights are written before the steps, and others stand in their place while it evaluates."""
+    parts = Parts(run)
+    run.track(**parts.tracked)
+    for _ in run.epochs():
+        with torch.no_grad():
+            for weight in parts.model.parameters():
+                weight.mul_(0.9)
+        parts.here()
+        for x, y in run.steps(parts.loader):
+            parts.step(x, y)
+        own = [weight.detach().clone() for weight in parts.model.parameters()]
+        with torch.no_grad():
+            for weight in parts.model.parameters():
+                weight.zero_()
+        parts.evaluate()
+        with torch.no_grad():
+            for weight, value in zip(parts.model.parameters(), own, strict=True):
+                weight.copy_(value)
+        run.report(**parts.values())
+        parts.here()
+
+
 def own_steps(run: Run) -> None:
     """An existing loop with `coordinator.steps`."""
     parts, config = Parts(run), run.config
