@@ -3,7 +3,7 @@
     python tests/benchmarks/local_start.py [--quick]
 
 Runs in turns, each a process of its own:
-- `trainjobs run manifests/examples/mnist/trainjob.yaml --output json`,
+- `trainjobs run manifests/examples/mnist/trainjob.yaml --launcher ray --output json`,
 - handwritten.py with the Ray settings that the runtime uses (what ours is judged against),
 - handwritten.py with Ray's defaults,
 the latter two for as many epochs as the demo trained before it stopped. Measured from the command:
@@ -94,7 +94,7 @@ def ours() -> Timing:
     with _folder() as folder:
         command = [Path(sys.executable).with_name("trainjobs"), "run", MANIFEST, "--run-dir", folder / "run"]
         began = time.time()
-        lines = list(_lines([*command, "--output", "json"]))
+        lines = list(_lines([*command, "--launcher", "ray", "--output", "json"]))
         ended = time.time()
     return _ours(lines, began, ended)
 

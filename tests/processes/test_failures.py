@@ -61,6 +61,7 @@ class SlowToStart(ForkedWorkers):
     """Not up before the third time."""
 
     def __init__(self):
+        super().__init__()
         self.entered = 0
 
     def __enter__(self):

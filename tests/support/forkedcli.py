@@ -1,4 +1,4 @@
-"""The real command line, with forked workers in place of Ray's: `python forkedcli.py run trainjob.yaml`.
+"""The real command line with a server that imports no more than it must: `python forkedcli.py run trainjob.yaml`.
 
 With `SLOW_START=FILE` in the environment the workers are never up: FILE is made when they begin to start.
 """
@@ -7,23 +7,19 @@ import os
 import threading
 from pathlib import Path
 
-import forked
-from forked import ForkedWorkers
-
-from trainjobs.cli import main
-from trainjobs.runtime import ray_workers
+from trainjobs.cli import launcher, main
+from trainjobs.runtime.forkserver import ForkServer
 
 
-class SlowWorkers(ForkedWorkers):
-    """Workers that never start."""
+class SlowServer(ForkServer):
+    """A server that is never up."""
 
-    def __enter__(self):
+    def wait(self):
         Path(os.environ["SLOW_START"]).touch()
         threading.Event().wait()
 
 
 if __name__ == "__main__":
-    forked.PRELOADED = ["torch", "trainjobs.runtime.worker", "forked"]
-    workers = SlowWorkers if "SLOW_START" in os.environ else ForkedWorkers
-    ray_workers.RayWorkers = lambda count: workers()
+    kind = SlowServer if "SLOW_START" in os.environ else ForkServer
+    launcher.ForkServer = lambda: kind(["torch", "trainjobs.runtime.local_rank"])
     main()

@@ -9,9 +9,10 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
-from forked import PRELOADED, broadcast
+from forked import PRELOADED
 
 from trainjobs.runtime.journey import Place
+from trainjobs.runtime.local_rank import broadcast
 from trainjobs.runtime.worker import work
 
 

@@ -1,4 +1,4 @@
-"""The driver: starts the workers through Ray Train, listens to them, and owns the outcome.
+"""The driver: has the workers started, listens to them, and owns the outcome.
 
 It trains nothing itself. Attempts follow each other until one ends well or the retry rule gives up; each resumes from
 the newest checkpoint on the storage, which the workers find by themselves.
@@ -20,6 +20,7 @@ from trainjobs.runtime.channel import DriverEnd, Message
 from trainjobs.runtime.control import ChangeRequest, Control, InterruptRequest, Request
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import Exit, UserError
+from trainjobs.runtime.local_workers import LocalWorkers
 from trainjobs.runtime.record import Record, Result
 from trainjobs.runtime.retry import DIED, DRIVER_FAILED, GiveUp, after_failure
 from trainjobs.runtime.watch import ManifestWatch, asked_from_the_start
@@ -50,14 +51,12 @@ def train(
         sink: is told everything that happens, in the calling thread.
         control: requests to stop, interrupt or change; read in the calling thread.
         code: directory searched for the entrypoint's module first.
-        workers: what starts worker groups. Default: Ray on this machine.
+        workers: what starts worker groups. Default: processes of this machine, without a Ray cluster.
         failed_attempts: of earlier drivers, which count against `backoffLimit` too.
         storage: where checkpoints go, as a path or URI. Default: as the manifest says.
     """
-    from trainjobs.runtime.ray_workers import RayWorkers
-
     record = Record(job, place, sink)
-    workers = workers or RayWorkers(job.spec.trainer.num_workers)
+    workers = workers or LocalWorkers()
     try:
         record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
         Driver(place, record, control, code, workers, storage or storage_uri(job, place)).run(failed_attempts)
