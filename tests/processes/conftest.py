@@ -1,4 +1,4 @@
-"""Runs of the real driver and real workers, in forked processes instead of Ray's."""
+"""Runs of the real driver and real workers on the local launcher."""
 
 import pytest
 from forked import ForkedWorkers

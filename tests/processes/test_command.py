@@ -1,4 +1,4 @@
-"""`trainjobs run` as a person uses it on a bad day: the real command, the real driver, forked workers."""
+"""`trainjobs run` as a person uses it on a bad day: the real command, driver and launcher."""
 
 import os
 import re

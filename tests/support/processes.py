@@ -11,7 +11,7 @@ TRAINJOBS = str(Path(sys.executable).with_name("trainjobs"))
 
 
 def start(run_dir, *options, env=None):
-    """`trainjobs run` on the MNIST example with Ray, telling its events as JSON lines; `env` replaces this process's own."""
+    """`trainjobs run` with Ray on the MNIST example, telling its events as JSON lines; `env` replaces our own."""
     return subprocess.Popen(
         [TRAINJOBS, "run", MNIST, "--launcher", "ray", "--run-dir", run_dir, *options, "--output", "json"],
         stdout=subprocess.PIPE,

@@ -67,7 +67,8 @@ def run(
     launcher: Annotated[
         Launcher,
         typer.Option(
-            metavar="local|ray", help="What starts the workers: this command, or a Ray cluster on this machine."
+            metavar="local|ray",
+            help="What starts the workers: this command, or a Ray cluster on this machine.",
         ),
     ] = Launcher.LOCAL,
     output: OutputOption = Output.TEXT,

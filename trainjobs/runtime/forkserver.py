@@ -17,13 +17,21 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
+from typing import cast
 
 PRELOAD = ("torch", "torch._dynamo", "torch.nn.parallel", "trainjobs.runtime.local_rank")
 """`torch._dynamo` is imported by the first optimizer of every process, and takes longer than torch itself."""
+
+SETTINGS = {
+    "RES_OPTIONS": "timeout:1 attempts:5",  # TCPStore looks its peers' names up; an unanswered query takes 5 s else
+    **({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),  # whatever this machine's name leads to
+}
+"""Environment variables of the ranks; what the user has set stays."""
 
 GONE = (EOFError, OSError)
 _PR_SET_PDEATHSIG = 1
@@ -45,6 +53,7 @@ class ForkServer:
         self._modules = list(modules)
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
+        self._one_team = threading.Lock()
 
     def start(self) -> None:
         """Begin to import, unless it is up; returns at once."""
@@ -58,12 +67,13 @@ class ForkServer:
             f"serve({theirs.fileno()}, {os.getpid()}, {self._modules!r})"
         )
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - this Python, and our own module
                 [sys.executable, "-c", command],
                 stdin=subprocess.DEVNULL,
                 stdout=self._words,
                 stderr=self._words,
                 pass_fds=[theirs.fileno()],
+                env={**SETTINGS, **os.environ},
                 start_new_session=True,  # a terminal's Ctrl-C is the owner's alone
             )
         self._connection = Connection(os.dup(self._socket.fileno()))
@@ -75,8 +85,8 @@ class ForkServer:
             self._receive()
             self._ready = True
 
-    def train(self, count: int, setup: bytes) -> Mapping[int, int]:
-        """Fork `count` ranks and wait for their ends.
+    def train(self, count: int, setup: object) -> Mapping[int, int]:
+        """Fork `count` ranks, give `setup` to each, and wait for their ends.
 
         Returns:
             The exit codes, minus the signal's number when killed, of ranks that failed by themselves.
@@ -84,11 +94,12 @@ class ForkServer:
         Raises:
             ServerLost: it has ended, and the ranks with it.
         """
-        self.start()
-        self.wait()
-        with suppress(OSError):
-            self._connection.send((count, setup))
-        return self._receive()  # type: ignore[no-any-return]
+        with self._one_team:
+            self.start()
+            self.wait()
+            with suppress(OSError):
+                self._connection.send((count, setup))
+            return cast("Mapping[int, int]", self._receive())
 
     def end_team(self) -> None:
         """End the ranks that are there."""
@@ -108,7 +119,9 @@ class ForkServer:
         if self._process is None:
             return
         with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)  # unlike a close, it is noticed by a thread that reads here
+            self._socket.shutdown(
+                socket.SHUT_RDWR
+            )  # unlike a close, it is noticed by a thread that reads here
         if not self._ready:
             self._process.kill()
         self._process.wait()
@@ -117,8 +130,7 @@ class ForkServer:
         self._process = None
 
     def _receive(self) -> object:
-        process = self._process
-        assert process is not None
+        process = cast("subprocess.Popen[bytes]", self._process)
         try:
             return self._connection.recv()
         except GONE:
@@ -161,7 +173,7 @@ def serve(descriptor: int, owner: int, modules: Sequence[str]) -> None:
 class Team:
     """Ranks that live and die together."""
 
-    def __init__(self, owner: Connection, module: str, count: int, setup: bytes) -> None:
+    def __init__(self, owner: Connection, module: str, count: int, setup: object) -> None:
         self._owner = owner
         self._train_rank = importlib.import_module(module).train_rank
         self._setup = setup

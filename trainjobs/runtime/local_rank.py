@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 import socket
 from datetime import timedelta
 
@@ -20,16 +19,15 @@ MEETING_TIMEOUT = timedelta(minutes=30)
 """How long ranks wait for each other's start; who has died is noticed by others, and much earlier."""
 
 
-def train_rank(crossing: bytes, rank: int, world_size: int, listener: socket.socket) -> None:
+def train_rank(setup: Setup, rank: int, world_size: int, listener: socket.socket) -> None:
     """What each forked process does.
 
     Args:
-        crossing: the pickled `Setup`.
+        setup: the attempt's.
         rank: this process's.
         world_size: how many there are.
         listener: where rank 0's store listens; open before the ranks are forked, so that no port is taken away.
     """
-    setup: Setup = pickle.loads(crossing)
     np.random.seed()  # forked processes would all draw the same; Python's own is seeded anew at a fork
     torch.set_num_threads(_share_of_cores(world_size))
     _as_torchrun(rank, world_size, listener.getsockname()[1])

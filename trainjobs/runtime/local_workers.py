@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -64,7 +63,7 @@ class LocalGroup:
 
     def _train(self, setup: Setup) -> None:
         try:
-            failures = self._server.train(setup.spec.trainer.num_workers, pickle.dumps(setup))
+            failures = self._server.train(setup.spec.trainer.num_workers, setup)
         except ServerLost as lost:
             self.error = WorkersFailed(f"the process that starts the workers {lost}")
             return

@@ -34,8 +34,8 @@ class _Offer(MetaPathFinder):
         if fullname != MODULE:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
-        assert spec is not None and spec.loader is not None
+        if (spec := importlib.util.find_spec(fullname)) is None or spec.loader is None:
+            return None
         execute = spec.loader.exec_module
 
         def execute_and_set_up(module: ModuleType) -> None:
