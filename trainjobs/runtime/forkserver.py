@@ -22,14 +22,15 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import cast
+from typing import NoReturn, cast
 
 PRELOAD = ("torch", "torch._dynamo", "torch.nn.parallel", "trainjobs.runtime.local_rank")
 """`torch._dynamo` is imported by the first optimizer of every process, and takes longer than torch itself."""
 
 SETTINGS = {
     "RES_OPTIONS": "timeout:1 attempts:5",  # TCPStore looks its peers' names up; an unanswered query takes 5 s else
-    **({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),  # whatever this machine's name leads to
+    # whatever address this machine's name leads to
+    **({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),
 }
 """Environment variables of the ranks; what the user has set stays."""
 
@@ -205,10 +206,14 @@ class Team:
 
     def _fork(self, rank: int, count: int, listener: socket.socket) -> int:
         server = os.getpid()
-        if pid := os.fork():
-            with suppress(OSError):
-                os.setpgid(pid, pid)
-            return pid
+        if (pid := os.fork()) == 0:
+            self._live(server, rank, count, listener)
+        with suppress(OSError):  # the rank does so too: whoever comes first
+            os.setpgid(pid, pid)
+        return pid
+
+    def _live(self, server: int, rank: int, count: int, listener: socket.socket) -> NoReturn:
+        """A rank's life, in its own process."""
         code = 1
         try:
             os.setpgid(0, 0)
@@ -219,8 +224,7 @@ class Team:
             code = 0
         except BaseException:
             traceback.print_exc()
-        finally:
-            _exit(code)
+        _exit(code)
 
     def _reap(self) -> dict[int, int]:
         """The exit codes of those that have ended since; what they have left behind is ended."""
@@ -247,7 +251,7 @@ def _kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def _exit(code: int) -> None:
+def _exit(code: int) -> NoReturn:
     """End a forked process as Python ends, but without freeing what it shares with others."""
     with suppress(BaseException):
         atexit._run_exitfuncs()
