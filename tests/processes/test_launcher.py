@@ -114,7 +114,7 @@ def of_session(leader):
 
 
 def test_a_rank_runs_where_the_command_was_called_and_finds_itself_in_ray_train_and_torchruns_variables(desk):
-    process = start(desk, SURROUNDINGS, MINE="yes", OMP_NUM_THREADS="3")
+    process = start(desk, SURROUNDINGS, MINE="yes", OMP_NUM_THREADS="2")
     process.communicate(timeout=300)
     assert process.returncode == 0
     events = RunDirectory(desk / "runs/tiny").events()
@@ -133,7 +133,7 @@ def test_a_rank_runs_where_the_command_was_called_and_finds_itself_in_ray_train_
             "cwd": str(desk),
             "variables": {**ours, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             "nice": os.nice(0),
-            "threads": 3,
+            "threads": 2,
             "input": "",
         }
         for rank in (0, 1)

@@ -230,9 +230,10 @@ class Team:
         """The exit codes of those that have ended since; what they have left behind is ended."""
         ended = {}
         for pid in list(self._running):
-            if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-                _kill_group(pid)  # as long as nobody has waited for it, nobody else has its number
-                ended[self._running.pop(pid)] = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            gone, status = os.waitpid(pid, os.WNOHANG)
+            if gone:
+                _kill_group(pid)
+                ended[self._running.pop(pid)] = os.waitstatus_to_exitcode(status)
         return ended
 
     def _kill(self) -> None:

@@ -9,6 +9,7 @@ from datetime import timedelta
 import numpy as np
 import torch
 import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch's own stubs hide it
 
 from trainjobs.runtime import ray_context
 from trainjobs.runtime.journey import Place
@@ -29,7 +30,8 @@ def train_rank(setup: Setup, rank: int, world_size: int, listener: socket.socket
         listener: where rank 0's store listens; open before the ranks are forked, so that no port is taken away.
     """
     np.random.seed()  # forked processes would all draw the same; Python's own is seeded anew at a fork
-    torch.set_num_threads(_share_of_cores(world_size))
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() // world_size))
     _as_torchrun(rank, world_size, listener.getsockname()[1])
     device = _device(setup.spec.trainer.num_gpus > 0, rank, world_size)
     store = _store(rank, world_size, listener)
@@ -47,11 +49,6 @@ def broadcast(text: str | None) -> str:
     return str(box[0])
 
 
-def _share_of_cores(world_size: int) -> int:
-    threads = torch.get_num_threads()
-    return threads if "OMP_NUM_THREADS" in os.environ else max(1, threads // world_size)
-
-
 def _as_torchrun(rank: int, world_size: int, port: int) -> None:
     """The variables that programs for `torchrun` read."""
     numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size}
@@ -67,12 +64,12 @@ def _device(wanted: bool, rank: int, world_size: int) -> torch.device:
     return torch.device("cuda", rank)
 
 
-def _store(rank: int, world_size: int, listener: socket.socket) -> dist.TCPStore:
+def _store(rank: int, world_size: int, listener: socket.socket) -> TCPStore:
     host, port = listener.getsockname()
     if rank == 0:
         descriptor = listener.detach()
-        return dist.TCPStore(
+        return TCPStore(
             host, port, world_size, True, MEETING_TIMEOUT, wait_for_workers=False, master_listen_fd=descriptor
         )
     listener.close()
-    return dist.TCPStore(host, port, world_size, False, MEETING_TIMEOUT)
+    return TCPStore(host, port, world_size, False, MEETING_TIMEOUT)
