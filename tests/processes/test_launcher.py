@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -15,6 +16,8 @@ from trainjobs.runtime.events import Printed
 from trainjobs.runtime.forkserver import ForkServer
 from trainjobs.runtime.local_workers import LocalWorkers
 from trainjobs.runtime.workers import StartFailed
+
+SUPPORT = Path(__file__).parent.parent / "support"
 
 SURROUNDINGS = """
 import json, os, sys
@@ -80,10 +83,11 @@ def desk(tmp_path):
     return tmp_path
 
 
-def start(desk, code, *options, **environment):
+def start(desk, code, *options, command=(sys.executable, SUPPORT / "forkedcli.py"), **environment):
+    """The command, with a server that imports less unless `command` is the real one."""
     (desk / "job/code.py").write_text(code)
     return subprocess.Popen(
-        [TRAINJOBS, "run", "job/trainjob.yaml", "--output", "json", *options],
+        [*command, "run", "job/trainjob.yaml", "--output", "json", *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -114,7 +118,7 @@ def of_session(leader):
 
 
 def test_a_rank_runs_where_the_command_was_called_and_finds_itself_in_ray_train_and_torchruns_variables(desk):
-    process = start(desk, SURROUNDINGS, MINE="yes", OMP_NUM_THREADS="2")
+    process = start(desk, SURROUNDINGS, command=[TRAINJOBS], MINE="yes", OMP_NUM_THREADS="2")
     process.communicate(timeout=300)
     assert process.returncode == 0
     events = RunDirectory(desk / "runs/tiny").events()
