@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from trainjobs.cli.launcher import Launcher, launching
 from trainjobs.cli.terminal import Output, mistakes_told, write_line
 
 app = typer.Typer(
@@ -63,17 +64,24 @@ def run(
         Path | None,
         typer.Option("--run-dir", metavar="DIR", help="Where the run is kept.", show_default="runs/<name>"),
     ] = None,
+    launcher: Annotated[
+        Launcher,
+        typer.Option(
+            metavar="local|ray",
+            help="What starts the workers: a Ray cluster on this machine, or this command itself, which is much quicker.",
+        ),
+    ] = Launcher.RAY,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Train on this machine until done or stopped.
 
     A finished run is trained on only with --resume. Ctrl-C halts all workers at one step, with a checkpoint.
     """
-    from trainjobs.cli.run import run as work
+    with mistakes_told(), launching(launcher) as launch:
+        from trainjobs.cli.run import run as work
 
-    with mistakes_told():
         raise typer.Exit(
-            work(file, overrides or [], resume=resume, fresh=fresh, run_dir=run_dir, output=output)
+            work(file, overrides or [], launch, resume=resume, fresh=fresh, run_dir=run_dir, output=output)
         )
 
 

@@ -1,6 +1,6 @@
 """`trainjobs run`: train on this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +21,24 @@ from trainjobs.runtime.exits import Exit, UsageError
 from trainjobs.spec import SpecError, load
 
 if TYPE_CHECKING:
+    from trainjobs.runtime.workers import Workers
     from trainjobs.spec import TrainJob
 
 
 def run(
-    file: Path, overrides: Sequence[str], *, resume: bool, fresh: bool, run_dir: Path | None, output: Output
+    file: Path,
+    overrides: Sequence[str],
+    launch: Callable[[int], "Workers"],
+    *,
+    resume: bool,
+    fresh: bool,
+    run_dir: Path | None,
+    output: Output,
 ) -> int:
-    """Train, show it, sum it up; return the exit code. Raises UserError or SpecError."""
+    """Train, show it, sum it up; return the exit code. `launch` makes what starts so many workers.
+
+    Raises UserError or SpecError.
+    """
     if resume and fresh:
         raise UsageError("--resume goes on and --fresh begins anew: choose one")
     with reading(file):
@@ -43,11 +54,14 @@ def run(
         return told(place, file, overrides, output, Exit.DONE)
     with place.hold():
         resumable = prepare(place, job, resume=resume)
-        code = train(job, place, file.resolve().parent, output, resumable=resumable)
+        workers = launch(job.spec.trainer.num_workers)
+        code = train(job, place, file.resolve().parent, workers, output, resumable=resumable)
     return told(place, file, overrides, output, code)
 
 
-def train(job: "TrainJob", place: RunDirectory, code: Path, output: Output, *, resumable: bool) -> int:
+def train(
+    job: "TrainJob", place: RunDirectory, code: Path, workers: "Workers", output: Output, *, resumable: bool
+) -> int:
     """Run the driver under a view, with the signals handled; `code` is where the training code lies."""
     from trainjobs.runtime.driver import train as drive
 
@@ -61,7 +75,7 @@ def train(job: "TrainJob", place: RunDirectory, code: Path, output: Output, *, r
             interruption.follow(event)
             view(event)
 
-        return int(drive(job, place, sink, control, code).exit_code)
+        return int(drive(job, place, sink, control, code, workers).exit_code)
 
 
 def chosen_view(name: str, output: Output) -> View:

@@ -1,4 +1,5 @@
-"""What the driver needs of whoever starts the workers. Ray Train does it in `ray_workers`."""
+"""What the driver needs of whoever starts the workers. `local_workers` does it on one machine, `ray_workers` through
+Ray Train on any."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from trainjobs.cli.app import app
 from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position
 from trainjobs.runtime.directory import RunDirectory
 from trainjobs.runtime.exits import StorageError
+from trainjobs.runtime.forkserver import ForkServer
 from trainjobs.runtime.record import Result
 from trainjobs.runtime.storage import storage_at
 
@@ -23,7 +24,7 @@ def driver(recording, monkeypatch):
             self.asked = []
             self.play = recording.early_stop
 
-        def train(self, job, place, sink, control, code):
+        def train(self, job, place, sink, control, code, workers):
             self.asked.append((job, place.path, code))
             assert place.exists()
             recording.events.clear()
@@ -35,6 +36,7 @@ def driver(recording, monkeypatch):
 
     made = Driver()
     monkeypatch.setattr("trainjobs.runtime.driver.train", made.train)
+    monkeypatch.setattr(ForkServer, "start", lambda _: None)
     return made
 
 

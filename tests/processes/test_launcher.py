@@ -1,0 +1,198 @@
+"""The local launcher: where a rank runs, what it finds there, and that nothing of a run outlives it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from processes import TRAINJOBS
+
+from trainjobs.runtime.directory import RunDirectory
+from trainjobs.runtime.events import Printed
+from trainjobs.runtime.forkserver import ForkServer
+from trainjobs.runtime.local_workers import LocalWorkers
+from trainjobs.runtime.workers import StartFailed
+
+SUPPORT = Path(__file__).parent.parent / "support"
+
+SURROUNDINGS = """
+import json, os, sys
+
+import torch
+
+
+def train(run):
+    before = [name for name in sys.modules if name.split(".")[0] == "ray"]
+    import ray.train
+    import ray.train.collective
+    import ray.train.torch
+
+    context = ray.train.get_context()
+    from_rank_0 = ray.train.collective.broadcast_from_rank_zero(f"of rank {run.rank}")
+    ray.train.collective.barrier()
+    print(json.dumps({
+        "rank": run.rank,
+        "context": [context.get_world_rank(), context.get_world_size(), context.get_local_rank()],
+        "broadcast": from_rank_0,
+        "device": str(ray.train.torch.get_device()),
+        "imported before": before,
+        "cwd": os.getcwd(),
+        "variables": {name: os.environ.get(name) for name in ("MINE", "RANK", "WORLD_SIZE", "LOCAL_RANK",
+                      "LOCAL_WORLD_SIZE", "MASTER_ADDR")},
+        "nice": os.nice(0),
+        "threads": torch.get_num_threads(),
+        "input": sys.stdin.read(),
+    }))
+    for epoch in run.epochs():
+        run.report(loss=1.0)
+"""
+FAMILY = """
+import time
+import subprocess
+from multiprocessing import get_context
+from pathlib import Path
+
+
+def train(run):
+    get_context("fork").Process(target=time.sleep, args=(600,), daemon=True).start()
+    subprocess.Popen(["sleep", "600"], start_new_session=False)
+    for epoch in run.epochs():
+        for _ in run.steps(range(run.config["steps"])):
+            time.sleep(0.01)
+        run.report(loss=1.0)
+"""
+MANIFEST = """
+apiVersion: trainjobs.dev/v1alpha1
+kind: TrainJob
+metadata: {name: tiny}
+spec:
+  trainer: {entrypoint: code:train, maxEpochs: 1, numProcPerNode: 2, config: {steps: 5}}
+  stopping: {monitor: loss}
+"""
+
+
+@pytest.fixture
+def desk(tmp_path):
+    """A directory with a manifest in a folder of its own."""
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job/trainjob.yaml").write_text(MANIFEST)
+    return tmp_path
+
+
+def start(desk, code, *options, command=(sys.executable, SUPPORT / "localcli.py"), **environment):
+    """The command, with a server that imports less unless `command` is the real one."""
+    (desk / "job/code.py").write_text(code)
+    return subprocess.Popen(
+        [*command, "run", "job/trainjob.yaml", "--launcher", "local", "--output", "json", *options],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=desk,
+        env={**os.environ, **environment},
+        start_new_session=True,
+    )
+
+
+def until_started(process):
+    for line in process.stdout:
+        if json.loads(line)["event"] == "Progress":
+            return
+    pytest.fail(process.stderr.read())
+
+
+def of_session(leader):
+    """Processes that carry the mark of one command in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("MINE") == leader and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+def test_a_rank_runs_where_the_command_was_called_and_finds_itself_in_ray_train_and_torchruns_variables(desk):
+    process = start(desk, SURROUNDINGS, command=[TRAINJOBS], MINE="yes", OMP_NUM_THREADS="2")
+    process.communicate(timeout=300)
+    assert process.returncode == 0
+    events = RunDirectory(desk / "runs/tiny").events()
+    found = sorted(
+        (json.loads(e.text) for e in events if isinstance(e, Printed) and e.text.startswith("{")),
+        key=lambda one: one["rank"],
+    )
+    ours = {"MINE": "yes", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
+    assert found == [
+        {
+            "rank": rank,
+            "context": [rank, 2, rank],
+            "broadcast": "of rank 0",
+            "device": "cpu",
+            "imported before": [],
+            "cwd": str(desk),
+            "variables": {**ours, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            "nice": os.nice(0),
+            "threads": 2,
+            "input": "",
+        }
+        for rank in (0, 1)
+    ]
+
+
+ENDS = {
+    "its end": (),
+    "SIGKILL of the command": (signal.SIGKILL,),
+    "Ctrl-C twice": (signal.SIGINT, signal.SIGINT),
+    "Ctrl-C": (signal.SIGINT,),
+}
+
+
+@pytest.mark.parametrize("signals", ENDS.values(), ids=ENDS)
+def test_no_process_is_left_after(signals, desk):
+    steps = 100_000 if signals else 5
+    mark = str(desk)
+    process = start(desk, FAMILY, "--set", f"spec.trainer.config.steps={steps}", MINE=mark)
+    until_started(process)
+    if signals:
+        assert len(of_session(mark)) >= 2 + 2 * 3
+    for number in signals:
+        os.killpg(process.pid, number)  # as a terminal does
+        if number != signals[-1]:
+            assert "Ctrl-C again leaves at once" in process.stderr.readline()
+    process.communicate(timeout=60)
+    assert psutil.wait_procs(of_session(mark), timeout=10)[1] == []
+
+
+def test_no_process_is_left_of_a_command_that_does_not_train(desk):
+    process = start(desk, FAMILY, "--set", "spec.trainer.entrypoint=code:nothing", MINE=str(desk))
+    process.communicate(timeout=60)
+    assert process.returncode not in (0, None)
+    assert of_session(str(desk)) == []
+
+
+def test_a_server_that_cannot_come_up_says_why():
+    workers = LocalWorkers(ForkServer(["torhc"]))
+    with pytest.raises(
+        StartFailed, match="ended with exit code 1: ModuleNotFoundError: No module named 'torhc'"
+    ):
+        workers.__enter__()
+    workers.__exit__()
+
+
+def test_a_server_that_was_killed_is_replaced(tmp_path):
+    server = ForkServer(["json", "still"])
+    (tmp_path / "still.py").write_text("def train_rank(*_): pass")
+    sys.path.insert(0, str(tmp_path))
+    try:
+        assert server.train(2, b"") == {}
+        psutil.Process(server._process.pid).kill()
+        server._process.wait()
+        assert server.train(2, b"") == {}
+    finally:
+        sys.path.remove(str(tmp_path))
+        server.close()

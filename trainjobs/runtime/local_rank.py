@@ -1,0 +1,75 @@
+"""A rank on this machine: its process group and its device, then a worker's life."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch's own stubs hide it
+
+from trainjobs.runtime import ray_context
+from trainjobs.runtime.walk import Place
+from trainjobs.runtime.worker import work
+from trainjobs.runtime.workers import Setup
+
+MEETING_TIMEOUT = timedelta(minutes=30)
+"""How long ranks wait for each other's start; who has died is noticed by others, and much earlier."""
+
+
+def train_rank(setup: Setup, rank: int, world_size: int, listener: socket.socket) -> None:
+    """What each forked process does.
+
+    Args:
+        setup: the attempt's.
+        rank: this process's.
+        world_size: how many there are.
+        listener: where rank 0's store listens; open before the ranks are forked, so that no port is taken away.
+    """
+    np.random.seed()  # forked processes would all draw the same; Python's own is seeded anew at a fork
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, torch.get_num_threads() // world_size))
+    _as_torchrun(rank, world_size, listener.getsockname()[1])
+    device = _device(setup.spec.trainer.num_gpus > 0, rank, world_size)
+    store = _store(rank, world_size, listener)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
+    ray_context.offer(rank, world_size)
+    work(setup, Place(rank, world_size, device), broadcast)
+    dist.destroy_process_group()
+
+
+def broadcast(text: str | None) -> str:
+    """Rank 0's text on every rank."""
+    box = [text]
+    dist.broadcast_object_list(box, 0)
+    return str(box[0])
+
+
+def _as_torchrun(rank: int, world_size: int, port: int) -> None:
+    """The variables that programs for `torchrun` read."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size}
+    os.environ.update({name: str(number) for name, number in numbers.items()})
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+
+
+def _device(wanted: bool, rank: int, world_size: int) -> torch.device:
+    """This rank's own GPU, where one is wanted and there is one for each rank."""
+    if not wanted or torch.cuda.device_count() < world_size:
+        return torch.device("cpu")
+    torch.cuda.set_device(rank)
+    return torch.device("cuda", rank)
+
+
+def _store(rank: int, world_size: int, listener: socket.socket) -> TCPStore:
+    host, port = listener.getsockname()
+    if rank == 0:
+        descriptor = listener.detach()
+        return TCPStore(
+            host, port, world_size, True, MEETING_TIMEOUT, wait_for_workers=False, master_listen_fd=descriptor
+        )
+    listener.close()
+    return TCPStore(host, port, world_size, False, MEETING_TIMEOUT)
