@@ -100,7 +100,7 @@ def start(desk, code, *options, command=(sys.executable, SUPPORT / "localcli.py"
 
 def until_started(process):
     for line in process.stdout:
-        if json.loads(line)["event"] == "Progress":
+        if json.loads(line)["event"] in {"Progress", "Reported"}:
             return
     pytest.fail(process.stderr.read())
 

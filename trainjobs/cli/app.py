@@ -68,7 +68,7 @@ def run(
         Launcher,
         typer.Option(
             metavar="local|ray",
-            help="What starts the workers: a Ray cluster on this machine, or this command itself, which is much quicker.",
+            help="What starts the workers: a Ray on this machine, or this command itself, which is quicker.",
         ),
     ] = Launcher.RAY,
     output: OutputOption = Output.TEXT,
