@@ -46,6 +46,7 @@ def test_any_loop_of_run_halted_anywhere_equals_its_undisturbed_self(living, tmp
         ("train", {"loader": "several"}),
         ("by_the_reduced_loss", {}),
         ("other_weights", {}),
+        ("other_weights", {"evaluate": "both"}),
         *[("own_polls", {"loader": loader}) for loader in ("own", "stream")],
         ("own_epochs", {}),
     ],

@@ -240,10 +240,13 @@ class Journey:
     def come_back(self) -> None:
         """The function is where the checkpoint was taken: forget what it did once more on its way."""
         if self._amid is not None:
-            if self.tracked.weights() != self._weights:
-                self.tracked.reload(self.keeper.states_restored())
             self._amid.restore(self.tracked, self.meters, self.place.device)
             self._amid = None
+
+    def _undo_writes(self) -> None:
+        """On the way back, weights that the function has written before the steps are the checkpoint's again."""
+        if self._amid is not None and not self._weights_are_as_before:
+            self.tracked.reload(self.keeper.states_restored())
 
     def begin_steps(self) -> None:
         """Ticks are steps from here. Collective, if the run halts here or the best is to be kept."""
@@ -261,6 +264,7 @@ class Journey:
             self.halt()
         if self.rested:
             return
+        self._undo_writes()
         if self.position.steps_over:
             self.phase, self._anew = Phase.AFTER, None
             self._weights = self.tracked.weights()
@@ -299,10 +303,9 @@ class Journey:
         """The function asks for the next batch: whether it has halted after this one. Collective if it does.
 
         A report has counted the batch already, without a halt, since the rest of the loop's body was still to come.
+        After the last batch a halt waits for the evaluation or the report: they may need variables of the loop's body.
         """
-        if (
-            lent.last
-        ):  # what follows the steps may need this batch's variables: a halt waits for evaluation or report
+        if lent.last:
             self._take_back_unpolled()
             return False
         if self._take_back() is not None:

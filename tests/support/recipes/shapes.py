@@ -178,9 +178,10 @@ def other_weights(run: Run) -> None:
         for x, y in run.steps(parts.loader):
             parts.step(x, y)
         own = [weight.detach().clone() for weight in parts.model.parameters()]
-        with torch.no_grad():
-            for weight in parts.model.parameters():
-                weight.zero_()
+        if run.config["evaluate"] == "after":
+            with torch.no_grad():
+                for weight in parts.model.parameters():
+                    weight.zero_()
         parts.evaluate()
         with torch.no_grad():
             for weight, value in zip(parts.model.parameters(), own, strict=True):
