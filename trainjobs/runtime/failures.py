@@ -14,7 +14,6 @@ from traceback import FrameSummary, TracebackException
 
 from torch.distributed import DistError
 
-import trainjobs
 from trainjobs.coordination import (
     ConnectionLost,
     CoordinationError,
@@ -28,7 +27,7 @@ from trainjobs.runtime import events
 from trainjobs.runtime.exits import Exit, UserError
 from trainjobs.stopping import MissingMetric
 
-OURS = Path(trainjobs.__file__).parent
+OURS = Path(__file__).parents[1]
 
 LONGEST_TEXT = 16_000
 """Characters of a message, and of a traceback, that an event keeps: it goes into a status and onto a screen."""
