@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import select
+import selectors
 import signal
 import subprocess
 import sys
@@ -349,15 +349,17 @@ with Bed() as bed:
     with run:
         machines = [int(pid) for pid in run.stdout.readline().split()]
         pids = [pid for machine in machines for pid in in_process_namespace_of(machine)]
-        handles = {os.pidfd_open(pid): pid for pid in pids}
-        run.send_signal(signal.SIGKILL)
-        deadline = time.monotonic() + 20
-        while handles and time.monotonic() < deadline:
-            ended, _, _ = select.select(list(handles), [], [], deadline - time.monotonic())
-            for handle in ended:
-                handles.pop(handle)
-                os.close(handle)
-    assert not handles
+        with selectors.DefaultSelector() as living:
+            for pid in pids:
+                living.register(os.pidfd_open(pid), selectors.EVENT_READ)
+            run.send_signal(signal.SIGKILL)
+            deadline = time.monotonic() + 20
+            while living.get_map() and time.monotonic() < deadline:
+                for ended, _ in living.select(deadline - time.monotonic()):
+                    living.unregister(ended.fileobj)
+                    os.close(ended.fd)
+            left = dict(living.get_map())
+    assert not left
     with Bed() as bed:
         assert [path.name for path in bed.slot.directory.iterdir()] == ["logs"]
         assert not list(CGROUPS.glob(f"**/{bed.slot.cgroup}"))
