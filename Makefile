@@ -27,7 +27,7 @@ CHART := charts/trainjobs
 
 generate: $(READY)  # the CRD from the types, the plain installation from the chart; tests see when they are old
 	@mkdir -p $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
-	$(BIN)/python -m trainjobs.spec.schema > $(OUT)/manifests/crds/trainjobs.trainjobs.dev.yaml
+	$(BIN)/python -m trainjobs.api.crd.definition > $(OUT)/manifests/crds/trainjobs.trainjobs.dev.yaml
 	cp $(OUT)/manifests/crds/* $(OUT)/$(CHART)/files/crds/
 	{ cat manifests/namespace.yaml; \
 	$(BIN)/python tests/cluster helm template trainjobs $(CHART) --namespace trainjobs-system --skip-tests; \

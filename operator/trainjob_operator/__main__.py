@@ -12,9 +12,9 @@ import threading
 from pathlib import Path
 
 from trainjob_operator.app import Operator, Options
-from trainjob_operator.desired import Settings
-from trainjob_operator.resources import Key
-from trainjob_operator.transport import connect
+from trainjob_operator.trainjob.plan import Settings
+from trainjobs.kube.resources import Key
+from trainjobs.kube.transport import connect
 
 _NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 

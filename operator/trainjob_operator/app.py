@@ -9,21 +9,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from trainjob_operator.cache import Cache
-from trainjob_operator.client import Client
-from trainjob_operator.desired import Settings
-from trainjob_operator.excerpt import excerpt
-from trainjob_operator.facts import projected
-from trainjob_operator.health import HealthServer
-from trainjob_operator.lease import Elector
-from trainjob_operator.metrics import CONTROLLER, Metrics
-from trainjob_operator.names import LABEL
-from trainjob_operator.reconcile import Reconciler
-from trainjob_operator.reflector import Reflector
-from trainjob_operator.refusals import NameTakenError
-from trainjob_operator.resources import JOBS, TRAINJOBS, Key
-from trainjob_operator.transport import ApiError, Transport, TransportError
-from trainjob_operator.work_queue import WorkQueue
+from trainjob_operator.core.cache import Cache
+from trainjob_operator.core.health import HealthServer
+from trainjob_operator.core.leader_election import Elector
+from trainjob_operator.core.reflector import Reflector
+from trainjob_operator.core.work_queue import WorkQueue
+from trainjob_operator.trainjob.api_errors import NameTakenError
+from trainjob_operator.trainjob.excerpt import excerpt
+from trainjob_operator.trainjob.metrics import CONTROLLER, Metrics
+from trainjob_operator.trainjob.objects.names import LABEL
+from trainjob_operator.trainjob.observed_job import projected
+from trainjob_operator.trainjob.plan import Settings
+from trainjob_operator.trainjob.reconcile import Reconciler
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import JOBS, TRAINJOBS, Key
+from trainjobs.kube.transport import ApiError, Transport, TransportError
 
 log = logging.getLogger(__name__)
 

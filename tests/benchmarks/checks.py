@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 import torch
 import torch.distributed as dist
 
+from trainjobs.api import Stopping
 from trainjobs.coordination import Coordinator
-from trainjobs.runtime.communicator import TorchCommunicator
-from trainjobs.spec import Stopping
+from trainjobs.runtime.torch_mailbox import TorchCommunicator
 from trainjobs.stopping import Panel
 
 Check = Callable[[], bool]

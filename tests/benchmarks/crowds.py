@@ -11,14 +11,14 @@ from typing import TypeVar
 
 from testbed.fakenodes import PREFIX
 
-from trainjob_operator import surroundings
-from trainjob_operator.cache import Cache
-from trainjob_operator.client import Client
-from trainjob_operator.job import indexed_job
-from trainjob_operator.reflector import Reflector
-from trainjob_operator.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource, key_of, resource_of
-from trainjob_operator.transport import ApiError, TransportError
-from trainjobs.spec import parse
+from trainjob_operator.core.cache import Cache
+from trainjob_operator.core.reflector import Reflector
+from trainjob_operator.trainjob.objects import dependents
+from trainjob_operator.trainjob.objects.job import indexed_job
+from trainjobs.api.manifest import parse
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource, key_of, resource_of
+from trainjobs.kube.transport import ApiError, TransportError
 
 T = TypeVar("T")
 
@@ -87,9 +87,9 @@ def by_hand(key: Key) -> tuple[Object, ...]:
     item = trainjob(key)
     job = parse({**item, "metadata": {**item["metadata"], "uid": "none"}})
     made = (
-        surroundings.secret(job, "token"),
-        surroundings.service(job),
-        surroundings.network_policy(job),
+        dependents.secret(job, "token"),
+        dependents.service(job),
+        dependents.network_policy(job),
         indexed_job(job, "testbed.local/host:1"),
     )
     for item in made:

@@ -39,7 +39,7 @@ from typing import Any
 
 from machine import machine, told
 
-from trainjobs.runtime.ray_workers import SETTINGS
+from trainjobs.driver.ray_launcher import SETTINGS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MANIFEST = REPOSITORY / "manifests" / "examples" / "mnist" / "trainjob.yaml"

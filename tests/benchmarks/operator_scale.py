@@ -61,9 +61,9 @@ from operator_process import Audit, OperatorProcess, folder, per_job
 from testbed.bed import Bed
 from testbed.fakenodes import NAMESPACE_ANNOTATIONS
 
-from trainjob_operator.client import Client
-from trainjob_operator.resources import JOBS, PODS, TRAINJOBS
-from trainjob_operator.transport import connect
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS
+from trainjobs.kube.transport import connect
 
 BARS = {
     "wall_ratio": 1.25,

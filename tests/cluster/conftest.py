@@ -15,8 +15,8 @@ from testbed.helm import Helm
 from testbed.kubectl import RESTRICTED, Kubectl
 from testbed.pods import locked_down
 
-from trainjob_operator.client import Client
-from trainjob_operator.transport import HttpTransport, connect
+from trainjobs.kube.client import Client
+from trainjobs.kube.transport import HttpTransport, connect
 
 
 @pytest.fixture(scope="session")

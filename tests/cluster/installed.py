@@ -14,7 +14,7 @@ from testbed.helm import Helm
 from testbed.images import REPOSITORY
 from testbed.kubectl import RESTRICTED, Kubectl, KubectlError, Manifest
 
-from trainjob_operator.transport import HttpTransport, connect
+from trainjobs.kube.transport import HttpTransport, connect
 
 CHART = REPOSITORY / "charts" / "trainjobs"
 NAMESPACE = "trainjobs-system"

@@ -10,9 +10,9 @@ from testbed.fixtures import serial
 from testbed.kubectl import Kubectl
 
 from trainjob_operator.app import Operator, Options
-from trainjob_operator.desired import Settings
-from trainjob_operator.resources import Key
-from trainjob_operator.transport import Transport
+from trainjob_operator.trainjob.plan import Settings
+from trainjobs.kube.resources import Key
+from trainjobs.kube.transport import Transport
 
 WAIT_S = 60.0
 LEASE = Key("trainjobs-system", "trainjobs-operator")

@@ -13,8 +13,8 @@ import torch
 from testbed.images import PYTHON
 from testbed.kubectl import Kubectl, KubectlError
 
-from trainjobs.runtime.checkpoints import Checkpoints
-from trainjobs.runtime.storage import storage_at
+from trainjobs.runs.storage import storage_at
+from trainjobs.runtime.checkpoint.store import Checkpoints
 
 WAIT_S = 240.0
 """For a run's pods to start training; half a minute on an idle machine with 2 cores."""

@@ -15,7 +15,7 @@ from testbed.helm import Helm, HelmError
 from testbed.images import REPOSITORY
 from testbed.kubectl import Kubectl
 
-from trainjob_operator.metrics import Metrics
+from trainjob_operator.trainjob.metrics import Metrics
 
 GENERATED = (
     "manifests/crds/trainjobs.trainjobs.dev.yaml",

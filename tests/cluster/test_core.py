@@ -6,12 +6,12 @@ import time
 import pytest
 from testbed.kubectl import Kubectl
 
-from trainjob_operator.cache import Cache
-from trainjob_operator.client import Client
-from trainjob_operator.lease import Elector
-from trainjob_operator.reflector import Reflector
-from trainjob_operator.resources import LEASES, SERVICES, TRAINJOBS, Key
-from trainjob_operator.transport import ApiError, HttpTransport, TransportError, connect
+from trainjob_operator.core.cache import Cache
+from trainjob_operator.core.leader_election import Elector
+from trainjob_operator.core.reflector import Reflector
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import LEASES, SERVICES, TRAINJOBS, Key
+from trainjobs.kube.transport import ApiError, HttpTransport, TransportError, connect
 
 
 def service(team: Kubectl, name: str = "web", port: int = 80):
@@ -75,7 +75,7 @@ def test_a_delete_spares_a_successor_of_the_same_name(team: Kubectl, client: Cli
 
 
 def test_a_long_list_comes_complete_in_pages(team: Kubectl, client: Client, monkeypatch):
-    monkeypatch.setattr("trainjob_operator.client.PAGE", 3)
+    monkeypatch.setattr("trainjobs.kube.client.PAGE", 3)
     for number in range(7):
         client.create(service(team, f"web-{number}"))
     assert len(client.list(SERVICES, team.namespace, "for=test").items) == 7

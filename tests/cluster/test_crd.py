@@ -6,7 +6,7 @@ import json
 import pytest
 from testbed.kubectl import KubectlError
 
-from trainjobs.spec import SpecError, parse
+from trainjobs.api.manifest import SpecError, parse
 
 PLATEAU = {"plateau": {"patience": 3}}
 LOSS = {"monitor": "val_loss"}

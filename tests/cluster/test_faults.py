@@ -21,9 +21,9 @@ from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
 from testbed.kubectl import RESTRICTED, Kubectl
 
 from trainjob_operator.app import Operator, Options
-from trainjob_operator.client import Client
-from trainjob_operator.reconcile import Reconciler
-from trainjob_operator.transport import ApiError, connect
+from trainjob_operator.trainjob.reconcile import Reconciler
+from trainjobs.kube.client import Client
+from trainjobs.kube.transport import ApiError, connect
 
 AT_ONCE = 24
 """Trials that go on at the same time; most of their time they wait for the Job controller."""

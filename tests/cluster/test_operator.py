@@ -17,8 +17,8 @@ from testbed.fakenodes import FakeNodes
 from testbed.kubectl import Kubectl, KubectlError
 
 from trainjob_operator.app import Operator
-from trainjob_operator.resources import Key
-from trainjob_operator.transport import HttpTransport, TransportError
+from trainjobs.kube.resources import Key
+from trainjobs.kube.transport import HttpTransport, TransportError
 
 STOPPED = {
     "criterion": "plateau",
@@ -126,7 +126,7 @@ def test_suspend_releases_the_pods_and_resume_brings_them_back(gpus: Kubectl, op
 def test_what_does_not_fit_is_explained_and_given_up(
     gpus: Kubectl, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("trainjob_operator.upkeep.SLOW_START_S", 1)
+    monkeypatch.setattr("trainjob_operator.trainjob.active_job.SLOW_START_S", 1)
     limits = {"limits": {"nvidia.com/gpu": 99}}
     gpus.create(trainjob(trainer={"resourcesPerNode": limits}, startupDeadlineSeconds=6))
     reaches(gpus, "Unschedulable")
@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_explained_and_given_up(
 def test_pods_that_are_not_made_are_explained_too(
     gpus: Kubectl, operator: Operator, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("trainjob_operator.upkeep.SLOW_START_S", 1)
+    monkeypatch.setattr("trainjob_operator.trainjob.active_job.SLOW_START_S", 1)
     gpus("create", "quota", "small", "--hard=pods=1")
     gpus.create(trainjob())
     reaches(gpus, "FailedCreate")

@@ -12,9 +12,9 @@ from operated import eventually, pods, running, trainjob
 from testbed.controlplane import ControlPlane
 from testbed.kubectl import Kubectl, KubectlError, Manifest
 
-from trainjob_operator.resources import TRAINJOBS
-from trainjob_operator.transport import ApiError, HttpTransport, connect
-from trainjobs.spec.status import TrainJobStatus
+from trainjobs.api.status import TrainJobStatus
+from trainjobs.kube.resources import TRAINJOBS
+from trainjobs.kube.transport import ApiError, HttpTransport, connect
 
 Writes = Callable[[Kubectl, str, str, Manifest], None]
 

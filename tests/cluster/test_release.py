@@ -14,9 +14,9 @@ from testbed.fakenodes import FakeNodes
 from testbed.helm import Helm, HelmError
 from testbed.kubectl import Kubectl, KubectlError
 
-from trainjob_operator.check import CheckError, ends, refuses
-from trainjob_operator.client import Client
-from trainjob_operator.transport import ApiError, HttpTransport
+from trainjob_operator.selftest import CheckError, ends, refuses
+from trainjobs.kube.client import Client
+from trainjobs.kube.transport import ApiError, HttpTransport
 
 
 def test_two_operators_become_ready_in_a_restricted_namespace(release: Kubectl, nodes: FakeNodes):

@@ -9,7 +9,7 @@ from testbed.controlplane import ControlPlane
 from testbed.fakenodes import FakeNodes
 from testbed.kubectl import Kubectl, KubectlError, Manifest
 
-from trainjob_operator.transport import HttpTransport
+from trainjobs.kube.transport import HttpTransport
 
 Right = tuple[str, str, str]
 """API group, resource, verb."""
@@ -60,7 +60,7 @@ def test_the_operator_uses_every_right_that_it_has(
     monkeypatch: pytest.MonkeyPatch,
 ):
     with running(shipped):
-        monkeypatch.setattr("trainjob_operator.upkeep.SLOW_START_S", 1)
+        monkeypatch.setattr("trainjob_operator.trainjob.active_job.SLOW_START_S", 1)
         gpus("create", "quota", "small", "--hard=pods=1")
         gpus.create(trainjob(ttlSecondsAfterFinished=1))
         reaches(gpus, "FailedCreate")

@@ -5,10 +5,10 @@ import torch
 from living import LivingWorkers
 from trials import Trial
 
-from trainjobs.cli.story import read
+from trainjobs.cli.run_report import read
 from trainjobs.cli.summary import document
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 PATIENT = {"monitor": "loss", "restoreBest": True, "criteria": [{"plateau": {"patience": 3}}]}
 

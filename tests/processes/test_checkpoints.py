@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 STATES = {"entrypoint": "states:train", "stopping": {"monitor": "loss"}}
 

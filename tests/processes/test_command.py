@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from trainjobs.runtime.directory import RunDirectory
+from trainjobs.runs.directory import RunDirectory
 
 SUPPORT = Path(__file__).parent.parent / "support"
 TRAIN = """

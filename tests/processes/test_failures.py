@@ -6,9 +6,9 @@ import pytest
 from forked import ForkedWorkers
 from trials import Trial
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
-from trainjobs.runtime.workers import StartFailed, Unstartable
+from trainjobs.driver.launcher import StartFailed, Unstartable
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 LOSS = {"monitor": "val_loss"}
 

@@ -11,11 +11,11 @@ import psutil
 import pytest
 from processes import TRAINJOBS
 
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.events import Printed
-from trainjobs.runtime.forkserver import ForkServer
-from trainjobs.runtime.local_workers import LocalWorkers
-from trainjobs.runtime.workers import StartFailed
+from trainjobs.driver.forkserver import ForkServer
+from trainjobs.driver.launcher import StartFailed
+from trainjobs.driver.local_launcher import LocalWorkers
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import Printed
 
 SUPPORT = Path(__file__).parent.parent / "support"
 

@@ -4,8 +4,8 @@ import pytest
 from living import LOSS, LivingWorkers, outcome, shape, trained
 from trials import Trial
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 BY_STEPS = {"max_epochs": None, "max_steps": 13}
 

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 
 def printed(trial, rank, word):

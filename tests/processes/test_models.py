@@ -6,8 +6,8 @@ import pytest
 import torch
 from trials import RECIPES
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 LOSS = {"monitor": "val_loss"}
 

@@ -151,9 +151,9 @@ def work(what: str, rank: int, world_size: int, rendezvous: str) -> None:
 
 @contextlib.contextmanager
 def coordinated(rank: int, world_size: int, broadcast, **options):
+    from trainjobs.api.stopping import Stopping
     from trainjobs.coordination import Coordinator
-    from trainjobs.runtime.communicator import TorchCommunicator
-    from trainjobs.spec.stopping import Stopping
+    from trainjobs.runtime.torch_mailbox import TorchCommunicator
     from trainjobs.stopping.panel import Panel
 
     communicator = TorchCommunicator.connect(rank, world_size, broadcast, b"key", host="127.0.0.1")

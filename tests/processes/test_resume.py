@@ -2,9 +2,9 @@
 
 import pytest
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
-from trainjobs.spec import Stop, Stopping
+from trainjobs.api import Stop, Stopping
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 LOSS = {"monitor": "val_loss"}
 

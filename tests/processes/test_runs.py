@@ -5,8 +5,8 @@ import subprocess
 
 import pytest
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 LOSS = {"monitor": "val_loss"}
 

@@ -6,7 +6,7 @@ from itertools import product
 import pytest
 from living import LivingWorkers, outcome, shape, trained
 
-from trainjobs.runtime import events
+from trainjobs.runs import events
 
 AXES = {
     "loader": ["prepared", "own", "stream"],

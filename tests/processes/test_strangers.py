@@ -9,8 +9,8 @@ from torch.distributed import DistError, TCPStore
 
 from trainjobs.coordination import Outcome, Vote
 from trainjobs.coordination.messages import Cast, Gone, Leave, Pulse, encode
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 VOTE = encode(Cast(Vote(1, Outcome.STOP_REQUESTED, "a stranger")))
 LETTERS = [

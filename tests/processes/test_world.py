@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs import events
 
 TOLD_ONCE = [
     "INFO logged at import",

@@ -3,7 +3,7 @@
 import pytest
 from processes import follow, start
 
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import yaml
 from pages import commands
 from processes import ROOT, TRAINJOBS
 
-from trainjobs.spec import parse_stopping
+from trainjobs.api.manifest import parse_stopping
 
 ON_A_CLUSTER = ROOT / "docs/install.md"
 """A test on a cluster runs this page."""

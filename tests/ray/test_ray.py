@@ -8,8 +8,8 @@ import pytest
 import torch
 from processes import follow, start
 
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
+from trainjobs.runs.directory import RunDirectory
 
 
 def outcome(run_dir):

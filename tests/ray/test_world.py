@@ -8,7 +8,7 @@ import pytest
 from processes import TRAINJOBS, follow
 from trials import RECIPES
 
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
 
 MANIFEST = """
 apiVersion: trainjobs.dev/v1alpha1

@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 import torch
 import torch.distributed as dist
 
-from trainjobs.runtime.walk import Place
+from trainjobs.runtime.position import Place
 from trainjobs.runtime.worker import work
 
 PRELOADED = [

@@ -11,7 +11,7 @@ import forked
 from forked import ForkedWorkers
 
 from trainjobs.cli import main
-from trainjobs.runtime import ray_workers
+from trainjobs.driver import ray_launcher
 
 
 class SlowWorkers(ForkedWorkers):
@@ -25,5 +25,5 @@ class SlowWorkers(ForkedWorkers):
 if __name__ == "__main__":
     forked.PRELOADED = ["torch", "trainjobs.runtime.worker", "forked"]
     workers = SlowWorkers if "SLOW_START" in os.environ else ForkedWorkers
-    ray_workers.RayWorkers = lambda count: workers()
+    ray_launcher.RayWorkers = lambda count: workers()
     main()

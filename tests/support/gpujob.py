@@ -1,6 +1,6 @@
 """A TrainJob on GPUs, for tests of what is counted."""
 
-from trainjobs.spec import parse
+from trainjobs.api.manifest import parse
 
 
 def _job(**length):

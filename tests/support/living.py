@@ -12,9 +12,9 @@ import torch.distributed as dist
 from forked import PRELOADED, broadcast
 from trials import Trial
 
-from trainjobs.runtime import events
-from trainjobs.runtime.exits import Exit
-from trainjobs.runtime.walk import Place
+from trainjobs.exits import Exit
+from trainjobs.runs import events
+from trainjobs.runtime.position import Place
 from trainjobs.runtime.worker import work
 
 LOSS = {"monitor": "val_loss"}

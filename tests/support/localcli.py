@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 
 from trainjobs.cli import launcher, main
-from trainjobs.runtime.forkserver import ForkServer
+from trainjobs.driver.forkserver import ForkServer
 
 
 class SlowServer(ForkServer):

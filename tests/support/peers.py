@@ -10,7 +10,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
-from trainjobs.runtime.failures import failure_of
+from trainjobs.runtime.user_code.failures import failure_of
 
 CODE = Path(__file__).parents[1]
 PATIENCE = timedelta(seconds=2)

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import torch
 
-from trainjobs.runtime import driver, events
-from trainjobs.runtime.control import Control
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.spec import parse
+from trainjobs.api.manifest import parse
+from trainjobs.driver import driver
+from trainjobs.driver.requests import Control
+from trainjobs.runs import events
+from trainjobs.runs.directory import RunDirectory
 
 RECIPES = Path(__file__).parent / "recipes"
 

@@ -12,7 +12,7 @@ HEAVY = ("torch", "ray", "kubernetes", "numpy", "pyarrow")
     "module",
     [
         "trainjobs",
-        "trainjobs.spec",
+        "trainjobs.api",
         "trainjobs.stopping",
         "trainjobs.coordination",
         "trainjobs.runtime",

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainjobs.pod.place import LINE_PORT, RAY_PORT
+from trainjobs.pod.identity import LINE_PORT, RAY_PORT
 from trainjobs.pod.processes import PORTS
 
 ROOT = Path(__file__).parents[2]

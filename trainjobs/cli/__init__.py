@@ -1,15 +1,15 @@
 """The command line: commands and how things look on a terminal, in a pipe and as JSON.
 
 Read `app.py` first: it declares the commands; each has a module of its name. What a run did is read from its
-directory (`story.py`) and told in one way (`summary.py`), when it has just ended and when it is explained.
-`beginning.py` says what `run` may begin in a directory. What is printed goes through `printable.py`.
+directory (`run_report.py`) and told in one way (`summary.py`), when it has just ended and when it is explained.
+`beginning.py` says what `run` may begin in a directory. What is printed goes through `views/printable.py`.
 Nothing here decides about training or imports torch or Ray; `run` starts the driver, which does.
 """
 
 import io
 import sys
 
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
 
 _CLICK_USAGE = 2
 

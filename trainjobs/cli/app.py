@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from trainjobs.cli.launcher import Launcher, launching
-from trainjobs.cli.terminal import Output, mistakes_told, write_line
+from trainjobs.cli.terminal import Output, mistakes_told
+from trainjobs.views.writing import write_line
 
 app = typer.Typer(
     name="trainjobs",

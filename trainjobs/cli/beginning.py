@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING
 
+from trainjobs.api import changes, immutable_changes
+from trainjobs.api.manifest import SpecError
 from trainjobs.cli.terminal import say
-from trainjobs.cli.wording import count
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import CannotCreate, ConfigError, DataError, NoInput
-from trainjobs.spec import SpecError, changes, immutable_changes
+from trainjobs.exits import CannotCreate, ConfigError, DataError, NoInput
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.views.formatting import count
 
 if TYPE_CHECKING:
-    from trainjobs.spec import TrainJob
+    from trainjobs.api import TrainJob
 
 LIMITS = frozenset({"spec.trainer.maxEpochs", "spec.trainer.maxSteps"})
 """How far to train: never changed in a cluster, where other things hang on it; here at every resume."""
@@ -110,8 +111,8 @@ def kept_job(place: RunDirectory) -> "TrainJob":
 
 def has_checkpoint(place: RunDirectory, job: "TrainJob") -> bool:
     """Whether workers would find something to resume from. Raises UserError where the storage cannot say."""
-    from trainjobs.runtime.driver import storage_uri
-    from trainjobs.runtime.storage import CHECKPOINT, CHECKPOINTS, storage_at
+    from trainjobs.driver.driver import storage_uri
+    from trainjobs.runs.storage import CHECKPOINT, CHECKPOINTS, storage_at
 
     names = storage_at(storage_uri(job, place)).names(CHECKPOINTS)
     return any(CHECKPOINT.fullmatch(name) for name in names)

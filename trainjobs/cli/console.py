@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
-from trainjobs.cli.printable import printable
+from trainjobs.views.printable import printable
 
 
 class Printing(Console):

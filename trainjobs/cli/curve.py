@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from trainjobs.runtime.exits import DataError, user_error
+from trainjobs.exits import DataError, user_error
 from trainjobs.stopping import Observation
 
 PLACES = ("epoch", "step", "seconds")

@@ -10,9 +10,9 @@ from typing import Any
 import psutil
 
 from trainjobs.coordination import Decision, Outcome, Vote
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.events import Decided
-from trainjobs.runtime.exits import UserError
+from trainjobs.exits import UserError
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import Decided
 
 
 def leave_no_process(code: int) -> None:

@@ -10,15 +10,15 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from trainjobs.cli import lines
-from trainjobs.cli.criteria import criteria_table
-from trainjobs.cli.printable import coloured, uncoloured
+from trainjobs.api import Length
+from trainjobs.cli.criteria_table import criteria_table
 from trainjobs.cli.screen import TRAINING, Screen, after
 from trainjobs.cli.sparkline import Sparkline
-from trainjobs.cli.view import View
-from trainjobs.cli.wording import count, duration, number
-from trainjobs.runtime.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
-from trainjobs.spec import Length
+from trainjobs.runs.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
+from trainjobs.views import lines
+from trainjobs.views.formatting import count, duration, number
+from trainjobs.views.printable import coloured, uncoloured
+from trainjobs.views.view import View
 
 REFRESHES_PER_SECOND = 4
 MOST_METRICS = 8

@@ -8,11 +8,12 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainjobs.spec import Advice, Problem
-from trainjobs.spec.fields import nearest
+from trainjobs.api import Advice
+from trainjobs.api.manifest import Problem
+from trainjobs.api.manifest.fields import nearest
 
 if TYPE_CHECKING:
-    from trainjobs.spec import TrainJob
+    from trainjobs.api import TrainJob
 
 PATH = "spec.trainer.entrypoint"
 

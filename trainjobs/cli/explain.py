@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from trainjobs.cli.program import program
-from trainjobs.cli.story import read
+from trainjobs.cli.run_report import read
 from trainjobs.cli.summary import document, frames, next_commands, next_line, summary
-from trainjobs.cli.terminal import Output, show, write_json
-from trainjobs.runtime.directory import RunDirectory
+from trainjobs.cli.terminal import Output, show
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.views.writing import write_json
 
 
 def explain(directory: Path, output: Output) -> None:

@@ -5,10 +5,10 @@ from contextlib import closing, contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from trainjobs.runtime.forkserver import ForkServer
+from trainjobs.driver.forkserver import ForkServer
 
 if TYPE_CHECKING:
-    from trainjobs.runtime.workers import Workers
+    from trainjobs.driver.launcher import Workers
 
 
 class Launcher(StrEnum):
@@ -30,12 +30,12 @@ def launching(launcher: Launcher) -> Iterator[Callable[[int], "Workers"]]:
 
 
 def _ray(count: int) -> "Workers":
-    from trainjobs.runtime.ray_workers import RayWorkers
+    from trainjobs.driver.ray_launcher import RayWorkers
 
     return RayWorkers(count)
 
 
 def _local(server: ForkServer) -> "Workers":
-    from trainjobs.runtime.local_workers import LocalWorkers
+    from trainjobs.driver.local_launcher import LocalWorkers
 
     return LocalWorkers(server)

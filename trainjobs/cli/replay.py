@@ -10,16 +10,18 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from trainjobs.cli.criteria import criteria_table
+from trainjobs.api import Length, Stopping
+from trainjobs.api.manifest import SpecError, load, load_stopping
+from trainjobs.cli.criteria_table import criteria_table
 from trainjobs.cli.curve import read_curve
-from trainjobs.cli.terminal import Output, reading, show, write_json
-from trainjobs.cli.wording import baseline, count, duration, number, unspent
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.events import jsonable, row
-from trainjobs.runtime.exits import DataError
-from trainjobs.spec import Length, SpecError, Stopping, load, load_stopping
+from trainjobs.cli.terminal import Output, reading, show
+from trainjobs.exits import DataError
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import jsonable, row
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, Stop
 from trainjobs.stopping import replay as judge_again
+from trainjobs.views.formatting import baseline, count, duration, number, unspent
+from trainjobs.views.writing import write_json
 
 
 @dataclass(frozen=True, slots=True)

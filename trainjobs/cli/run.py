@@ -5,24 +5,25 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainjobs.api.manifest import SpecError, load
 from trainjobs.cli import entrypoint
 from trainjobs.cli.beginning import move_aside, prepare, why_done
 from trainjobs.cli.departure import Departure
-from trainjobs.cli.jsonlines import JsonLines
-from trainjobs.cli.plain import Plain
+from trainjobs.cli.run_report import read
 from trainjobs.cli.signals import Interruption
-from trainjobs.cli.story import read
-from trainjobs.cli.terminal import Output, console, reading, say, show, write_json
-from trainjobs.cli.view import View
-from trainjobs.runtime.control import Control
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.events import Event
-from trainjobs.runtime.exits import Exit, UsageError
-from trainjobs.spec import SpecError, load
+from trainjobs.cli.terminal import Output, console, reading, say, show
+from trainjobs.driver.requests import Control
+from trainjobs.exits import Exit, UsageError
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import Event
+from trainjobs.views.jsonlines import JsonLines
+from trainjobs.views.plain import Plain
+from trainjobs.views.view import View
+from trainjobs.views.writing import write_json
 
 if TYPE_CHECKING:
-    from trainjobs.runtime.workers import Workers
-    from trainjobs.spec import TrainJob
+    from trainjobs.api import TrainJob
+    from trainjobs.driver.launcher import Workers
 
 
 def run(
@@ -63,7 +64,7 @@ def train(
     job: "TrainJob", place: RunDirectory, code: Path, workers: "Workers", output: Output, *, resumable: bool
 ) -> int:
     """Run the driver under a view, with the signals handled; `code` is where the training code lies."""
-    from trainjobs.runtime.driver import train as drive
+    from trainjobs.driver.driver import train as drive
 
     control = Control()
     with ExitStack() as stack:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trainjobs.runtime.events import (
+from trainjobs.api import Length
+from trainjobs.runs.events import (
     Checkpointed,
     Decided,
     Event,
@@ -16,7 +17,6 @@ from trainjobs.runtime.events import (
     Started,
     Starting,
 )
-from trainjobs.spec import Length
 from trainjobs.stopping import Observation
 
 STARTING = "starting"

@@ -10,10 +10,10 @@ from enum import Enum, auto
 from types import FrameType
 from typing import Any, Protocol, Self
 
-from trainjobs.cli.view import View
-from trainjobs.runtime.control import Control
-from trainjobs.runtime.events import Checkpointed, Decided, Event, Halted, Restarting, Started
-from trainjobs.runtime.exits import Exit
+from trainjobs.driver.requests import Control
+from trainjobs.exits import Exit
+from trainjobs.runs.events import Checkpointed, Decided, Event, Halted, Restarting, Started
+from trainjobs.views.view import View
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}

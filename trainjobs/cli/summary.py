@@ -11,13 +11,13 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from trainjobs.cli.criteria import criteria_table
+from trainjobs.api import Length
+from trainjobs.cli.criteria_table import criteria_table
 from trainjobs.cli.program import program
-from trainjobs.cli.story import State, Story
-from trainjobs.cli.wording import baseline, count, duration, measures, number, steps_of_ranks, unspent
-from trainjobs.runtime.events import jsonable
-from trainjobs.spec import Length
+from trainjobs.cli.run_report import State, Story
+from trainjobs.runs.events import jsonable
 from trainjobs.stopping import Saving
+from trainjobs.views.formatting import baseline, count, duration, measures, number, steps_of_ranks, unspent
 
 _STYLES = {
     State.FINISHED: "bold green",

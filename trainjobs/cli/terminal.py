@@ -1,23 +1,21 @@
 """Where output goes, and how a user's mistake is told."""
 
-import json
-import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
 
 import typer
 
-from trainjobs.cli.printable import printable
-from trainjobs.runtime.exits import Exit, UsageError, UserError, user_error
+from trainjobs.exits import Exit, UsageError, UserError, user_error
+from trainjobs.views.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from trainjobs.spec import SpecError
+    from trainjobs.api.manifest import SpecError
 
 
 class Output(StrEnum):
@@ -56,24 +54,10 @@ def say(text: str) -> None:
     print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
-def write_line(text: str, out: TextIO | None = None) -> None:
-    """One line on standard output, at once. A reader that is gone does not end a run; it gets no more lines."""
-    out = out or sys.stdout
-    try:
-        print(printable(text), file=out, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
-
-
-def write_json(document: Mapping[str, Any], out: TextIO | None = None) -> None:
-    """One JSON object in one line on standard output."""
-    write_line(json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f"), out)
-
-
 @contextmanager
 def mistakes_told() -> Iterator[None]:
     """Tell a user's mistake on standard error and leave with its exit code, without a traceback."""
-    from trainjobs.spec import SpecError
+    from trainjobs.api.manifest import SpecError
 
     try:
         yield
@@ -90,7 +74,7 @@ def mistakes_told() -> Iterator[None]:
 
 def exit_code(error: "SpecError") -> Exit:
     """65 for a file that is no YAML at all, 78 for one that says something impossible."""
-    from trainjobs.spec import UnreadableError
+    from trainjobs.api.manifest import UnreadableError
 
     return Exit.DATA if isinstance(error, UnreadableError) else Exit.CONFIG
 

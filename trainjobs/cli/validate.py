@@ -5,21 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from trainjobs.api import Advice, Stopping, TrainJob, advise
+from trainjobs.api.manifest import Problem, SpecError, holds_stopping_alone, load, load_stopping
 from trainjobs.cli import entrypoint
-from trainjobs.cli.terminal import Output, exit_code, reading, write_json, write_line
-from trainjobs.cli.wording import count
-from trainjobs.runtime.exits import Exit, UserError
-from trainjobs.spec import (
-    Advice,
-    Problem,
-    SpecError,
-    Stopping,
-    TrainJob,
-    advise,
-    holds_stopping_alone,
-    load,
-    load_stopping,
-)
+from trainjobs.cli.terminal import Output, exit_code, reading
+from trainjobs.exits import Exit, UserError
+from trainjobs.views.formatting import count
+from trainjobs.views.writing import write_json, write_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +81,7 @@ def _lines(checked: Checked) -> list[str]:
 
 
 def _document(checked: Checked) -> dict[str, Any]:
-    from trainjobs.runtime.events import jsonable
+    from trainjobs.runs.events import jsonable
 
     return {
         "file": str(checked.file),

@@ -1,10 +1,10 @@
-"""Many ranks, one decision, one step to halt at. Imports stopping and spec; knows neither torch nor Ray.
+"""Many ranks, one decision, one step to halt at. Imports stopping and api; knows neither torch nor Ray.
 
 Read `agreement` first (how ranks agree, as pure state machines), then `coordinator` (what a training loop calls).
-Between them: `gate` is what the main and the background thread of a rank share, `delegate` is the background thread,
-`chair` and `judge` are rank 0's part of it and of the main thread, `messages` is the wire. All transport is behind the
-`Communicator` protocol. A change in `agreement`, `gate` or `messages` must pass the exhaustive exploration
-in tests/unit/coordination/test_agreement.py.
+Between them: `fence` is what the main and the background thread of a rank share, `control_thread` is the background
+thread, `leader` and `evaluation` are rank 0's part of it and of the main thread, `messages` is the wire. All transport
+is behind the `Communicator` protocol. A change in `agreement`, `fence` or `messages` must pass the exhaustive
+exploration in tests/unit/coordination/test_agreement.py.
 """
 
 from trainjobs.coordination.communicator import Communicator
@@ -22,7 +22,6 @@ from trainjobs.coordination.errors import (
     RulingFailed,
     WeightlessMetric,
 )
-from trainjobs.coordination.fake import FakeNetwork
 from trainjobs.coordination.single import SingleCommunicator
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "Decision",
     "EpochMismatch",
     "ExchangeMismatch",
-    "FakeNetwork",
     "Halt",
     "HaltedElsewhere",
     "MetricMismatch",

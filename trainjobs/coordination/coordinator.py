@@ -10,11 +10,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from trainjobs.coordination import errors
+from trainjobs.coordination.control_thread import Delegate
 from trainjobs.coordination.decision import Decision, Halt, Reported, Vote
-from trainjobs.coordination.delegate import Delegate
 from trainjobs.coordination.errors import ExchangeMismatch, HaltedElsewhere
-from trainjobs.coordination.gate import Gate
-from trainjobs.coordination.judge import Judge
+from trainjobs.coordination.evaluation import Judge
+from trainjobs.coordination.fence import Gate
 from trainjobs.coordination.messages import Arrive, Cast, Deadline, Publish
 from trainjobs.coordination.reduction import means
 from trainjobs.stopping.observation import Observation

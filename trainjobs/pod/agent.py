@@ -8,11 +8,11 @@ import signal
 from queue import SimpleQueue
 from typing import Any
 
+from trainjobs.driver.ray_launcher import set_defaults
+from trainjobs.pod.agent_link import HeadLine, NodeLine
 from trainjobs.pod.head import HeadAgent, Told
-from trainjobs.pod.line import HeadLine, NodeLine
+from trainjobs.pod.identity import LINE_PORT, PodPlace, own_address
 from trainjobs.pod.node import NodeAgent
-from trainjobs.pod.place import LINE_PORT, PodPlace, own_address
-from trainjobs.runtime.ray_workers import set_defaults
 
 
 def run(told: SimpleQueue[Any]) -> int:

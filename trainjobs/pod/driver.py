@@ -18,21 +18,23 @@ from typing import Any, Final
 
 import psutil
 
-from trainjobs.cli.plain import Plain
-from trainjobs.cluster.own import NotOurs, OwnTrainJob
-from trainjobs.pod import last_words
-from trainjobs.pod.place import RAY_PORT, PodPlace, own_address
+from trainjobs.api.manifest import SpecError, parse
+from trainjobs.api.reading import read_status
+from trainjobs.api.reasons import NO_PROGRESS
+from trainjobs.driver import driver
+from trainjobs.driver.ray_launcher import RayCluster
+from trainjobs.driver.requests import Control
+from trainjobs.driver.retry import DRIVER_FAILED
+from trainjobs.exits import ConfigError, Exit, UserError
+from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
+from trainjobs.pod import termination
+from trainjobs.pod.identity import RAY_PORT, PodPlace, own_address
 from trainjobs.pod.reporter import Reporter
-from trainjobs.runtime import driver, events
-from trainjobs.runtime.account import now
-from trainjobs.runtime.control import Control
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import ConfigError, Exit, UserError
-from trainjobs.runtime.ray_workers import RayCluster
-from trainjobs.runtime.record import Result
-from trainjobs.runtime.retry import DRIVER_FAILED, NO_PROGRESS
-from trainjobs.spec import SpecError, parse
-from trainjobs.spec.reading import read_status
+from trainjobs.runs import events
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.recorder import Result
+from trainjobs.runs.run_state import now
+from trainjobs.views.plain import Plain
 
 BACKOFF_LIMIT: Final = "BackoffLimitExceeded"
 USER_ERROR: Final = "UserError"
@@ -64,7 +66,7 @@ class PodDriver:
         limit = self._job.spec.backoff_limit
         if self._failed > limit:
             self._reporter.close()
-            last_words.write(
+            termination.write(
                 BACKOFF_LIMIT, f"the driver died; {self._failed} attempts failed (backoffLimit {limit})"
             )
             return Exit.GAVE_UP
@@ -102,19 +104,19 @@ class PodDriver:
         failure = result.document.get("failure")
         if failure is None:
             conditions = result.document.get("conditions") or [{"reason": "", "message": ""}]
-            last_words.write(conditions[-1]["reason"], conditions[-1]["message"])
+            termination.write(conditions[-1]["reason"], conditions[-1]["message"])
             return result.exit_code
         message = failure["message"]
         if result.exit_code == Exit.USER_CODE:
             message = f"{failure['kind']} on rank {failure['rank']}: {message}"
         if failure["kind"] == DRIVER_FAILED:  # the agent starts another one
-            last_words.write(DRIVER_FAILED, message)
+            termination.write(DRIVER_FAILED, message)
             return Exit.FAILURE
         if result.exit_code != Exit.FAILURE:
-            last_words.write(USER_ERROR, message)
+            termination.write(USER_ERROR, message)
             return result.exit_code
         reason = NO_PROGRESS if failure["kind"] == NO_PROGRESS else BACKOFF_LIMIT
-        last_words.write(reason, f"{message} (backoffLimit {self._job.spec.backoff_limit} is used up)")
+        termination.write(reason, f"{message} (backoffLimit {self._job.spec.backoff_limit} is used up)")
         return Exit.GAVE_UP
 
     def _lost(self) -> str:
@@ -167,11 +169,11 @@ def main() -> int:
         return PodDriver(place, own, crashed="--crashed" in sys.argv[1:]).run()
     except (SpecError, UserError) as error:
         code = error.exit_code if isinstance(error, UserError) else Exit.CONFIG
-        last_words.write(USER_ERROR, str(error))
+        termination.write(USER_ERROR, str(error))
         logging.error("%s", error)
         return code
     except NotOurs as error:
-        last_words.write("NotOurs", str(error))
+        termination.write("NotOurs", str(error))
         logging.error("%s", error)
         return Exit.NO_PERMISSION
 

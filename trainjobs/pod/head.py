@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-from trainjobs.pod import last_words, processes
-from trainjobs.pod.line import HeadLine, Hung, Said
-from trainjobs.pod.place import RAY_PORT, PodPlace
+from trainjobs.exits import Exit
+from trainjobs.pod import processes, termination
+from trainjobs.pod.agent_link import HeadLine, Hung, Said
+from trainjobs.pod.identity import RAY_PORT, PodPlace
 from trainjobs.pod.processes import Ended, Process
-from trainjobs.runtime.exits import Exit
 
 log = logging.getLogger(__name__)
 
@@ -108,10 +108,10 @@ class HeadAgent:
         # The next driver counts this one's failure and leaves if it was one too many. It may not come to that.
         if limit is not None and self._crashes > limit + 1:
             said = f"{cause}; {self._crashes} drivers have died (backoffLimit {limit})"
-            last_words.write("BackoffLimitExceeded", said)
+            termination.write("BackoffLimitExceeded", said)
             self._line.say({"leave": True})
             return Exit.GAVE_UP
-        last_words.write("DriverDied", cause)
+        termination.write("DriverDied", cause)
         self._crashed = True
         if self._ray is not None:
             ray, self._ray = self._ray, None

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, Final
 
+from trainjobs.exits import Exit
 from trainjobs.pod import processes
+from trainjobs.pod.agent_link import Hung, NodeLine, Said
 from trainjobs.pod.head import Told
-from trainjobs.pod.line import Hung, NodeLine, Said
-from trainjobs.pod.place import PodPlace
+from trainjobs.pod.identity import PodPlace
 from trainjobs.pod.processes import Ended, Process
-from trainjobs.runtime.exits import Exit
 
 log = logging.getLogger(__name__)
 

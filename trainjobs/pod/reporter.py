@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from trainjobs.runtime import events
-from trainjobs.runtime.account import Account, now
-from trainjobs.spec import Stopping, TrainJob
-from trainjobs.spec.status import TrainJobStatus
+from trainjobs.api import Stopping, TrainJob
+from trainjobs.api.status import TrainJobStatus
+from trainjobs.runs import events
+from trainjobs.runs.run_state import Account, now
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """Training itself: the only package that knows torch and Ray.
 
-Read `run.py` first (what a training function sees), then `journey.py` (how a worker walks through a run) and
+Read `run.py` first (what a training function sees), then `training_loop.py` (how a worker walks through a run) and
 `driver.py` (how the workers are started). Nothing is imported until it is asked for, so that the command line can read
 a run directory without loading torch.
 """
@@ -8,7 +8,7 @@ a run directory without loading torch.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from trainjobs.runtime.existing import StoppingCoordinator
+    from trainjobs.runtime.custom_loop import StoppingCoordinator
     from trainjobs.runtime.run import Run
 
 __all__ = ["Run", "StoppingCoordinator"]
@@ -20,7 +20,7 @@ def __getattr__(name: str) -> Any:
 
         return Run
     if name == "StoppingCoordinator":
-        from trainjobs.runtime.existing import StoppingCoordinator
+        from trainjobs.runtime.custom_loop import StoppingCoordinator
 
         return StoppingCoordinator
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

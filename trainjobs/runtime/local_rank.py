@@ -11,10 +11,10 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch's own stubs hide it
 
+from trainjobs.runs.attempt import Setup
 from trainjobs.runtime import ray_context
-from trainjobs.runtime.walk import Place
+from trainjobs.runtime.position import Place
 from trainjobs.runtime.worker import work
-from trainjobs.runtime.workers import Setup
 
 MEETING_TIMEOUT = timedelta(minutes=30)
 """How long ranks wait for each other's start; who has died is noticed by others, and much earlier."""

@@ -26,11 +26,11 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from trainjobs.runtime.journey import Journey
-from trainjobs.runtime.loaders import ShardBatches, batches_from, one_of, sharded_loader, to_device
-from trainjobs.runtime.lockstep import share_buffers
-from trainjobs.runtime.parallel import prepared, without_sync
-from trainjobs.runtime.walk import Phase, Report
+from trainjobs.runtime.data.loaders import ShardBatches, batches_from, one_of, sharded_loader, to_device
+from trainjobs.runtime.data.lockstep import share_buffers
+from trainjobs.runtime.models.parallel import prepared, without_sync
+from trainjobs.runtime.position import Phase, Report
+from trainjobs.runtime.training_loop import Journey
 
 
 class Run:

@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from trainjobs.runtime.exits import Exit
-from trainjobs.runtime.journey import Journey
+from trainjobs.exits import Exit
+from trainjobs.runtime.training_loop import Journey
 
 OTHERS_S = 3.0
 """How long this process stays after it has told: when one ends, Ray ends the others, and they have to tell too."""

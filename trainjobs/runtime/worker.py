@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+from trainjobs.api import EnvironmentVariable, Stopping
+from trainjobs.api.reasons import NO_PROGRESS
 from trainjobs.coordination import (
     ConnectionLost,
     Coordinator,
@@ -21,22 +23,21 @@ from trainjobs.coordination import (
     Vote,
 )
 from trainjobs.coordination.communicator import Communicator
-from trainjobs.runtime import entrypoint, events
-from trainjobs.runtime.channel import Message, RankEnd
-from trainjobs.runtime.checkpoints import Checkpoints, Contents, Saved
-from trainjobs.runtime.existing import StoppingCoordinator
-from trainjobs.runtime.exits import ConfigError, Exit, StorageError, UserCodeError, UserError
-from trainjobs.runtime.failures import failure_of
-from trainjobs.runtime.journey import Journey
-from trainjobs.runtime.keeper import Keeper, Terms
-from trainjobs.runtime.output import captured
-from trainjobs.runtime.retry import NO_PROGRESS
+from trainjobs.exits import ConfigError, Exit, StorageError, UserCodeError, UserError
+from trainjobs.runs import events
+from trainjobs.runs.attempt import Setup
+from trainjobs.runs.channel import Message, RankEnd
+from trainjobs.runs.storage import storage_at
+from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Saved
+from trainjobs.runtime.checkpointing import Keeper, Terms
+from trainjobs.runtime.custom_loop import StoppingCoordinator
+from trainjobs.runtime.position import Interrupted, Place
 from trainjobs.runtime.run import Run
-from trainjobs.runtime.storage import storage_at
-from trainjobs.runtime.walk import Interrupted, Place
+from trainjobs.runtime.training_loop import Journey
+from trainjobs.runtime.user_code import entrypoint
+from trainjobs.runtime.user_code.failures import failure_of
+from trainjobs.runtime.user_code.output import captured
 from trainjobs.runtime.watchdog import watched
-from trainjobs.runtime.workers import Setup
-from trainjobs.spec import EnvironmentVariable, Stopping
 from trainjobs.stopping import Panel
 
 Tell = Callable[[events.Event], None]
@@ -224,7 +225,7 @@ def _tell_progress(journey: Journey, tell: Tell) -> None:
 def _communicator(setup: Setup, place: Place, broadcast: Broadcast, tell: Tell) -> Communicator:
     if place.world_size == 1:
         return SingleCommunicator()
-    from trainjobs.runtime.communicator import TorchCommunicator
+    from trainjobs.runtime.torch_mailbox import TorchCommunicator
 
     def stranger() -> None:
         tell(

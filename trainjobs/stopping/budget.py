@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainjobs.spec import stopping as spec
+from trainjobs.api import stopping as api
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
@@ -31,7 +31,7 @@ class Budget:
     What is used counts from the start of the run, also when a gate has kept the criterion from looking.
     """
 
-    def __init__(self, parameters: spec.Budget, scope: Scope) -> None:
+    def __init__(self, parameters: api.Budget, scope: Scope) -> None:
         self._parameters = parameters
 
     def start(self) -> Observation | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainjobs.spec import stopping as spec
+from trainjobs.api import stopping as api
 from trainjobs.stopping.improvement import Improvement, Margin, Standing
 from trainjobs.stopping.monitored import Monitored, Reading
 from trainjobs.stopping.verdict import Verdict
@@ -17,7 +17,7 @@ class Excess:
     count: int = 0
 
 
-class Divergence(Monitored[spec.Divergence, Excess]):
+class Divergence(Monitored[api.Divergence, Excess]):
     """Stops after `patience` successive reports worse than a value, or worse than the best by a margin."""
 
     def begin(self) -> Excess:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, TypeAlias, get_args
 
-from trainjobs.spec.stopping import Single
+from trainjobs.api.stopping import Single
 from trainjobs.stopping.composition import AtLeast, Not
 from trainjobs.stopping.fold import Fold, Scope
 from trainjobs.stopping.gates import Delayed

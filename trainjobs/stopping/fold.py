@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Protocol, Self, TypeVar
 
-from trainjobs.spec.base import Location
-from trainjobs.spec.stopping import Mode, NonFinite, Smoothing, Stopping
+from trainjobs.api.base import Location
+from trainjobs.api.stopping import Mode, NonFinite, Smoothing, Stopping
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
 

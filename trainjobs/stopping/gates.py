@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from trainjobs.spec.stopping import StartAfter
+from trainjobs.api.stopping import StartAfter
 from trainjobs.stopping.fold import Fold
 from trainjobs.stopping.observation import MissingMetric, Observation
 from trainjobs.stopping.verdict import Verdict

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Self
 
-from trainjobs.spec.stopping import MinDeltaMode, Mode
+from trainjobs.api.stopping import MinDeltaMode, Mode
 
 _EXACT = Context(prec=800)
 """Enough digits for the difference of any two float64 values."""

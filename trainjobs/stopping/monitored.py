@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from trainjobs.spec import stopping as spec
-from trainjobs.spec.stopping import NonFinite
+from trainjobs.api import stopping as api
+from trainjobs.api.stopping import NonFinite
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.improvement import Order
 from trainjobs.stopping.observation import Observation
@@ -15,7 +15,7 @@ from trainjobs.stopping.smoothing import smoother
 from trainjobs.stopping.verdict import Verdict
 from trainjobs.stopping.wording import number
 
-P = TypeVar("P", bound=spec.Monitored)
+P = TypeVar("P", bound=api.Monitored)
 S = TypeVar("S")
 
 

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from trainjobs.spec import stopping as spec
+from trainjobs.api import stopping as api
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
@@ -22,7 +22,7 @@ class Run:
 class NonFiniteMetric:
     """Stops after `patience` successive reports of NaN or infinity. It reads the metric as reported."""
 
-    def __init__(self, parameters: spec.NonFiniteMetric, scope: Scope) -> None:
+    def __init__(self, parameters: api.NonFiniteMetric, scope: Scope) -> None:
         self._parameters = parameters
         self._metric = scope.metric(parameters.monitor)
         self._path = scope.path

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Self, TypeAlias
 
-from trainjobs.spec.stopping import WhenMissing
+from trainjobs.api.stopping import WhenMissing
 
 
 class MissingMetric(Exception):

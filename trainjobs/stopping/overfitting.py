@@ -1,13 +1,13 @@
 """Overfitting: the validation metric is worse than the training metric by more than a gap."""
 
-from trainjobs.spec import stopping as spec
+from trainjobs.api import stopping as api
 from trainjobs.stopping.improvement import Margin
 from trainjobs.stopping.monitored import Monitored, Reading
 from trainjobs.stopping.verdict import Verdict
 from trainjobs.stopping.wording import number, reports
 
 
-class Overfitting(Monitored[spec.Overfitting, int]):
+class Overfitting(Monitored[api.Overfitting, int]):
     """Stops after `patience` successive reports with a larger gap; the state is their number.
 
     The gap is validation minus training for a metric that is to fall, training minus validation for one

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from trainjobs.spec import stopping as spec
+from trainjobs.api import stopping as api
 from trainjobs.stopping.families import build
 from trainjobs.stopping.fold import Fold, Scope
 from trainjobs.stopping.gates import Delayed, Matured, Shadowed
@@ -73,7 +73,7 @@ class Judge:
     fold: Fold[Any]
 
     @classmethod
-    def of(cls, name: str, criterion: spec.Criterion, stopping: spec.Stopping, around: Scope, i: int) -> Self:
+    def of(cls, name: str, criterion: api.Criterion, stopping: api.Stopping, around: Scope, i: int) -> Self:
         fold = build(criterion, around.at(("criteria", i)))
         if criterion.start_after is None and stopping.start_after is not None:
             fold = Delayed(fold, stopping.start_after, around.at(("startAfter",)).path)
@@ -107,7 +107,7 @@ class Panel:
     """Decides `Best`: any strict gain counts."""
 
     @classmethod
-    def of(cls, stopping: spec.Stopping, path: str = "spec.stopping") -> Self:
+    def of(cls, stopping: api.Stopping, path: str = "spec.stopping") -> Self:
         """The panel that a manifest asks for; errors name places below `path`."""
         around = Scope.of(stopping, path)
         named = enumerate(zip(stopping.names, stopping.criteria, strict=True))
@@ -147,7 +147,7 @@ def _waiting(findings: Sequence[Finding]) -> str:
     return f"{closest.name} {closest.verdict.waiting}" if closest else ""
 
 
-def _limits(stopping: spec.Stopping) -> Limits:
+def _limits(stopping: api.Stopping) -> Limits:
     if stopping.min_epochs or stopping.min_steps:
         return Limits()
     budgets = [
@@ -162,5 +162,5 @@ def _limits(stopping: spec.Stopping) -> Limits:
     return Limits(steps[0], seconds[0], steps[1], seconds[1])
 
 
-def _always_open(gate: spec.StartAfter | None) -> bool:
+def _always_open(gate: api.StartAfter | None) -> bool:
     return gate is None or 0 in (gate.epoch, gate.step)

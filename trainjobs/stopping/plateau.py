@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from trainjobs.spec import stopping as spec
-from trainjobs.spec.stopping import MinDeltaMode
+from trainjobs.api import stopping as api
+from trainjobs.api.stopping import MinDeltaMode
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.improvement import Improvement, Standing
 from trainjobs.stopping.monitored import Monitored, Reading
@@ -19,14 +19,14 @@ class Patience:
     waited: int = 0
 
 
-class Plateau(Monitored[spec.Plateau, Patience]):
+class Plateau(Monitored[api.Plateau, Patience]):
     """Stops after `patience` reports without improvement; best moves with every improvement.
 
     With a baseline an improvement resets the count only if it is also better than the baseline by more than
     `minDelta`, as in Keras' EarlyStopping.
     """
 
-    def __init__(self, parameters: spec.Plateau, scope: Scope) -> None:
+    def __init__(self, parameters: api.Plateau, scope: Scope) -> None:
         super().__init__(parameters, scope)
         mode = self.order.mode
         self._improvement = Improvement.of(mode, parameters.min_delta, parameters.min_delta_mode)

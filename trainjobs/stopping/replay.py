@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from trainjobs.spec.length import Length
+from trainjobs.api.length import Length
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.panel import Best, Finding, Panel
 from trainjobs.stopping.saving import Saving, against_length_at

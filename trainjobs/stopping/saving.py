@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from trainjobs.spec.length import Length, Unit
+from trainjobs.api.length import Length, Unit
 from trainjobs.stopping.observation import Observation
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from trainjobs.spec import stopping as spec
+from trainjobs.api import stopping as api
 
 S = TypeVar("S")
 
@@ -104,7 +104,7 @@ class Ema:
         return state.value
 
 
-def smoother(smoothing: spec.Smoothing | None) -> Smoother[Any]:
+def smoother(smoothing: api.Smoothing | None) -> Smoother[Any]:
     """The smoother that a manifest asks for; without one, values stay as they are."""
     if smoothing is not None and smoothing.ema is not None:
         return Ema(smoothing.ema.alpha)

@@ -1,12 +1,12 @@
 """Threshold: a metric has reached a value."""
 
-from trainjobs.spec import stopping as spec
+from trainjobs.api import stopping as api
 from trainjobs.stopping.monitored import Monitored, Reading
 from trainjobs.stopping.verdict import Verdict
 from trainjobs.stopping.wording import number
 
 
-class Threshold(Monitored[spec.Threshold, float | None]):
+class Threshold(Monitored[api.Threshold, float | None]):
     """Stops when the latest value is at the goal or better; the state is the first finite value."""
 
     def begin(self) -> float | None:

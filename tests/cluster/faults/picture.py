@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from trainjob_operator.client import Client
-from trainjob_operator.resources import JOBS, NETWORK_POLICIES, SECRETS, SERVICES, TRAINJOBS, Key, Object
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import JOBS, NETWORK_POLICIES, SECRETS, SERVICES, TRAINJOBS, Key, Object
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 VARYING = (

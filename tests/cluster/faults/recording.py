@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trainjob_operator.client import Client
-from trainjob_operator.names import LABEL
-from trainjob_operator.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource, key_of
-from trainjob_operator.transport import TransportError
+from trainjob_operator.trainjob.objects.names import LABEL
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource, key_of
+from trainjobs.kube.transport import TransportError
 
 KINDS = ((TRAINJOBS, ""), (JOBS, LABEL), (PODS, LABEL))
 

@@ -9,8 +9,8 @@ from faults.picture import picture
 from faults.recording import Timeline
 from testbed.fakenodes import PREFIX
 
-from trainjob_operator.client import Client
-from trainjob_operator.resources import JOBS, PODS, TRAINJOBS, Key, Object, key_of
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, Key, Object, key_of
 
 STEP_S = 60.0
 """How long one step may take, faults included."""

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 
 from faults.recording import Recording
 
-from trainjob_operator.resources import Key, Object
-from trainjob_operator.transport import ApiError, HttpTransport, TransportError
+from trainjobs.kube.resources import Key, Object
+from trainjobs.kube.transport import ApiError, HttpTransport, TransportError
 
 FAULTY_S = 20.0
 """How long requests are refused; as the operator waits ever longer, not much more happens in a longer time."""

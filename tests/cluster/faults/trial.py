@@ -14,10 +14,10 @@ from faults.scenarios import Player, StuckError, told
 from faults.seam import Fault, Seam
 
 from trainjob_operator.app import Operator, Options
-from trainjob_operator.client import Client
-from trainjob_operator.desired import Settings
-from trainjob_operator.resources import TRAINJOBS, Key
-from trainjob_operator.transport import HttpTransport
+from trainjob_operator.trainjob.plan import Settings
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import TRAINJOBS, Key
+from trainjobs.kube.transport import HttpTransport
 
 Scenario = Callable[[Player], None]
 MakeOperator = Callable[[Seam, Options], Operator]

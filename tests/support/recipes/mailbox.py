@@ -7,7 +7,7 @@ from pathlib import Path
 import digits
 
 from trainjobs.runtime import Run
-from trainjobs.runtime.communicator import TorchCommunicator
+from trainjobs.runtime.torch_mailbox import TorchCommunicator
 
 
 def train(run: Run) -> None:

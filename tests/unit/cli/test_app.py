@@ -57,22 +57,27 @@ def test_help_names_what_is_to_be_given_in_capitals(command, usage):
 @pytest.mark.parametrize(
     "module",
     [
-        "app",
-        "run",
-        "explain",
-        "replay",
-        "validate",
-        "display",
-        "plain",
-        "jsonlines",
-        "story",
-        "summary",
-        "entrypoint",
-        "beginning",
+        "api",
+        "stopping",
+        "kube",
+        "runs",
+        "driver.driver",
+        "views.plain",
+        "views.jsonlines",
+        "cli.app",
+        "cli.run",
+        "cli.explain",
+        "cli.replay",
+        "cli.validate",
+        "cli.display",
+        "cli.run_report",
+        "cli.summary",
+        "cli.entrypoint",
+        "cli.beginning",
     ],
 )
 def test_no_command_loads_torch_or_ray_by_itself(module):
-    program = f"import sys, trainjobs.cli.{module}; print(sorted({HEAVY} & set(sys.modules)))"
+    program = f"import sys, trainjobs.{module}; print(sorted({HEAVY} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

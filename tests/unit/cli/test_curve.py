@@ -5,7 +5,7 @@ import math
 import pytest
 
 from trainjobs.cli.curve import read_curve
-from trainjobs.runtime.exits import DataError, NoInput
+from trainjobs.exits import DataError, NoInput
 from trainjobs.stopping import Observation
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from trainjobs.cli.display import Display, drawn
 from trainjobs.cli.screen import Screen, after
-from trainjobs.runtime.events import Decided, Warned
+from trainjobs.runs.events import Decided, Warned
 
 
 def text(screen, width=80, note="", height=24):

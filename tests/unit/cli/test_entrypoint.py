@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
-from trainjobs.runtime.entrypoint import load as load_entrypoint
+from trainjobs.runtime.user_code.entrypoint import load as load_entrypoint
 
 GOOD = "def train(run): ..."
 

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
 from trainjobs.coordination import Outcome
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.events import Failed, Reported
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import Failed, Reported
 from trainjobs.stopping import Observation
 
 

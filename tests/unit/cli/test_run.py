@@ -7,12 +7,12 @@ import pytest
 from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
-from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position
-from trainjobs.runtime.directory import RunDirectory
-from trainjobs.runtime.exits import StorageError
-from trainjobs.runtime.forkserver import ForkServer
-from trainjobs.runtime.record import Result
-from trainjobs.runtime.storage import storage_at
+from trainjobs.driver.forkserver import ForkServer
+from trainjobs.exits import StorageError
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.recorder import Result
+from trainjobs.runs.storage import storage_at
+from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Position
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def driver(recording, monkeypatch):
             return Result(exit_code, {})
 
     made = Driver()
-    monkeypatch.setattr("trainjobs.runtime.driver.train", made.train)
+    monkeypatch.setattr("trainjobs.driver.driver.train", made.train)
     monkeypatch.setattr(ForkServer, "start", lambda _: None)
     return made
 

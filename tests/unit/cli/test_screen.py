@@ -3,7 +3,7 @@
 import pytest
 
 from trainjobs.cli.screen import Screen, after
-from trainjobs.runtime.events import Progress, Reported, Restarting, Started, Starting
+from trainjobs.runs.events import Progress, Reported, Restarting, Started, Starting
 from trainjobs.stopping import Observation
 
 

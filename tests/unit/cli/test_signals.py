@@ -5,10 +5,10 @@ import signal
 
 import pytest
 
-from trainjobs.cli.plain import Plain
 from trainjobs.cli.signals import Interruption
-from trainjobs.runtime.control import Control, InterruptRequest
-from trainjobs.runtime.events import Checkpointed, Decided, Halted, Restarting, Started, Starting
+from trainjobs.driver.requests import Control, InterruptRequest
+from trainjobs.runs.events import Checkpointed, Decided, Halted, Restarting, Started, Starting
+from trainjobs.views.plain import Plain
 
 STARTING = [Starting(1, 1)]
 TRAINING = [*STARTING, Started(1, 1, "cpu", None, 0, 3)]

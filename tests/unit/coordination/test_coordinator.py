@@ -10,12 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from fake_network import FakeNetwork
 
+from trainjobs.api.stopping import Stopping
 from trainjobs.coordination import (
     Coordinator,
     EpochMismatch,
     ExchangeMismatch,
-    FakeNetwork,
     Halt,
     HaltedElsewhere,
     MetricMismatch,
@@ -26,7 +27,6 @@ from trainjobs.coordination import (
     Vote,
     WeightlessMetric,
 )
-from trainjobs.spec.stopping import Stopping
 from trainjobs.stopping.observation import MissingMetric, Observation
 from trainjobs.stopping.panel import Panel
 

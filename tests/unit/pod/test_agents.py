@@ -7,13 +7,13 @@ from queue import SimpleQueue
 
 import pytest
 
+from trainjobs.exits import Exit
 from trainjobs.pod import processes
+from trainjobs.pod.agent_link import Hung, Said
 from trainjobs.pod.head import HeadAgent, Told
-from trainjobs.pod.line import Hung, Said
+from trainjobs.pod.identity import PodPlace
 from trainjobs.pod.node import Again, NodeAgent
-from trainjobs.pod.place import PodPlace
 from trainjobs.pod.processes import Ended
-from trainjobs.runtime.exits import Exit
 
 PLACE = PodPlace("mnist", "team", "0123456789", 3, 1, 0, "mnist-0.mnist", Path("/code"), "", b"token")
 
@@ -67,7 +67,7 @@ def stage(monkeypatch):
         "driver",
         lambda *, crashed, ended: stage.start("driver after a crash" if crashed else "driver"),
     )
-    monkeypatch.setattr("trainjobs.pod.last_words.PATH", Path("/nonexistent/log"))
+    monkeypatch.setattr("trainjobs.pod.termination.PATH", Path("/nonexistent/log"))
     return stage
 
 
@@ -143,7 +143,7 @@ def test_a_driver_does_not_outlive_rays_head(stage, head):
 
 
 def test_drivers_that_die_before_they_can_count_are_counted_by_their_agent(stage, monkeypatch, tmp_path):
-    monkeypatch.setattr("trainjobs.pod.last_words.PATH", tmp_path / "log")
+    monkeypatch.setattr("trainjobs.pod.termination.PATH", tmp_path / "log")
     agent = HeadAgent(replace(PLACE, backoff_limit=0), SimpleQueue(), "10.0.0.5", stage)
     agent._start_ray()
     agent._start_driver()

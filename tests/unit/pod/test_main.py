@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trainjobs.runtime.exits import Exit
+from trainjobs.exits import Exit
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from queue import SimpleQueue
 import pytest
 from gpujob import JOB
 
+from trainjobs.api.status import TrainJobStatus
 from trainjobs.pod import reporter
 from trainjobs.pod.reporter import Reporter, difference
-from trainjobs.runtime.events import Checkpointed, Halted, Progress, Reported, Restarting, Started
-from trainjobs.spec.status import TrainJobStatus
+from trainjobs.runs.events import Checkpointed, Halted, Progress, Reported, Restarting, Started
 from trainjobs.stopping import Observation
 
 S = 10

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainjobs.runtime import columns
+from trainjobs.runtime.checkpoint import columns
 from trainjobs.stopping import Observation
 
 COUNTS = st.integers(0, 2**62)

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from trainjobs.runtime.entrypoint import load, program
-from trainjobs.runtime.exits import ConfigError
+from trainjobs.exits import ConfigError
+from trainjobs.runtime.user_code.entrypoint import load, program
 
 CODE = "import json\ndef train(run): return run\ndef pair(run, other): ...\nanswer = 42\n"
 

@@ -4,9 +4,9 @@ from uuid import uuid4
 
 import pytest
 
-from trainjobs.runtime import entrypoint
-from trainjobs.runtime.exits import Exit
-from trainjobs.runtime.failures import LONGEST_TEXT, failure_of
+from trainjobs.exits import Exit
+from trainjobs.runtime.user_code import entrypoint
+from trainjobs.runtime.user_code.failures import LONGEST_TEXT, failure_of
 
 FILE = """
 import sys
@@ -84,8 +84,8 @@ def test_a_syntax_error_shows_its_line_and_its_place(failure):
 
 
 def test_a_frame_of_ours_below_the_users_is_left_out(failure):
-    text = "from trainjobs.spec import parse\ndef train(run):\n    parse({'kind': run.nothing})\n"
-    below = "from trainjobs.runtime.events import from_dict\ndef train(run):\n    from_dict({})\n"
+    text = "from trainjobs.api.manifest import parse\ndef train(run):\n    parse({'kind': run.nothing})\n"
+    below = "from trainjobs.runs.events import from_dict\ndef train(run):\n    from_dict({})\n"
     for one in (text, below):
         assert failure(one).traceback.count("File ") == 1
 

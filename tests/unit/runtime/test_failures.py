@@ -13,7 +13,7 @@ from peers import COLLECTIVES, failures_beside_a_peer, raised
 from torch.utils.data import DataLoader, Dataset
 
 from trainjobs.coordination import ConnectionLost, RankLost, RulingFailed
-from trainjobs.runtime.exits import DataError, Exit
+from trainjobs.exits import DataError, Exit
 from trainjobs.stopping import MissingMetric
 
 

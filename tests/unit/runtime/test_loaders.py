@@ -16,7 +16,7 @@ from torch.utils.data import (
     WeightedRandomSampler,
 )
 
-from trainjobs.runtime.loaders import (
+from trainjobs.runtime.data.loaders import (
     ShardBatches,
     batches_from,
     certain_length,

@@ -5,14 +5,15 @@ from itertools import islice
 
 import pytest
 import torch
+from fake_network import FakeNetwork
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, Dataset, RandomSampler
 
-from trainjobs.coordination import Coordinator, FakeNetwork, Outcome, RankLost, Vote
-from trainjobs.runtime.exits import DataError
-from trainjobs.runtime.lockstep import Lockstep
-from trainjobs.spec.stopping import Stopping
+from trainjobs.api.stopping import Stopping
+from trainjobs.coordination import Coordinator, Outcome, RankLost, Vote
+from trainjobs.exits import DataError
+from trainjobs.runtime.data.lockstep import Lockstep
 from trainjobs.stopping.panel import Panel
 
 

@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from trainjobs.runtime import output
-from trainjobs.runtime.output import LONGEST_LINE, Lines, captured
+from trainjobs.runtime.user_code import output
+from trainjobs.runtime.user_code.output import LONGEST_LINE, Lines, captured
 
 FRAME = """
 import json, os, sys
-from trainjobs.runtime import output
-from trainjobs.runtime.output import captured
+from trainjobs.runtime.user_code import output
+from trainjobs.runtime.user_code.output import captured
 said, before = [], (sys.stdout, sys.stderr, os.fstat(1), os.fstat(2))
 try:
     with captured(said.append):

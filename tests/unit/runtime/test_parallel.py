@@ -6,7 +6,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from trainjobs.runtime.parallel import order_buckets, prepared, without_sync
+from trainjobs.runtime.models.parallel import order_buckets, prepared, without_sync
 
 CPU = torch.device("cpu")
 

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import torch
 
-from trainjobs.runtime import randomness
+from trainjobs.runtime.checkpoint import randomness
 
 CPU = torch.device("cpu")
 

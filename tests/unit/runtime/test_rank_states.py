@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from trainjobs.runtime import rank_states
-from trainjobs.runtime.exits import DataError
-from trainjobs.runtime.rank_states import RankStates
+from trainjobs.exits import DataError
+from trainjobs.runtime.checkpoint import rank_states
+from trainjobs.runtime.checkpoint.rank_states import RankStates
 
 
 class Ranks:

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainjobs.runtime import readback
-from trainjobs.runtime.exits import DataError
+from trainjobs.exits import DataError
+from trainjobs.runtime.checkpoint import readback
 
 
 class Odd:

@@ -6,8 +6,8 @@ import weakref
 import pytest
 import torch
 
-from trainjobs.runtime.exits import ConfigError
-from trainjobs.runtime.tracked import Tracked
+from trainjobs.exits import ConfigError
+from trainjobs.runtime.checkpoint.tracked import Tracked
 
 
 def pair(width=4):

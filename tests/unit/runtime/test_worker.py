@@ -3,10 +3,10 @@
 import pytest
 import torch
 
-from trainjobs.runtime.checkpoints import Checkpoints, Contents, Position
-from trainjobs.runtime.exits import ConfigError, StorageError
-from trainjobs.runtime.storage import LocalStorage
-from trainjobs.runtime.walk import Place
+from trainjobs.exits import ConfigError, StorageError
+from trainjobs.runs.storage import LocalStorage
+from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Position
+from trainjobs.runtime.position import Place
 from trainjobs.runtime.worker import _restored
 
 

@@ -11,7 +11,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import parametrizations
 from torch.optim.swa_utils import AveragedModel
 
-from trainjobs.runtime.wrappers import load_own_state, own_state, own_weights
+from trainjobs.runtime.models.wrappers import load_own_state, own_state, own_weights
 
 
 @pytest.fixture(scope="module", autouse=True)

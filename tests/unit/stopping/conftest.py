@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjobs.spec.stopping import Stopping
+from trainjobs.api.stopping import Stopping
 from trainjobs.stopping import Observation, Panel
 
 

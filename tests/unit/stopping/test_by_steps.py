@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainjobs.spec import Length, parse_stopping
+from trainjobs.api import Length
+from trainjobs.api.manifest import parse_stopping
 from trainjobs.stopping import Observation, Panel, against_length, replay
 
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pages import blocks
 
-from trainjobs.spec.stopping import Single, Stopping
+from trainjobs.api.stopping import Single, Stopping
 from trainjobs.stopping import Panel
 
 ROOT = Path(__file__).parents[3]
@@ -44,12 +44,12 @@ def type_of(name):
 
 
 def test_adding_a_criterion_takes_the_two_places_the_page_names(tmp_path):
-    shutil.copytree(ROOT / "trainjobs" / "spec", tmp_path / "trainjobs" / "spec")
+    shutil.copytree(ROOT / "trainjobs" / "api", tmp_path / "trainjobs" / "api")
     shutil.copytree(ROOT / "trainjobs" / "stopping", tmp_path / "trainjobs" / "stopping")
     (tmp_path / "trainjobs" / "__init__.py").touch()
     shutil.copytree(ROOT / "tests" / "unit" / "stopping", tmp_path / "tests")
     parameters, field, judge, test = (block.split("\n", 1) for block in blocks(CRITERIA, "python"))
-    specification = tmp_path / "trainjobs" / "spec" / "stopping.py"
+    specification = tmp_path / "trainjobs" / "api" / "stopping.py"
     text = specification.read_text().replace("class Single(", parameters[1] + "\n\nclass Single(")
     overfitting = '    """The gap between validation and training metric is too large."""\n'
     specification.write_text(text.replace(overfitting, overfitting + field[1]))

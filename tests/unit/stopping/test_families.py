@@ -2,8 +2,8 @@ import inspect
 
 import pytest
 
-from trainjobs.spec.stopping import Criterion, Single
-from trainjobs.spec.stopping import Monitored as MonitoredParameters
+from trainjobs.api.stopping import Criterion, Single
+from trainjobs.api.stopping import Monitored as MonitoredParameters
 from trainjobs.stopping import Scope
 from trainjobs.stopping.composition import AtLeast, Not
 from trainjobs.stopping.families import FAMILIES, build

@@ -1,6 +1,6 @@
 import pytest
 
-from trainjobs.spec.stopping import Stopping
+from trainjobs.api.stopping import Stopping
 from trainjobs.stopping import Scope
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainjobs.spec.stopping import MinDeltaMode, Mode
+from trainjobs.api.stopping import MinDeltaMode, Mode
 from trainjobs.stopping.improvement import Improvement, Margin, Order
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainjobs.spec.stopping import WhenMissing
+from trainjobs.api.stopping import WhenMissing
 from trainjobs.stopping import MissingMetric, Observation
 
 SEEN = Observation(3, 30, 6.5, {"val_loss": 0.4, "train_loss": 0.2})

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from specifications import criteria, defaults, eighths, joined, one, some
 
-from trainjobs.spec.stopping import Stopping
+from trainjobs.api.stopping import Stopping
 from trainjobs.stopping import MissingMetric, Observation, Panel, replay
 
 quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -1,6 +1,6 @@
 import pytest
 
-from trainjobs.spec import Length
+from trainjobs.api import Length
 from trainjobs.stopping import MissingMetric, replay
 
 CURVE = [0.9, 0.5, 0.6, 0.6, 0.4, 0.3]

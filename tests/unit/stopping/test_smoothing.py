@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainjobs.spec.stopping import Smoothing
+from trainjobs.api.stopping import Smoothing
 from trainjobs.stopping.smoothing import smoother
 
 

@@ -1,7 +1,7 @@
 """What replaces what in the cache."""
 
-from trainjob_operator.cache import GRAVES, Cache, whole
-from trainjob_operator.resources import Key
+from trainjob_operator.core.cache import GRAVES, Cache, whole
+from trainjobs.kube.resources import Key
 
 A = Key("team", "a")
 

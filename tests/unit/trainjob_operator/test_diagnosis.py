@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjob_operator.diagnosis import Seen, unexplained, why_it_failed, why_not_running
+from trainjob_operator.trainjob.diagnosis import Seen, unexplained, why_it_failed, why_not_running
 
 
 def pod(index, phase="Pending", waiting="ContainerCreating"):

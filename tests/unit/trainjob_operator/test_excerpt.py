@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from trainjob_operator.excerpt import LONG, LONGEST, abridged, excerpt
-from trainjob_operator.job import digest
-from trainjobs.spec import SpecError, parse
+from trainjob_operator.trainjob.excerpt import LONG, LONGEST, abridged, excerpt
+from trainjob_operator.trainjob.objects.job import digest
+from trainjobs.api.manifest import SpecError, parse
 
 LONG_TEXT = "x" * 1_000_000
 

@@ -6,7 +6,7 @@ import socket
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from trainjob_operator.health import HealthServer
+from trainjob_operator.core.health import HealthServer
 
 
 @pytest.fixture

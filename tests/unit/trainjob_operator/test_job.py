@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainjob_operator.job import USERS_MISTAKES, digest, indexed_job
-from trainjobs.spec import parse
+from trainjob_operator.trainjob.objects.job import USERS_MISTAKES, digest, indexed_job
+from trainjobs.api.manifest import parse
 
 
 def trainjob(labels=None, trainer=None, **spec):

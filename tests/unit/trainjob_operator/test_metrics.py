@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import generate_latest
 
-from trainjob_operator.metrics import MODELS, Metrics
+from trainjob_operator.trainjob.metrics import MODELS, Metrics
 
 STATUS = {
     "conditions": [{"type": "Complete", "status": "True", "reason": "EarlyStopped"}],

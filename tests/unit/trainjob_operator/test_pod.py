@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainjob_operator.pod import template
-from trainjobs.spec import parse
+from trainjob_operator.trainjob.objects.pod import template
+from trainjobs.api.manifest import parse
 
 
 def pod(trainer=None, **spec):

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from trainjob_operator.cache import Cache
-from trainjob_operator.client import Client
-from trainjob_operator.desired import Settings
-from trainjob_operator.facts import projected
-from trainjob_operator.metrics import Metrics
-from trainjob_operator.reconcile import Reconciler, contains
-from trainjob_operator.refusals import NameTakenError
-from trainjob_operator.resources import Key
-from trainjob_operator.transport import ApiError, TransportError
+from trainjob_operator.core.cache import Cache
+from trainjob_operator.trainjob.api_errors import NameTakenError
+from trainjob_operator.trainjob.metrics import Metrics
+from trainjob_operator.trainjob.observed_job import projected
+from trainjob_operator.trainjob.plan import Settings
+from trainjob_operator.trainjob.reconcile import Reconciler, contains
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import Key
+from trainjobs.kube.transport import ApiError, TransportError
 
 KEY = Key("team", "mnist")
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)

@@ -4,12 +4,12 @@ import threading
 
 import pytest
 
-from trainjob_operator.backoff import Backoff
-from trainjob_operator.cache import Cache
-from trainjob_operator.client import Client
-from trainjob_operator.reflector import STEADY_S, Reflector
-from trainjob_operator.resources import TRAINJOBS, Key
-from trainjob_operator.transport import TransportError
+from trainjob_operator.core.cache import Cache
+from trainjob_operator.core.reflector import STEADY_S, Reflector
+from trainjobs.kube.backoff import Backoff
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import TRAINJOBS, Key
+from trainjobs.kube.transport import TransportError
 
 STOP = threading.Event()
 

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trainjob_operator.desired import Settings, desired
-from trainjob_operator.diagnosis import Seen
-from trainjob_operator.facts import job_facts, projected
-from trainjob_operator.job import digest
-from trainjob_operator.metrics import Metrics
-from trainjob_operator.notices import notice
-from trainjob_operator.state import EARLY_STOPPED
-from trainjobs.spec import parse
-from trainjobs.spec.openapi import structural
-from trainjobs.spec.status import TrainJobStatus
+from trainjob_operator.trainjob.conditions import EARLY_STOPPED
+from trainjob_operator.trainjob.diagnosis import Seen
+from trainjob_operator.trainjob.events import notice
+from trainjob_operator.trainjob.metrics import Metrics
+from trainjob_operator.trainjob.objects.job import digest
+from trainjob_operator.trainjob.observed_job import job_facts, projected
+from trainjob_operator.trainjob.plan import Settings, desired
+from trainjobs.api.crd.openapi import structural
+from trainjobs.api.manifest import parse
+from trainjobs.api.status import TrainJobStatus
 
 T0 = datetime(2026, 11, 21, 10, tzinfo=UTC)
 NOW = T0 + timedelta(hours=1)

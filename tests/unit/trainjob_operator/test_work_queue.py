@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from trainjob_operator.backoff import Backoff
-from trainjob_operator.work_queue import WorkQueue
+from trainjob_operator.core.work_queue import WorkQueue
+from trainjobs.kube.backoff import Backoff
 
 
 @pytest.fixture

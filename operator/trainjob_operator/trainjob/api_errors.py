@@ -1,0 +1,23 @@
+"""What a refused write says about a TrainJob. Errors that say nothing of it are only repeated."""
+
+from __future__ import annotations
+
+from trainjob_operator.trainjob.conditions import Kind, State
+from trainjobs.kube.transport import ApiError
+
+
+class NameTakenError(Exception):
+    """An object of the name that we need belongs to somebody else, or to a TrainJob that is going."""
+
+
+def refused(error: Exception) -> State | None:
+    """The state to show; None: nothing that its owner could mend."""
+    if isinstance(error, NameTakenError):
+        return State(Kind.STARTING, "NameTaken", str(error))
+    if not isinstance(error, ApiError):
+        return None
+    if error.status in (400, 422):
+        return State(Kind.FAILED, "InvalidSpec", error.message)
+    if error.status == 403:
+        return State(Kind.STARTING, "Forbidden", error.message)
+    return None

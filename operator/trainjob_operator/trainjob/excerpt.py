@@ -1,0 +1,93 @@
+"""A TrainJob as the cache keeps it: as small as it can be and still be read.
+
+One may be 1.5 MB long, and a tenant may have hundreds. What is free-form the operator only compares, so it keeps a
+digest of what is long there; whoever makes the Job reads the TrainJob whole. What nests too deep, or is too long to be
+criteria, is replaced by a sentence that the types then refuse, so that its owner is told.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from itertools import islice
+from typing import Any, Final
+
+from trainjobs.kube.resources import Object
+
+DEEPEST: Final = 64
+"""Levels of a value; the command line takes as many."""
+LONG: Final = 1024
+"""Characters from which on a free-form part is kept as its digest."""
+LONGEST: Final = 196_608
+"""Characters of JSON that a part of a spec has at most then: 16 criteria of 64 members each fit."""
+LABELS: Final = 65
+"""Labels that are kept: one more than there may be."""
+
+_TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
+_METADATA: Final = (
+    *("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"),
+    "labels",
+)
+
+
+def excerpt(item: Object) -> Object:
+    """What is kept of a TrainJob."""
+    metadata = {name: item["metadata"][name] for name in _METADATA if name in item["metadata"]}
+    if "labels" in metadata:
+        metadata["labels"] = dict(islice(metadata["labels"].items(), LABELS))
+    return {**item, "metadata": metadata, "spec": abridged(item["spec"])}
+
+
+def abridged(spec: Object) -> Object:
+    """A spec in which what is long is a digest. Abridged again it is the same."""
+    short = {**spec, "trainer": _trainer(spec["trainer"])}
+    if "podTemplate" in spec and not _is_deep(spec["podTemplate"]):
+        short["podTemplate"] = _template(spec["podTemplate"])
+    return {name: _readable(value) for name, value in short.items()}
+
+
+def _trainer(trainer: Object) -> Object:
+    short = {name: f"({_TOO_DEEP})" if _is_deep(value) else value for name, value in trainer.items()}
+    short = _digested(short, "config")
+    if "env" in short:
+        short["env"] = [_digested(_digested(each, "value"), "valueFrom") for each in short["env"]]
+    return short
+
+
+def _template(template: Object) -> Object:
+    short = _digested(template, "spec")
+    if "metadata" in short:
+        short["metadata"] = _digested(short["metadata"], "annotations")
+    return short
+
+
+def _digested(part: Object, name: str) -> Object:
+    """A copy with a digest for what it holds of this name, if that is long."""
+    value = part.get(name)
+    text = value if isinstance(value, str) else _text(value)
+    if len(text) <= LONG:
+        return dict(part)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {**part, name: digest if isinstance(value, str) else {"sha256": digest}}
+
+
+def _readable(value: Any) -> Any:
+    if _is_deep(value):
+        return f"({_TOO_DEEP})"
+    return value if len(_text(value)) <= LONGEST else f"(longer than {LONGEST} characters)"
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            below
+            for each in level
+            if isinstance(each, dict | list)
+            for below in (each.values() if isinstance(each, dict) else each)
+        ]
+    return bool(level)
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,72 @@
+"""How what belongs to a TrainJob is named and labelled. Names are deterministic: making it twice makes it once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from trainjobs.api import API_VERSION, TrainJob
+from trainjobs.kube.resources import Key, Object
+
+LABEL: Final = "trainjobs.dev/trainjob"
+"""Label of the Job, its pods and all else: the TrainJob's name."""
+MADE_FROM: Final = "trainjobs.dev/made-from"
+"""Annotation of the Job: digest of those parts of the spec that it cannot follow when they change."""
+INDEX: Final = "batch.kubernetes.io/job-completion-index"
+"""Label of a pod, set by the Job controller: which of the Job's pods it is."""
+KUEUE: Final = "kueue.x-k8s.io/"
+QUEUE: Final = f"{KUEUE}queue-name"
+"""Label of a TrainJob that Kueue queues."""
+RUNNER: Final = "trainjobs-runner"
+"""ServiceAccount of training pods in each namespace, and the ClusterRole that it is bound to."""
+
+
+def labels(job: TrainJob) -> dict[str, str]:
+    """Labels of everything that belongs to one TrainJob, with those of Kueue."""
+    return {**kueue(job), **selector(job)}
+
+
+def kueue(job: TrainJob) -> dict[str, str]:
+    """Labels that Kueue reads."""
+    return {name: value for name, value in job.metadata.labels.items() if name.startswith(KUEUE)}
+
+
+def selector(job: TrainJob) -> dict[str, str]:
+    """Labels that only the pods of this TrainJob have."""
+    return {LABEL: job.metadata.name}
+
+
+def metadata(job: TrainJob, name: str) -> Object:
+    """Metadata of an object that goes when its TrainJob goes.
+
+    It does not block the TrainJob's deletion: for that the operator would need a right over its finalizers.
+    """
+    owner = {
+        "apiVersion": API_VERSION,
+        "kind": job.kind,
+        "name": job.metadata.name,
+        "uid": job.metadata.uid,
+        "controller": True,
+    }
+    return {
+        "name": name,
+        "namespace": job.metadata.namespace,
+        "labels": labels(job),
+        "ownerReferences": [owner],
+    }
+
+
+def key(job: TrainJob) -> Key:
+    """The key of a TrainJob and of its Job."""
+    return Key(job.metadata.namespace or "", job.metadata.name)
+
+
+def token_secret(job: TrainJob) -> str:
+    """Name of the Secret with the Ray token. With the UID in it, whoever holds the name is ours: so the operator
+    makes it without the right to read any Secret."""
+    return f"{job.metadata.name}-ray-token-{(job.metadata.uid or '')[:8]}"
+
+
+def head(job: TrainJob) -> str:
+    """Host name of pod 0, from the Service of the same name as the Job."""
+    name = job.metadata.name
+    return f"{name}-0.{name}.{job.metadata.namespace}.svc"

@@ -1,0 +1,126 @@
+"""What the operator reads of a Job: a small copy for the cache, and its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from trainjob_operator.trainjob.objects import names
+from trainjobs.kube.resources import Object
+
+_METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
+_STATUS: Final = ("active", "ready", "terminating", "failed", "startTime", "completionTime")
+_CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
+_KUBERNETES: Final = "kubernetes.io/job-controller"
+_LONGEST_MESSAGE: Final = 256
+
+
+def projected(item: Object) -> Object:
+    """A Job without its template, about a kilobyte: a cache holds every Job of the cluster."""
+    metadata, spec, status = item["metadata"], item.get("spec", {}), item.get("status", {})
+    owners = [
+        {"uid": owner["uid"]} for owner in metadata.get("ownerReferences", ()) if owner.get("controller")
+    ]
+    made_from = metadata.get("annotations", {}).get(names.MADE_FROM)
+    labels = metadata.get("labels", {})
+    return {
+        "metadata": {
+            **_chosen(metadata, _METADATA),
+            "ownerReferences": owners,
+            "labels": {name: value for name, value in labels.items() if name.startswith(names.KUEUE)},
+            "annotations": {names.MADE_FROM: made_from} if made_from else {},
+        },
+        "spec": _chosen(spec, ("suspend", "activeDeadlineSeconds", "managedBy")),
+        "status": {
+            **_chosen(status, _STATUS),
+            "conditions": [
+                {**condition, "message": condition.get("message", "")[:_LONGEST_MESSAGE]}
+                for condition in status.get("conditions", ())
+                if condition["type"] in _CONDITIONS and condition["status"] == "True"
+            ],
+        },
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """One Job at one moment."""
+
+    uid: str
+    owner: str
+    """UID of the TrainJob that it belongs to; empty: to none."""
+    made_from: str
+    """Digest of the spec that it was made from."""
+    suspend: bool
+    """Whether it is to have no pods."""
+    deleting: bool
+    active: int
+    """Pods that are there and not finished; those that are told to end are there until they have."""
+    ready: int
+    """Those of them that run and are not told to end."""
+    failed_pods: int
+    """Pods that failed and count against its `backoffLimit`."""
+    start_time: datetime | None
+    """When it started last; a suspension unsets it."""
+    has_deadline: bool
+    """Whether it has been told to end."""
+    kueue: Mapping[str, str]
+    """Its labels that Kueue reads; some were put there by Kueue itself."""
+    managed_by: str
+    """The controller that looks after it, if it is not Kubernetes' own."""
+    conditions: Mapping[str, Mapping[str, str]]
+    """Those that are true, by type."""
+
+    @property
+    def held(self) -> bool:
+        """Whether somebody else decides when it runs. What the TrainJob says of that may have changed since."""
+        return names.QUEUE in self.kueue or self.managed_by not in ("", _KUBERNETES)
+
+    @property
+    def finished(self) -> bool:
+        """Nothing of it runs any more."""
+        return "Complete" in self.conditions or "Failed" in self.conditions
+
+    @property
+    def failed(self) -> bool:
+        """It has failed, or is about to be failed once its pods have gone."""
+        return "Failed" in self.conditions or "FailureTarget" in self.conditions
+
+    @property
+    def ending_since(self) -> datetime | None:
+        """When its end was decided; its pods may still be on their way out."""
+        decided = self.conditions.get("FailureTarget") or self.conditions.get("SuccessCriteriaMet")
+        return time_of(decided.get("lastTransitionTime")) if decided else None
+
+
+def job_facts(item: Object | None) -> JobFacts | None:
+    """What a projected Job says; None without one."""
+    if item is None:
+        return None
+    metadata, spec, status = item["metadata"], item.get("spec", {}), item.get("status", {})
+    return JobFacts(
+        uid=metadata["uid"],
+        owner=next((owner["uid"] for owner in metadata.get("ownerReferences", ())), ""),
+        made_from=metadata.get("annotations", {}).get(names.MADE_FROM, ""),
+        suspend=spec.get("suspend", False),
+        deleting="deletionTimestamp" in metadata,
+        active=status.get("active", 0) + status.get("terminating", 0),
+        ready=status.get("ready", 0),
+        failed_pods=status.get("failed", 0),
+        start_time=time_of(status.get("startTime")),
+        has_deadline="activeDeadlineSeconds" in spec,
+        kueue=metadata.get("labels", {}),
+        managed_by=spec.get("managedBy", ""),
+        conditions={condition["type"]: condition for condition in status.get("conditions", ())},
+    )
+
+
+def time_of(text: Any) -> datetime | None:
+    """A time as the API server writes it."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def _chosen(part: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:
+    return {field: part[field] for field in fields if field in part}

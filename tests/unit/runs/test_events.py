@@ -1,0 +1,111 @@
+"""Events: what a run tells survives JSON, and none of it needs torch or Ray."""
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from trainjobs.runs import events
+from trainjobs.runs.events import (
+    Checkpointed,
+    Decided,
+    Event,
+    Failed,
+    Final,
+    Halted,
+    ModelSaved,
+    Printed,
+    Progress,
+    Reported,
+    Restarting,
+    Started,
+    Starting,
+    Warned,
+)
+from trainjobs.stopping import Best, Finding, Observation, Ruling, Verdict
+
+SEEN = Observation(epoch=3, step=30, seconds=1.5, metrics={"val_loss": 0.5})
+DECISION = {"outcome": "EarlyStopped", "criterion": "plateau", "reason": "flat", "decided_at_step": 30}
+ROW = {
+    "name": "plateau",
+    "family": "plateau",
+    "shadow": False,
+    "gated": None,
+    "closeness": 0.6,
+    "waiting": "3/5",
+    "reason": "flat",
+    "stop": False,
+    "metric": "val_loss",
+    "value": 0.6,
+}
+ONE_OF_EACH = [
+    Starting(workers=2, nodes=1),
+    Started(1, 2, "cpu", None, 0, 100, (SEEN,), 4.5),
+    Progress(epoch=4, step=35, batch=5, batches=None, seconds=1.7),
+    Reported(SEEN, (ROW,), {"metric": "val_loss", "value": 0.5, "epoch": 3, "step": 30}, "plateau 3/5", 3),
+    Decided(DECISION),
+    Halted(DECISION, {0: 30, 1: 30}, 41.5),
+    Checkpointed("runs/mnist/checkpoints/30", 3, 30, 0.2),
+    Final({"accuracy": 0.98}),
+    ModelSaved("model.pt", 3, 30, best=True),
+    Failed(1, "ValueError", "bad batch", "train.py:7", 70),
+    Restarting(2, "rank 1 was lost", 20),
+    Printed(1, "hello"),
+    Warned("no test set"),
+]
+
+
+@pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
+def test_an_event_survives_json(event):
+    assert events.from_dict(json.loads(json.dumps(events.to_dict(event), allow_nan=False))) == event
+
+
+def test_every_kind_of_event_is_tried_above():
+    assert {type(event) for event in ONE_OF_EACH} == set(get_args(Event))
+
+
+@pytest.mark.parametrize("kind", get_args(Event))
+def test_events_are_values(kind):
+    assert dataclasses.is_dataclass(kind)
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_numbers_that_json_cannot_hold_survive(value):
+    sent = json.loads(json.dumps(events.to_dict(Final({"loss": value})), allow_nan=False))
+    assert str(events.from_dict(sent).metrics["loss"]) == str(value)  # type: ignore[union-attr]
+
+
+def test_a_decision_about_nan_is_still_json():
+    json.dumps(events.to_dict(Decided({**DECISION, "value": math.nan})), allow_nan=False)
+
+
+def test_a_key_that_is_not_the_events_own_is_passed_over():
+    assert events.from_dict({"event": "Warned", "message": "x", "time": 3.0}) == Warned("x")
+
+
+def test_a_ruling_becomes_rows_and_a_best():
+    verdict = Verdict(False, "flat", "val_loss", 0.6, 0.5, 2, 0.6, "3/5")
+    finding = Finding("plateau", "plateau", False, None, verdict)
+    ruling = Ruling(None, (finding,), Best("val_loss", 0.5, 2, 20, 2), "plateau 3/5")
+    event = Reported.of(SEEN, ruling, 3)
+    assert event.ruling_view == (ROW,)
+    assert event.best == {"metric": "val_loss", "value": 0.5, "epoch": 2, "step": 20, "report": 2}
+    assert (event.waiting, event.report) == ("plateau 3/5", 3)
+
+
+def test_a_ruling_without_a_best_has_none():
+    assert Reported.of(SEEN, Ruling(None, (), None, ""), 3).best is None
+
+
+def test_events_and_directories_load_neither_torch_nor_ray():
+    program = (
+        "import sys, trainjobs.runs.events, trainjobs.runs.directory, trainjobs.exits, "
+        "trainjobs.driver.requests; print(sorted({'torch', 'ray', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,58 @@
+"""What the cache keeps of a Job."""
+
+import json
+
+from trainjob_operator.trainjob.observed_job import job_facts, projected
+
+
+def test_a_job_shrinks_to_a_kilobyte():
+    condition = {
+        "status": "True",
+        "reason": "R" * 30,
+        "message": "m" * 30_000,
+        "lastTransitionTime": "2026-11-21T10:00:00Z",
+    }
+    item = {
+        "metadata": {
+            "name": "a" * 52, "namespace": "b" * 63, "uid": "c" * 36, "resourceVersion": "123456789",
+            "managedFields": [{"x": "y" * 5000}],
+            "ownerReferences": [{"uid": "d" * 36, "controller": True, "name": "a" * 52}],
+            "annotations": {"trainjobs.dev/made-from": "e" * 16, "other": "f" * 999},
+            "labels": {"g": "h" * 63},
+        },
+        "spec": {"template": {"x": "y" * 9999}, "suspend": False, "activeDeadlineSeconds": 1},
+        "status": {
+            "active": 10_000, "ready": 10_000, "startTime": "2026-11-21T10:00:00Z",
+            "completedIndexes": "0-9999", "uncountedTerminatedPods": {"succeeded": ["x" * 36] * 500},
+            "conditions": [{**condition, "type": "Failed"}, {**condition, "type": "FailureTarget"}],
+        },
+    }  # fmt: skip
+    small = projected(item)
+    assert len(json.dumps(small)) <= 1536
+    facts = job_facts(small)
+    assert facts is not None
+    assert (facts.owner, facts.made_from, facts.failed, facts.finished) == ("d" * 36, "e" * 16, True, True)
+
+
+def test_no_job_no_facts():
+    assert job_facts(None) is None
+
+
+def test_a_condition_that_is_not_true_says_nothing():
+    item = {
+        "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"},
+        "status": {"conditions": [{"type": "Suspended", "status": "False"}]},
+    }
+    facts = job_facts(projected(item))
+    assert facts is not None
+    assert facts.conditions == {}
+
+
+def test_pods_that_are_told_to_end_hold_their_gpus_until_they_have():
+    item = {
+        "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"},
+        "status": {"active": 1, "terminating": 2},
+    }
+    facts = job_facts(projected(item))
+    assert facts is not None
+    assert facts.active == 3

@@ -1,0 +1,51 @@
+"""What a person writes and the cluster stores: types, defaults and validation of TrainJob.
+
+Never trains, never judges a metric, never calls a cluster.
+Imports neither torch nor Ray, Kubernetes or numpy, so a laptop, the operator and a training image all can.
+
+Read `trainjob.py` first, then `stopping.py`. `manifest/` reads and writes the types as YAML, `crd/` writes them as a
+CustomResourceDefinition. The docstrings of fields are what `kubectl explain` shows.
+"""
+
+from trainjobs.api.advice import Advice, DataFacts, advise
+from trainjobs.api.base import Location, path_text
+from trainjobs.api.change import MUTABLE, changes, immutable_changes
+from trainjobs.api.length import Length, Unit
+from trainjobs.api.metadata import Metadata
+from trainjobs.api.pod import Code, EnvironmentVariable, PodTemplate, Resources
+from trainjobs.api.status import TrainJobStatus
+from trainjobs.api.stopping import Criterion, Mode, NonFinite, Smoothing, StartAfter, Stopping, WhenMissing
+from trainjobs.api.trainjob import API_VERSION, Checkpoint, Stop, Storage, Trainer, TrainJob, TrainJobSpec
+
+__all__ = [
+    "API_VERSION",
+    "MUTABLE",
+    "Advice",
+    "Checkpoint",
+    "Code",
+    "Criterion",
+    "DataFacts",
+    "EnvironmentVariable",
+    "Length",
+    "Location",
+    "Metadata",
+    "Mode",
+    "NonFinite",
+    "PodTemplate",
+    "Resources",
+    "Smoothing",
+    "StartAfter",
+    "Stop",
+    "Stopping",
+    "Storage",
+    "TrainJob",
+    "TrainJobSpec",
+    "TrainJobStatus",
+    "Trainer",
+    "Unit",
+    "WhenMissing",
+    "advise",
+    "changes",
+    "immutable_changes",
+    "path_text",
+]

@@ -1,0 +1,4 @@
+"""The types as Kubernetes takes them: a CustomResourceDefinition with a structural schema and rules in CEL.
+
+Says nothing of its own: every word, bound and default is read from the types. Read `definition.py` first.
+"""

@@ -1,0 +1,172 @@
+"""Manifests: a file read into types, with errors that say where and what to do, and types written as a file.
+
+Values are checked as strictly as the API server checks them: no number for a boolean or a text, no text for a
+number, names as the manifest spells them (camelCase).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from trainjobs.api.base import Location, Model
+from trainjobs.api.manifest import yaml_text
+from trainjobs.api.manifest.document import DEEPEST, TOO_LARGE, Document
+from trainjobs.api.manifest.fields import names_in, nearest
+from trainjobs.api.manifest.messages import explained, unwritable
+from trainjobs.api.manifest.override import override
+from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError
+from trainjobs.api.stopping import Stopping
+from trainjobs.api.trainjob import API_VERSION, TrainJob
+
+_KIND = "TrainJob"
+
+M = TypeVar("M", bound=Model)
+
+
+class _StoppingAlone(Model):
+    """A document with `stopping` and nothing else."""
+
+    stopping: Stopping
+    """What would stand in a TrainJob's spec."""
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> TrainJob:
+    """The one TrainJob of a YAML file, with each `PATH=VALUE` of `overrides` set in turn.
+
+    Other documents of the file are ignored. Raises SpecError with every problem found, and OSError if the
+    file cannot be read.
+    """
+    document = _overridden(_the_trainjob(_documents(path), str(path)), overrides)
+    return _typed(document, TrainJob, required=("apiVersion", "kind"))
+
+
+def load_stopping(path: Path, overrides: Sequence[str] = ()) -> Stopping:
+    """The criteria of a YAML file that holds a TrainJob, only its `stopping`, or only what stands under that.
+
+    Raises SpecError and OSError as `load` does. Paths of problems and overrides start at the top of the file.
+    """
+    found = _documents(path)
+    if not _is_stopping_alone(found):
+        return load(path, overrides).spec.stopping
+    alone = _overridden(found[0], overrides)
+    if alone.get("stopping") is not None:
+        return _typed(alone, _StoppingAlone).stopping
+    return _typed(alone, Stopping)
+
+
+def holds_stopping_alone(path: Path) -> bool:
+    """Whether a YAML file holds criteria and no TrainJob. Raises SpecError and OSError as `load` does."""
+    found = _documents(path)
+    fields = {"stopping", *names_in(Stopping)}
+    return _is_stopping_alone(found) and any(found[0].get(field) is not None for field in fields)
+
+
+def parse(document: Mapping[str, Any]) -> TrainJob:
+    """A TrainJob from plain values, as JSON or the API server gives them. Raises SpecError."""
+    return _typed(Document(dict(document)), TrainJob)
+
+
+def parse_stopping(document: Mapping[str, Any]) -> Stopping:
+    """What stands under `stopping`, from plain values. Raises SpecError; paths start below `stopping`."""
+    return _typed(Document(dict(document)), Stopping)
+
+
+def dump(part: Model) -> str:
+    """A TrainJob, or a part of one, as YAML that `load` reads back as an equal one.
+
+    Fields are in the order of the types. Defaults are written out, so that a later default changes nothing;
+    what is unset or empty by default is left out.
+    """
+    written = part.model_dump(mode="json", by_alias=True, exclude_none=True)
+    _leave_out_empty(part, written)
+    return yaml_text.write(written)
+
+
+def _documents(path: Path) -> list[Document]:
+    source = str(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        problem = Problem("", None, "not UTF-8: save the file as UTF-8", line, source)
+        raise UnreadableError([problem]) from None
+    return yaml_text.documents(text, source)
+
+
+def _is_stopping_alone(found: list[Document]) -> bool:
+    return len(found) == 1 and not any(found[0].get(field) for field in ("apiVersion", "kind", "spec"))
+
+
+def _the_trainjob(found: list[Document], source: str) -> Document:
+    ours = [document for document in found if _resembles(document, closely=len(found) > 1)]
+    if len(ours) == 1:
+        return ours[0]
+    if ours:
+        message = f"holds {len(ours)} TrainJobs: keep each one in a file of its own"
+        raise SpecError([ours[1].problem((), None, message)])
+    kinds = ", ".join(f"{document.get('kind')} of {document.get('apiVersion')}" for document in found)
+    message = f"must hold kind: {_KIND} of apiVersion: {API_VERSION}; it holds {kinds or 'nothing'}"
+    raise SpecError([Problem("", None, message, None, source)])
+
+
+def _resembles(document: Document, closely: bool) -> bool:
+    """Whether this is a TrainJob; unless `closely` also with a slip in its kind or group, or without them."""
+    return (isinstance(document.value, Mapping) or not closely) and all(
+        word == ours or (not closely and nearest(word, [ours]) is not None)
+        for word, ours in (
+            (str(document.get("kind") or _KIND), _KIND),
+            (str(document.get("apiVersion") or API_VERSION).partition("/")[0], API_VERSION.partition("/")[0]),
+        )
+    )
+
+
+def _overridden(document: Document, overrides: Sequence[str]) -> Document:
+    problems: list[Problem] = []
+    for setting in overrides:
+        try:
+            document = override(document, setting)
+        except SpecError as error:
+            problems.extend(error.problems)
+    if problems:
+        raise SpecError(problems)
+    return document
+
+
+def _typed(document: Document, model: type[M], required: tuple[str, ...] = ()) -> M:
+    found = [*document.problems, *unwritable(document, model)]
+    if any(len(at) > DEEPEST for at, _ in found):
+        raise SpecError(problem for _, problem in found)
+    if isinstance(document.value, Mapping):
+        absent = [name for name in required if name not in document.value]
+        found += [((name,), document.problem((name,), None, f"is required: add {name}")) for name in absent]
+    typed: M | None = None
+    try:
+        typed = model.model_validate(document.value, by_alias=True, by_name=False)
+    except ValidationError as error:
+        told = explained(error, model, document)
+        bounded = {at for at, _ in told}  # a field's own bound says more than that of 64 bits
+        found = [one for one in found if not (one[1].message == TOO_LARGE and one[0] in bounded)]
+        known = {problem.path for _, problem in found}
+        found += [one for one in told if one[1].path not in known]
+    if typed is None or found:
+        raise SpecError(problem for _, problem in sorted(found, key=lambda one: _order(document, *one)))
+    return typed
+
+
+def _order(document: Document, at: Location, problem: Problem) -> tuple[int, tuple[int, ...]]:
+    return problem.line or 0, document.order(at)
+
+
+def _leave_out_empty(part: Model, written: dict[str, Any]) -> None:
+    for name, field in type(part).model_fields.items():
+        value, key = getattr(part, name), field.alias or name
+        for index, below in enumerate(value if isinstance(value, tuple) else ()):
+            if isinstance(below, Model):
+                _leave_out_empty(below, written[key][index])
+        if isinstance(value, Model):
+            _leave_out_empty(value, written[key])
+        empty_by_default = not field.is_required() and field.get_default(call_default_factory=True) == value
+        if written.get(key) in ({}, []) and empty_by_default:
+            del written[key]

@@ -1,0 +1,218 @@
+"""YAML read and written as a Kubernetes client does: JSON's values only, and `1e-3` is a number.
+
+PyYAML follows YAML 1.1, where `1e-3` is text, `1:30` is 90 and `2026-11-21` a date; kubectl's parser differs
+in these three, and a manifest has to mean the same to both. Texts that either of them would take for
+something else are quoted when written.
+"""
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any, Final
+
+import yaml
+
+from trainjobs.api.base import Location, path_text
+from trainjobs.api.manifest.document import DEEPEST, Document, Place
+from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError, shown
+
+_MOST_NODES: Final = 100_000
+_TAG: Final = "tag:yaml.org,2002:"
+_TRUE: Final = ("yes", "true", "on")
+
+_INTEGER = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
+_FLOAT = re.compile(
+    r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9][0-9_]*([eE][-+]?[0-9]+)?"
+    r"|[0-9][0-9_]*[eE][-+]?[0-9]+|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$"
+)
+_BOOLEAN = re.compile(r"(yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$")
+_NULL = re.compile(r"(~|null|Null|NULL|)$")
+
+
+class _Composer(yaml.SafeLoader):
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+
+
+class _Dumper(yaml.SafeDumper):
+    yaml_implicit_resolvers = copy.deepcopy(yaml.SafeDumper.yaml_implicit_resolvers)
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+    def text(self, data: str) -> yaml.ScalarNode:
+        """PyYAML writes YAML's rarer line breaks as they are, and reads them as blanks: escape them."""
+        style = '"' if re.search("[\r\x85\u2028\u2029\ufeff]", data) else None
+        return self.represent_scalar(f"{_TAG}str", data, style)
+
+
+_Dumper.add_representer(str, _Dumper.text)
+for _resolver in (_Composer, _Dumper):
+    _resolver.add_implicit_resolver(f"{_TAG}null", _NULL, ["~", "n", "N", ""])
+    _resolver.add_implicit_resolver(f"{_TAG}bool", _BOOLEAN, list("yYnNtTfFoO"))
+    _resolver.add_implicit_resolver(f"{_TAG}int", _INTEGER, list("-+0123456789"))
+    _resolver.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
+    _resolver.add_implicit_resolver(f"{_TAG}merge", re.compile("<<$"), ["<"])
+_Dumper.add_implicit_resolver(f"{_TAG}bool", re.compile("[yYnN]$"), list("yYnN"))
+
+
+def documents(text: str, source: str) -> list[Document]:
+    """Every document of a YAML text that is not empty.
+
+    A repeated key or a tag that JSON has no type for becomes a problem of its document. Raises UnreadableError,
+    with line and column, for text that is not YAML, and SpecError for more than 64 levels or 100,000 values
+    (which aliases can make of a short text).
+    """
+    try:
+        nodes = [node for node in yaml.compose_all(text, _Composer) if node is not None]
+    except yaml.YAMLError as error:
+        raise UnreadableError([_malformed(error, text, source)]) from None
+    except RecursionError:
+        raise SpecError([Problem("", None, f"nests deeper than {DEEPEST} levels", None, source)]) from None
+    read = [_Reading(source).document(node) for node in nodes]
+    return [document for document in read if document.value is not None or document.problems]
+
+
+def scalar(text: str) -> Any:
+    """One value on a line, such as `0.1`, `[1, 2]` or `{epoch: 3}`; raises ValueError with the reason."""
+    try:
+        found = documents(text, "")
+    except SpecError as error:
+        raise ValueError(error.problems[0].message) from None
+    for _, problem in found[0].problems if found else ():
+        raise ValueError(": ".join(filter(None, (problem.path, problem.message))))
+    return found[0].value if found else None
+
+
+def write(value: Any) -> str:
+    """Plain values as YAML in block style, keys in the order given."""
+    written: str = yaml.dump(
+        value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=False, width=100
+    )
+    return written
+
+
+def _malformed(error: yaml.YAMLError, text: str, source: str) -> Problem:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark, reason = error.problem_mark, ", ".join(filter(None, (error.context, error.problem)))
+        return Problem("", None, f"column {mark.column + 1}: not YAML: {reason}", mark.line + 1, source)
+    if isinstance(error, yaml.reader.ReaderError):
+        before = text[: error.position]
+        column = error.position - before.rfind("\n")
+        reason = f"character #x{ord(text[error.position]):04x} is not allowed"
+        return Problem("", None, f"column {column}: not YAML: {reason}", before.count("\n") + 1, source)
+    return Problem("", None, f"not YAML: {error}", None, source)
+
+
+class _Reading:
+    """One pass over the nodes of a document."""
+
+    def __init__(self, source: str) -> None:
+        self.problems: list[tuple[Location, Problem]] = []
+        self._source = source
+        self._places: dict[Location, Place] = {}
+        self._nodes = 0
+
+    def document(self, node: yaml.Node) -> Document:
+        value = self._value(node, ())
+        return Document(value, self._places, tuple(self.problems))
+
+    def _value(self, node: yaml.Node, at: Location) -> Any:
+        self._nodes += 1
+        if len(at) > DEEPEST or self._nodes > _MOST_NODES:
+            message = f"nests deeper than {DEEPEST} levels or holds more than {_MOST_NODES} values"
+            raise SpecError([Problem("", None, message, node.start_mark.line + 1, self._source)])
+        self._places.setdefault(at, self._place(node))
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, at)
+        if node.tag not in (f"{_TAG}map", f"{_TAG}seq"):
+            self._refuse(node, at, _unsupported(node))
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, at)
+        return [self._value(item, (*at, index)) for index, item in enumerate(node.value)]
+
+    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[Any, Any]:
+        merged = [value for key, value in node.value if key.tag == f"{_TAG}merge"]
+        inherited = {key: value for part in reversed(merged) for key, value in self._merged(part, at).items()}
+        own: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == f"{_TAG}merge":
+                continue
+            key = self._key(key_node, at)
+            place = (*at, str(key))
+            if key in own and place not in self._places:  # 1 and true are one key to Python
+                self._refuse(key_node, place, f"a field's name must be text: put {shown(key)} in quotes")
+                continue
+            if key in own:
+                self._refuse(key_node, place, self._repeated(key, place))
+                continue
+            self._places[place] = self._place(key_node)
+            own[key] = self._value(value_node, place)
+        return {**inherited, **own}
+
+    def _repeated(self, key: Any, place: Location) -> str:
+        """What to say of a key that is there already; `1` and `true` are equal, and no names."""
+        if not isinstance(key, str):
+            return f"a field's name must be text: put {shown(key)} in quotes"
+        return f"is already given in line {self._places[place].line}: keep one of them"
+
+    def _merged(self, node: yaml.Node, at: Location) -> dict[Any, Any]:
+        parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        merged: dict[Any, Any] = {}
+        for part in parts:
+            if isinstance(part, yaml.MappingNode):
+                merged = {**self._value(part, at), **merged}
+            else:
+                self._refuse(part, (*at, "<<"), "must refer to a mapping, or to a list of mappings")
+        return merged
+
+    def _key(self, node: yaml.Node, at: Location) -> Any:
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node, at)
+        self._refuse(node, at, "a field's name must be text, not a list or a mapping")
+        return None
+
+    def _scalar(self, node: yaml.ScalarNode, at: Location) -> Any:
+        kind = node.tag.removeprefix(_TAG)
+        try:
+            return _SCALARS[kind](node.value)
+        except KeyError:
+            self._refuse(node, at, _unsupported(node))
+        except ValueError:
+            self._refuse(node, at, f"{node.value!r} cannot be read as {kind}")
+        return None
+
+    def _refuse(self, node: yaml.Node, at: Location, message: str) -> None:
+        place = self._place(node)
+        self.problems.append((at, Problem(path_text(at), None, message, place.line, place.source)))
+
+    def _place(self, node: yaml.Node) -> Place:
+        return Place(self._source, node.start_mark.line + 1)
+
+
+def _unsupported(node: yaml.Node) -> str:
+    return f"the tag {node.tag.replace(_TAG, '!!')} is not supported: leave it out"
+
+
+def _integer(text: str) -> int:
+    digits = text.replace("_", "")
+    return int(digits, 8) if re.match(r"[-+]?0[0-7]+$", digits) else int(digits, 0)
+
+
+def _float(text: str) -> float:
+    return float(text.replace("_", "").casefold().replace(".inf", "inf").replace(".nan", "nan"))
+
+
+def _boolean(text: str) -> bool:
+    if not _BOOLEAN.match(text):
+        raise ValueError(text)
+    return text.casefold() in _TRUE
+
+
+_SCALARS: Final[dict[str, Callable[[str], Any]]] = {
+    "str": str,
+    "int": _integer,
+    "float": _float,
+    "bool": _boolean,
+    "null": lambda _: None,
+    "merge": str,
+}

@@ -1,0 +1,162 @@
+"""What every criterion shares: how a metric is read, smoothed and gated."""
+
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import Field, model_validator
+
+from trainjobs.api.base import Model
+
+Count = Annotated[int, Field(ge=1, strict=True)]
+Number = Annotated[float, Field(strict=True)]
+Amount = Annotated[float, Field(ge=0, strict=True)]
+Positive = Annotated[float, Field(gt=0, strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+MetricName = Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class Mode(StrEnum):
+    """Which direction of a metric is better."""
+
+    MIN = "min"
+    MAX = "max"
+
+
+class NonFinite(StrEnum):
+    """What a NaN or infinite value of a monitored metric means."""
+
+    STOP = "Stop"
+    COUNT = "Count"
+    IGNORE = "Ignore"
+
+
+class WhenMissing(StrEnum):
+    """What an observation without the metric means."""
+
+    ERROR = "Error"
+    IGNORE = "Ignore"
+
+
+class MinDeltaMode(StrEnum):
+    """Whether `minDelta` is in units of the metric or a fraction of the best value."""
+
+    ABSOLUTE = "Absolute"
+    RELATIVE = "Relative"
+
+
+def given(model: Model, names: tuple[str, ...]) -> list[str]:
+    """Those of the fields that are set, as the manifest writes them."""
+    fields = type(model).model_fields
+    return [fields[name].alias or name for name in names if getattr(model, name) is not None]
+
+
+def require_one(model: Model, names: tuple[str, ...], subject: str = "") -> None:
+    """Raise ValueError naming the alternatives unless exactly one of the fields is set."""
+    present = given(model, names)
+    if len(present) != 1:
+        fields = type(model).model_fields
+        alternatives = ", ".join(fields[name].alias or name for name in names)
+        got = " and ".join(present) or "none"
+        raise ValueError(f"{subject}must name exactly one of {alternatives}; got {got}")
+
+
+class ExactlyOne(Model):
+    """A union: exactly one of the fields that `alternatives()` names is given."""
+
+    beside: ClassVar[tuple[str, ...]] = ()
+    """Fields that are not alternatives."""
+
+    @classmethod
+    def alternatives(cls) -> tuple[str, ...]:
+        """The Python names of the fields of which exactly one must be given."""
+        return tuple(name for name in cls.model_fields if name not in cls.beside)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        require_one(self, self.alternatives())
+        return self
+
+
+class Ema(Model):
+    """Exponential moving average, bias-corrected: the mean of all values with weights (1 - alpha)^age."""
+
+    example: ClassVar[str] = "{alpha: 0.3}"
+
+    alpha: Annotated[float, Field(gt=0, le=1, strict=True)]
+    """Weight of the newest value, more than 0 and at most 1 (1 = no smoothing)."""
+
+
+class Window(Model):
+    """The last few values that the criterion has seen."""
+
+    example: ClassVar[str] = "{window: 3}"
+
+    window: Annotated[int, Field(ge=1, le=1000, strict=True)]
+    """Number of values, 1 to 1000 (1 = no smoothing); until so many are there, those that are."""
+
+
+class Smoothing(ExactlyOne):
+    """How a metric is smoothed before it is judged."""
+
+    example: ClassVar[str] = "{mean: {window: 3}}"
+
+    ema: Ema | None = None
+    """Exponential moving average."""
+    mean: Window | None = None
+    """Mean of the last values."""
+    median: Window | None = None
+    """Median of the last values."""
+
+
+class StartAfter(ExactlyOne):
+    """A gate: while closed, a criterion sees nothing and does not stop. Judged anew at every observation."""
+
+    example: ClassVar[str] = "{epoch: 3}"
+    beside: ClassVar[tuple[str, ...]] = ("below", "above", "when_missing")
+
+    epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Open once so many epochs are finished: for reports in later epochs (0 = always open)."""
+    step: Annotated[int, Field(ge=0, strict=True)] | None = None
+    """Open for reports after more than so many optimizer steps (0 = always open)."""
+    metric: MetricName | None = None
+    """Open while this metric is `below` or `above` a value."""
+    below: Number | None = None
+    """Open while the metric is less than this value; goes with `metric`."""
+    above: Number | None = None
+    """Open while the metric is greater than this value; goes with `metric`."""
+    when_missing: WhenMissing = WhenMissing.ERROR
+    """An observation without the gate's metric is an Error, or the gate is closed for it (Ignore)."""
+
+    @model_validator(mode="after")
+    def _bound_goes_with_metric(self) -> Self:
+        bounds = ("below", "above")
+        if self.metric is not None:
+            require_one(self, bounds, subject="metric: ")
+        elif given(self, bounds):
+            raise ValueError(f"{given(self, bounds)[0]}: goes with metric only")
+        return self
+
+
+class Watched(Model):
+    """Parameters of every criterion that reads a metric."""
+
+    monitor: MetricName | None = None
+    """Name of the metric as reported. Default: `stopping.monitor`."""
+    when_missing: WhenMissing = WhenMissing.ERROR
+    """An observation without the metric is an Error, or is not seen by this criterion (Ignore)."""
+
+    @property
+    def fewest_reports(self) -> int:
+        """Reports that it must see before it can stop a run."""
+        return getattr(self, "patience", 1)
+
+
+class Monitored(Watched):
+    """Parameters of every criterion that judges values of a metric."""
+
+    mode: Mode | None = None
+    """Better is `min` or `max`. Default: `stopping.mode`."""
+    smoothing: Smoothing | None = None
+    """Smooth the metric first. Default: `stopping.smoothing`; `mean: {window: 1}` switches it off."""
+    non_finite: NonFinite | None = None
+    """NaN or infinity: Stop, Count against the run, or Ignore. Default: `stopping.nonFinite`."""

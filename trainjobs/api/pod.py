@@ -1,0 +1,123 @@
+"""The parts of a TrainJob that become parts of a pod; shaped as Kubernetes shapes them."""
+
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+
+from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
+
+from trainjobs.api.base import Form, Model
+from trainjobs.api.metadata import Labels, ObjectName
+
+_QUANTITY = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?"
+
+
+def _quantity_as_text(value: Any) -> Any:
+    """Kubernetes writes a quantity as a whole number or as text; here it is always text."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Image = Annotated[
+    str,
+    Field(max_length=1024),
+    Form(r"[^\s]+", "an image reference without blanks, such as registry.example/train:1.2"),
+]
+VariableName = Annotated[
+    str,
+    Field(max_length=253),
+    Form(r"[A-Za-z_.-][A-Za-z0-9_.-]*", "letters, digits, '_', '-' and '.', not beginning with a digit"),
+]
+Quantity = Annotated[
+    str,
+    Field(max_length=64),
+    Form(_QUANTITY, 'a quantity, such as 1, "500m" or "2Gi"'),
+    BeforeValidator(_quantity_as_text),
+    WithJsonSchema(
+        {
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "maxLength": 64,
+            "pattern": f"^({_QUANTITY})$",
+            "x-kubernetes-int-or-string": True,
+        }
+    ),
+]
+_FREE: Final[dict[str, Any]] = {"x-kubernetes-preserve-unknown-fields": True}
+_SOURCES: Final = ("secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef")
+ValueFrom = Annotated[
+    dict[str, JsonValue],
+    # The usual sources by name: an expression can then see whether the field is there, and compare it.
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {name: {"type": "object", "additionalProperties": _FREE} for name in _SOURCES},
+            **_FREE,
+        }
+    ),
+]
+Quantities: TypeAlias = Annotated[dict[str, Quantity], Field(max_length=32)]
+
+
+class EnvironmentVariable(Model):
+    """One environment variable of the training processes: a value, or where the cluster finds it."""
+
+    example: ClassVar[str] = '{name: LEVEL, value: "3"}'
+
+    name: VariableName
+    """Name of the variable; each name once."""
+    value: Annotated[str, Field(max_length=32768)] | None = None
+    """Its value, always text: quote numbers and booleans. Unset, without `valueFrom`: empty."""
+    value_from: ValueFrom | None = None
+    """Where the cluster takes the value from, as in a container's `env`: `secretKeyRef`, `configMapKeyRef`,
+    `fieldRef` or `resourceFieldRef`. On one machine the caller's environment has to hold such a variable."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.value is not None and self.value_from is not None:
+            raise ValueError("must name one of value, valueFrom; got both")
+        return self
+
+
+class Resources(Model):
+    """What each node's pod requests and may use, as in a container's `resources`."""
+
+    example: ClassVar[str] = "{limits: {memory: 8Gi}}"
+
+    limits: Quantities = Field(default_factory=dict)
+    """Most that a pod may use, such as `nvidia.com/gpu: 1` or `memory: 8Gi`; its processes share it."""
+    requests: Quantities = Field(default_factory=dict)
+    """What the scheduler sets aside for a pod. Unset names: the same as in `limits`."""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of a node, of any maker: the limits called `<maker>/gpu`."""
+        counts = (count for name, count in self.limits.items() if name.endswith("/gpu"))
+        return sum(int(count) for count in counts if count.isdecimal())
+
+
+class Code(Model):
+    """Where the cluster finds the training code, when it is not in the image."""
+
+    example: ClassVar[str] = "{configMap: train-code}"
+
+    config_map: ObjectName
+    """Name of a ConfigMap of Python files, mounted and put first on the import path of every process."""
+
+
+class PodMetadata(Model):
+    """Labels and annotations that the pods get besides their own."""
+
+    example: ClassVar[str] = "{labels: {team: vision}}"
+
+    labels: Labels = Field(default_factory=dict)
+    """Labels added to every pod."""
+    annotations: dict[str, str] = Field(default_factory=dict)
+    """Annotations added to every pod."""
+
+
+class PodTemplate(Model):
+    """What is merged into every pod: Kubernetes' PodTemplateSpec, for what has no field of its own here."""
+
+    example: ClassVar[str] = "{spec: {nodeSelector: {disk: ssd}}}"
+
+    metadata: PodMetadata = PodMetadata()
+    """Labels and annotations added to every pod."""
+    spec: dict[str, JsonValue] = Field(default_factory=dict)
+    """Fields of a pod's spec, such as volumes, nodeSelector, tolerations; named list items merge by name."""

@@ -1,0 +1,173 @@
+"""What became of a run, read from its directory alone."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainjobs.exits import DataError
+from trainjobs.runs import events
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import Checkpointed, Decided, Failed, Final, Halted, ModelSaved, Started, Starting
+from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length
+
+if TYPE_CHECKING:
+    from trainjobs.api import Length, Stopping
+
+
+class State(StrEnum):
+    """Where a run stands."""
+
+    FINISHED = "Finished"
+    """Trained all epochs."""
+    EARLY_STOPPED = "EarlyStopped"
+    STOP_REQUESTED = "StopRequested"
+    INTERRUPTED = "Interrupted"
+    """Left after a checkpoint; can be resumed."""
+    FAILED = "Failed"
+    RUNNING = "Running"
+    """A process is training it now."""
+    UNFINISHED = "Unfinished"
+    """Nobody trains it and it has not said how it ended: killed, or the machine went down."""
+
+
+_ENDS = {State.FINISHED, State.EARLY_STOPPED, State.STOP_REQUESTED}
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The latest attempt, as its events tell it."""
+
+    attempts: int = 0
+    world_size: int = 0
+    decision: Mapping[str, Any] | None = None
+    halted: Halted | None = None
+    tests: Mapping[str, float] | None = None
+    failure: Failed | None = None
+    checkpoint: Checkpointed | None = None
+    """The newest, of any attempt."""
+    model: ModelSaved | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One run."""
+
+    path: Path
+    name: str
+    state: State
+    process: int | None
+    """The process that trains it now."""
+    length: "Length"
+    workers: int
+    told: Told
+    history: tuple[Observation, ...]
+    criteria: tuple[Mapping[str, Any], ...]
+    """Every criterion at the last report, as `events.view` makes it."""
+    best: Mapping[str, Any] | None
+    trouble: str | None
+    """Why the criteria cannot be judged by this history."""
+    model: Path | None
+
+    @property
+    def last(self) -> Observation | None:
+        """The last report."""
+        return self.history[-1] if self.history else None
+
+    @property
+    def step(self) -> int:
+        """Finished steps at the halt, or else at the last report."""
+        halted = self.told.halted
+        if halted is not None and halted.steps:
+            return max(halted.steps.values())
+        return self.last.step if self.last else 0
+
+    @property
+    def saved(self) -> Saving | None:
+        """What was saved; None when nothing was, or the run can still go on. Seconds are of each worker."""
+        if self.state not in _ENDS or self.last is None:
+            return None
+        saving = against_length(self.length, self.history, self.step)
+        return saving if self.length.named(saving.epochs, saving.steps) else None
+
+
+def read(place: RunDirectory) -> Story:
+    """The story of the run in `place`. Raises NoInput where there is none, DataError or SpecError."""
+    job = place.job()
+    history = place.history()
+    told = tell(place.events())
+    holder = place.holder()
+    process = holder if holder != os.getpid() else None
+    rows, best, trouble = judged(job.spec.stopping, history)
+    return Story(
+        path=place.path,
+        name=job.metadata.name,
+        state=_state(place, told, process),
+        process=process,
+        length=job.spec.trainer.length,
+        workers=told.world_size or job.spec.trainer.num_workers,
+        told=told,
+        history=history,
+        criteria=rows,
+        best=best,
+        trouble=trouble,
+        model=place.model if place.model.exists() else None,
+    )
+
+
+def judged(
+    stopping: "Stopping", history: Sequence[Observation]
+) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None, str | None]:
+    """Every criterion at the end of the history, the best, and why they cannot be judged (else None)."""
+    panel = Panel.of(stopping)
+    try:
+        ruling = panel.judge(panel.fold(tuple(history)))
+    except MissingMetric as error:
+        return (), None, str(error)
+    return events.view(ruling), events.best_view(ruling), None
+
+
+def tell(happened: Sequence[events.Event]) -> Told:
+    """Fold the events. A new attempt forgets how the one before it ended."""
+    told = Told()
+    for event in happened:
+        told = _after(told, event)
+    return told
+
+
+def _after(told: Told, event: events.Event) -> Told:  # noqa: PLR0911 - one return for each kind of event
+    match event:
+        case Starting():
+            return Told(attempts=told.attempts, checkpoint=told.checkpoint)
+        case Started():
+            return Told(event.attempt, event.world_size, checkpoint=told.checkpoint)
+        case Checkpointed():
+            return replace(told, checkpoint=event)
+        case ModelSaved():
+            return replace(told, model=event)
+        case Decided():
+            return replace(told, decision=event.decision)
+        case Halted():
+            return replace(told, decision=event.decision or told.decision, halted=event)
+        case Final():
+            return replace(told, tests=event.metrics)
+        case Failed():
+            return replace(told, failure=event)
+        case _:
+            return told
+
+
+def _state(place: RunDirectory, told: Told, process: int | None) -> State:
+    if process is not None:
+        return State.RUNNING
+    result = place.result()
+    if result is None:
+        return State.FAILED if told.failure is not None else State.UNFINISHED
+    try:
+        return State(result["state"])
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"{place.path / 'result.json'}: damaged, its state is not one of {', '.join(State)}"
+        ) from error

@@ -1,0 +1,239 @@
+"""The driver: starts the workers through Ray Train, listens to them, and owns the outcome.
+
+It trains nothing itself. Attempts follow each other until one ends well or the retry rule gives up; each resumes from
+the newest checkpoint on the storage, which the workers find by themselves.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+from trainjobs.api import TrainJob
+from trainjobs.api.manifest import SpecError
+from trainjobs.driver.launcher import StartFailed, Unstartable, Workers
+from trainjobs.driver.manifest_watch import ManifestWatch, asked_from_the_start
+from trainjobs.driver.requests import ChangeRequest, Control, InterruptRequest, Request
+from trainjobs.driver.retry import DIED, DRIVER_FAILED, GiveUp, after_failure
+from trainjobs.exits import Exit, UserError
+from trainjobs.runs import events
+from trainjobs.runs.attempt import Setup, written
+from trainjobs.runs.channel import DriverEnd, Message
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.recorder import Record, Result
+
+LISTEN_INTERVAL_S = 0.05
+"""How long a request may wait while no event comes."""
+LAST_WORDS_S = 2.0
+"""How long words of ranks that have ended may still be under way; a node that is lost never hangs up."""
+
+
+def train(
+    job: TrainJob,
+    place: RunDirectory,
+    sink: Callable[[events.Event], None],
+    control: Control,
+    code: Path,
+    workers: Workers | None = None,
+    failed_attempts: int = 0,
+    storage: str = "",
+) -> Result:
+    """Train a job until it ends, and write its result.
+
+    Args:
+        job: the manifest.
+        place: its run directory, held by the caller.
+        sink: is told everything that happens, in the calling thread.
+        control: requests to stop, interrupt or change; read in the calling thread.
+        code: directory searched for the entrypoint's module first.
+        workers: what starts worker groups. Default: Ray on this machine.
+        failed_attempts: of earlier drivers, which count against `backoffLimit` too.
+        storage: where checkpoints go, as a path or URI. Default: as the manifest says.
+    """
+    from trainjobs.driver.ray_launcher import RayWorkers
+
+    record = Record(job, place, sink)
+    workers = workers or RayWorkers(job.spec.trainer.num_workers)
+    try:
+        record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
+        Driver(place, record, control, code, workers, storage or storage_uri(job, place)).run(failed_attempts)
+    except Exception as error:  # whatever it is, the run has a result
+        record.fail(_of_driver(error, place))
+    return record.close()
+
+
+class Driver:
+    """One run: its attempts, and the requests made of it meanwhile."""
+
+    def __init__(
+        self,
+        place: RunDirectory,
+        record: Record,
+        control: Control,
+        code: Path,
+        workers: Workers,
+        storage: str,
+    ) -> None:
+        self._place = place
+        self._record = record
+        self._control = control
+        self._code = code
+        self._workers = workers
+        self._storage = storage
+        self._watch = ManifestWatch(place)
+        self._ending = asked_from_the_start(record.job)
+        self._open = ExitStack()
+        self._ready = False
+
+    def run(self, failed_attempts: int) -> None:
+        """Attempt until one ends well or the retry rule gives up."""
+        with self._open:
+            self._attempts(failed_attempts)
+
+    def _attempts(self, failed_attempts: int) -> None:
+        for attempt in count(1):
+            self._record.count(attempt - 1, failed_attempts)
+            failures = self._attempt(attempt)
+            if not failures:
+                return
+            lost = self._workers.lost()
+            failed_attempts += not lost
+            self._record.count(attempt - 1, failed_attempts)
+            limit = self._record.job.spec.backoff_limit
+            verdict = after_failure(failures, failed_attempts, limit, lost)
+            if isinstance(verdict, GiveUp):
+                self._record.take(verdict.cause)
+                return
+            step = self._record.checkpoint_step
+            self._record.take(events.Restarting(attempt + 1, verdict.reason, step, failed_attempts))
+
+    def _attempt(self, attempt: int) -> list[events.Failed]:
+        """One life of the worker group, and what failed if it did not end well."""
+        try:
+            self._get_ready()
+        except StartFailed as error:
+            return [_of_launcher(error)]
+        heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
+        channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
+        group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
+        if self._ending is not None:
+            channel.request(_message(self._ending))
+        failures: list[events.Failed] = []
+        try:
+            while not group.ended:
+                self._pass_on_requests(channel)
+                with suppress(Empty):
+                    self._take(channel, heard.get(timeout=LISTEN_INTERVAL_S), failures)
+            channel.drain(LAST_WORDS_S)
+            while not heard.empty():
+                self._take(channel, heard.get(), failures)
+        finally:
+            channel.close()
+        return (
+            [*explained(failures, group.deaths), _of_launcher(group.error)] if group.error is not None else []
+        )
+
+    def _get_ready(self) -> None:
+        if not self._ready:
+            self._open.enter_context(self._workers)
+            self._ready = True
+
+    def _take(
+        self, channel: DriverEnd, heard: tuple[int, Message | None], failures: list[events.Failed]
+    ) -> None:
+        event = _event(*heard)
+        failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
+        if isinstance(event, events.Printed):
+            channel.took(heard[0])
+
+    def _setup(self, attempt: int, channel: DriverEnd) -> Setup:
+        job = self._record.job
+        return Setup(
+            manifest=written(job.spec),
+            code=self._code,
+            storage_uri=self._storage,
+            address=channel.address,
+            attempt=attempt,
+            launched=time.time(),
+        )
+
+    def _pass_on_requests(self, channel: DriverEnd) -> None:
+        """Whatever was asked of the run since, by signal or by an edit of its manifest."""
+        for request in (self._control.take(), self._edited()):
+            if request is None:
+                continue
+            channel.request(_message(request))
+            if isinstance(request, ChangeRequest):
+                self._record.change(request.stopping)
+                self._watch.wrote()
+            else:
+                self._ending = request
+
+    def _edited(self) -> Request | None:
+        try:
+            return self._watch.look(self._record.job, time.monotonic())
+        except (SpecError, UserError) as error:
+            self._record.take(events.Warned(f"{error}; the run goes on as it was"))
+            return None
+
+
+def storage_uri(job: TrainJob, place: RunDirectory) -> str:
+    """Where this run's checkpoints go: the manifest's URI with the job's name below it, or the run directory."""
+    storage = job.spec.checkpoint.storage
+    if storage is not None and storage.uri is not None:
+        return f"{storage.uri.rstrip('/')}/{job.metadata.name}"
+    return str(place.path.absolute())
+
+
+def _message(request: Request) -> Message:
+    if isinstance(request, ChangeRequest):
+        return {
+            "request": "change",
+            "stopping": request.stopping.model_dump(mode="json", by_alias=True, exclude_unset=True),
+        }
+    verb = "interrupt" if isinstance(request, InterruptRequest) else "stop"
+    return {"request": verb, "reason": request.reason}
+
+
+def _event(rank: int, message: Message | None) -> events.Event:
+    """What a rank said; None is the silence of a process that died."""
+    if message is not None:
+        return events.from_dict(message)
+    text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
+    return events.Failed(rank, DIED, text, "", Exit.FAILURE)
+
+
+def explained(failures: Sequence[events.Failed], deaths: Mapping[int, str]) -> list[events.Failed]:
+    """The failures with what the launcher knows of `deaths`, by rank; a process that it ended itself is no cause."""
+
+    def explain(failure: events.Failed) -> events.Failed:
+        if failure.kind != DIED or not deaths:
+            return failure
+        if (death := deaths.get(failure.rank or 0)) is None:
+            return replace(failure, of_peers=True)
+        return replace(failure, message=f"the process of rank {failure.rank} {death}")
+
+    return [explain(failure) for failure in failures]
+
+
+def _of_launcher(error: BaseException) -> events.Failed:
+    code = Exit.GAVE_UP if isinstance(error, Unstartable) else Exit.FAILURE
+    return events.Failed(None, type(error).__name__, str(error).strip().partition("\n")[0], "", code)
+
+
+def _of_driver(error: Exception, place: RunDirectory) -> events.Failed:
+    """The driver's own end; what only we can use is kept beside the run."""
+    if isinstance(error, UserError):
+        return events.Failed(None, type(error).__name__, str(error), "", error.exit_code)
+    log = place.path / "driver.log"
+    with suppress(OSError):
+        log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+    reason = str(error).strip().partition("\n")[0]
+    text = f"the driver failed: {type(error).__name__}: {reason} (more in {log})"
+    return events.Failed(None, DRIVER_FAILED, text, "", Exit.FAILURE)

@@ -1,0 +1,270 @@
+"""A process that has imported what ranks need, once, and forks them: each is there in some ten milliseconds.
+
+`ForkServer` is its owner's side, and imports nothing but the standard library, so that it can be started before
+anything else is; `serve` is what the process does. It forks one team of ranks at a time, ends the others when one
+fails, and all of them when its owner is gone. It runs no thread and never touches a GPU, which no fork would survive.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import gc
+import importlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from typing import NoReturn, cast
+
+PRELOAD = ("torch", "torch._dynamo", "torch.nn.parallel", "trainjobs.runtime.local_rank")
+"""`torch._dynamo` is imported by the first optimizer of every process, and takes longer than torch itself."""
+
+SETTINGS = {
+    "RES_OPTIONS": "timeout:1 attempts:5",  # TCPStore looks its peers' names up; an unanswered query takes 5 s else
+    # whatever address this machine's name leads to
+    **({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),
+}
+"""Environment variables of the ranks; what the user has set stays."""
+
+GONE = (EOFError, OSError)
+_PR_SET_PDEATHSIG = 1
+_LAST_WORDS_BYTES = 4096
+
+
+class ServerLost(Exception):
+    """The server has ended. One clause, such as "was killed by SIGKILL"."""
+
+
+class ForkServer:
+    """Owns the process, from `start` to `close`; after that it can be started again.
+
+    Args:
+        modules: what it imports. The last one has `train_rank`, which each rank calls.
+    """
+
+    def __init__(self, modules: Sequence[str] = PRELOAD) -> None:
+        self._modules = list(modules)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ready = False
+        self._one_team = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to import, unless it is up; returns at once."""
+        if self._process is not None and self._process.poll() is None:
+            return
+        self.close()
+        self._socket, theirs = socket.socketpair()
+        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
+        command = (
+            f"import sys; sys.path[:] = {sys.path!r}; from trainjobs.driver.forkserver import serve; "
+            f"serve({theirs.fileno()}, {os.getpid()}, {self._modules!r})"
+        )
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 - this Python, and our own module
+                [sys.executable, "-c", command],
+                stdin=subprocess.DEVNULL,
+                stdout=self._words,
+                stderr=self._words,
+                pass_fds=[theirs.fileno()],
+                env={**SETTINGS, **os.environ},
+                start_new_session=True,  # a terminal's Ctrl-C is the owner's alone
+            )
+        self._connection = Connection(os.dup(self._socket.fileno()))
+        self._ready = False
+
+    def wait(self) -> None:
+        """Until everything is imported. Raises ServerLost."""
+        if not self._ready:
+            self._receive()
+            self._ready = True
+
+    def train(self, count: int, setup: object) -> Mapping[int, int]:
+        """Fork `count` ranks, give `setup` to each, and wait for their ends.
+
+        Returns:
+            The exit codes, minus the signal's number when killed, of ranks that failed by themselves.
+
+        Raises:
+            ServerLost: it has ended, and the ranks with it.
+        """
+        with self._one_team:
+            self.start()
+            self.wait()
+            with suppress(OSError):
+                self._connection.send((count, setup))
+            return cast("Mapping[int, int]", self._receive())
+
+    def end_team(self) -> None:
+        """End the ranks that are there."""
+        if self._ready:
+            with suppress(OSError):
+                self._connection.send(None)
+
+    def last_words(self) -> str:
+        """The last line that the server or a rank has written while nobody listened; empty without any."""
+        end = os.fstat(self._words.fileno()).st_size
+        data = os.pread(self._words.fileno(), _LAST_WORDS_BYTES, max(0, end - _LAST_WORDS_BYTES))
+        lines = data.decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+    def close(self) -> None:
+        """End the process and all ranks."""
+        if self._process is None:
+            return
+        with suppress(OSError):
+            self._socket.shutdown(
+                socket.SHUT_RDWR
+            )  # unlike a close, it is noticed by a thread that reads here
+        if not self._ready:
+            self._process.kill()
+        self._process.wait()
+        for end in (self._socket, self._connection, self._words):
+            end.close()
+        self._process = None
+
+    def _receive(self) -> object:
+        process = cast("subprocess.Popen[bytes]", self._process)
+        try:
+            return self._connection.recv()
+        except GONE:
+            self._ready = False
+            raise ServerLost(ending(process.wait())) from None
+
+
+def ending(exit_code: int) -> str:
+    """How a process ended, as a clause."""
+    if exit_code < 0:
+        return f"was killed by {signal.Signals(-exit_code).name}"
+    return f"ended with exit code {exit_code}"
+
+
+# --- the process itself -----------------------------------------------------------------------------------------------
+
+
+def serve(descriptor: int, owner: int, modules: Sequence[str]) -> None:
+    """Import, then fork teams until the owner hangs up.
+
+    Args:
+        descriptor: of the socket to the owner.
+        owner: its process id.
+        modules: see `ForkServer`.
+    """
+    _end_with(owner, signal.SIGTERM)
+    for module in modules:
+        importlib.import_module(module)
+    _end_with(0, 0)  # from here on its ranks must be ended first, which the end of the socket brings about
+    gc.collect()
+    gc.freeze()  # a rank's collector would touch, and so copy, every page
+    with suppress(*GONE), Connection(descriptor) as connection:
+        connection.send(None)
+        while True:
+            if (order := connection.recv()) is not None:
+                connection.send(Team(connection, modules[-1], *order).failures())
+    os._exit(0)
+
+
+class Team:
+    """Ranks that live and die together."""
+
+    def __init__(self, owner: Connection, module: str, count: int, setup: object) -> None:
+        self._owner = owner
+        self._train_rank = importlib.import_module(module).train_rank
+        self._setup = setup
+        self._noticed, self._woken = os.pipe()
+        for end in (self._noticed, self._woken):
+            os.set_blocking(end, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler nothing is written to the pipe
+        signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
+        with socket.create_server(("127.0.0.1", 0), backlog=count) as listener:
+            self._running = {self._fork(rank, count, listener): rank for rank in range(count)}
+
+    def failures(self) -> dict[int, int]:
+        """Wait for all. The exit codes of those that failed before any was ended from here."""
+        failed: dict[int, int] = {}
+        try:
+            while self._running:
+                if self._owner in wait([self._owner, self._noticed]):
+                    self._kill()
+                    self._owner.recv()
+                with suppress(BlockingIOError):
+                    os.read(self._noticed, 4096)
+                ended = self._reap()
+                if not failed and any(ended.values()):
+                    failed = {rank: code for rank, code in ended.items() if code}
+                    self._kill()
+        finally:
+            self._leave()
+        return failed
+
+    def _fork(self, rank: int, count: int, listener: socket.socket) -> int:
+        server = os.getpid()
+        if (pid := os.fork()) == 0:
+            self._live(server, rank, count, listener)
+        with suppress(OSError):  # the rank does so too: whoever comes first
+            os.setpgid(pid, pid)
+        return pid
+
+    def _live(self, server: int, rank: int, count: int, listener: socket.socket) -> NoReturn:
+        """A rank's life, in its own process."""
+        code = 1
+        try:
+            os.setpgid(0, 0)
+            _end_with(server, signal.SIGKILL)
+            self._leave()
+            self._owner.close()
+            self._train_rank(self._setup, rank, count, listener)
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        _exit(code)
+
+    def _reap(self) -> dict[int, int]:
+        """The exit codes of those that have ended since; what they have left behind is ended."""
+        ended = {}
+        for pid in list(self._running):
+            gone, status = os.waitpid(pid, os.WNOHANG)
+            if gone:
+                _kill_group(pid)
+                ended[self._running.pop(pid)] = os.waitstatus_to_exitcode(status)
+        return ended
+
+    def _kill(self) -> None:
+        for pid in self._running:
+            _kill_group(pid)
+
+    def _leave(self) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self._noticed)
+        os.close(self._woken)
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # macOS: nobody is left in it but who has ended
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _exit(code: int) -> NoReturn:
+    """End a forked process as Python ends, but without freeing what it shares with others."""
+    with suppress(BaseException):
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
+
+
+def _end_with(parent: int, number: int) -> None:
+    """Have this process sent a signal when its parent ends, or no more with 0. Where not Linux: nothing."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(number))
+    if parent and os.getppid() != parent:  # it has ended already
+        os._exit(1)

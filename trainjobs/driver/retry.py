@@ -1,0 +1,55 @@
+"""What follows a failed attempt: another one, or the end. A pure rule; the driver acts on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from trainjobs.exits import Exit
+from trainjobs.runs.events import Failed
+
+DIED = "WorkerDied"
+"""The kind of a failure whose worker could say nothing any more."""
+DRIVER_FAILED = "DriverFailed"
+"""The kind of a failure of the driver itself, which no attempt of its own can mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Start the group again from the last checkpoint."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The run has failed."""
+
+    cause: Failed
+
+
+def after_failure(
+    failures: Sequence[Failed], failed_attempts: int, backoff_limit: int, lost: str = ""
+) -> Retry | GiveUp:
+    """Decide what follows.
+
+    Args:
+        failures: of one attempt, at least one, as they were heard: what workers said, which of them fell silent, what
+            the launcher said.
+        failed_attempts: attempts that have failed, this one included.
+        backoff_limit: failed attempts that are followed by another one.
+        lost: the node that went away, in a sentence; empty when all are there. Such an attempt has not failed.
+    """
+    if lost:
+        return Retry(lost)
+    cause = min(failures, key=_distance)  # the first one heard among equals
+    if cause.exit_code != Exit.FAILURE or failed_attempts > backoff_limit:
+        return GiveUp(cause)
+    return Retry(f"{cause.message} (failed attempt {failed_attempts}, backoffLimit {backoff_limit})")
+
+
+def _distance(failure: Failed) -> int:
+    """How far from the cause: when one rank fails, collectives fail on the others, and the launcher sees it last."""
+    if failure.rank is None:
+        return 2
+    return int(failure.of_peers)

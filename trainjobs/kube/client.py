@@ -1,0 +1,158 @@
+"""What the operator does with the API server, verb by verb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from trainjobs.kube.resources import Key, Object, Resource, key_of, resource_of
+from trainjobs.kube.transport import ApiError, Transport
+
+FIELD_MANAGER: Final = "trainjobs-operator"
+PAGE: Final = 20
+"""Objects in one answer to a list. Each may be 1.5 MB long; larger answers hold up the API server, and fill this
+process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Objects of a resource at one moment."""
+
+    items: Iterable[Object]
+    """To be gone through: they need not be in memory all at once."""
+    resource_version: str
+    """The moment, from which a watch goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Reads and writes; every error is the transport's."""
+
+    transport: Transport
+
+    def list(
+        self,
+        resource: Resource,
+        namespace: str = "",
+        labels: str = "",
+        fields: str = "",
+        projection: Callable[[Object], Object] = lambda item: item,
+    ) -> Listing:
+        """All objects, of each what `projection` keeps. Raises ApiError 410 when a page came too late."""
+        items: list[Object] = []
+        for page in self.pages(resource, namespace, labels, fields):
+            items += map(projection, page.items)
+        return Listing(items, page.resource_version)
+
+    def pages(
+        self, resource: Resource, namespace: str = "", labels: str = "", fields: str = ""
+    ) -> Iterator[Listing]:
+        """All objects, page by page, all of one moment; at least one page. Raises ApiError 410 when one came too
+        late."""
+        query = {
+            "limit": str(PAGE),
+            **({"labelSelector": labels} if labels else {}),
+            **({"fieldSelector": fields} if fields else {}),
+        }
+        while True:
+            page = self.transport.request("GET", resource.path(namespace), query)
+            yield Listing(page.get("items") or (), page["metadata"]["resourceVersion"])
+            proceed = page["metadata"].get("continue", "")
+            if not proceed:
+                return
+            query["continue"] = proceed
+
+    def watch(
+        self,
+        resource: Resource,
+        namespace: str,
+        labels: str,
+        resource_version: str,
+        timeout_s: int,
+        silence_s: float,
+    ) -> Iterator[Object]:
+        """Events since a moment, bookmarks included, for at most `timeout_s` seconds."""
+        query = {
+            "resourceVersion": resource_version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(timeout_s),
+            **({"labelSelector": labels} if labels else {}),
+        }
+        return self.transport.stream(resource.path(namespace), query, silence_s)
+
+    def get(self, resource: Resource, key: Key, fresh: bool = True) -> Object | None:
+        """One object, or None. Unless `fresh`, from the API server's memory: cheap, and perhaps seconds old."""
+        try:
+            return self.transport.request(
+                "GET", resource.path(*key), {} if fresh else {"resourceVersion": "0"}
+            )
+        except ApiError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def create(self, item: Object) -> Object:
+        """Make an object that is not there. Raises ApiError 409 when it is."""
+        return self.transport.request(
+            "POST", resource_of(item).path(key_of(item).namespace), {"fieldManager": FIELD_MANAGER}, item
+        )
+
+    def ensure(self, item: Object) -> None:
+        """Make an object unless one of its name is there, which is not looked at."""
+        try:
+            self.create(item)
+        except ApiError as error:
+            if error.reason != "AlreadyExists":
+                raise
+
+    def apply(self, item: Object) -> Object:
+        """Server-side apply: the fields of `item` become so, whoever has set them, and the others stay."""
+        return self.transport.request(
+            "PATCH",
+            resource_of(item).path(*key_of(item)),
+            {"fieldManager": FIELD_MANAGER, "force": "true"},
+            item,
+            "application/apply-patch+yaml",
+        )
+
+    def replace(self, item: Object) -> Object:
+        """Write a whole object. Raises ApiError 409 when it has changed since it was read."""
+        return self.transport.request(
+            "PUT", resource_of(item).path(*key_of(item)), {"fieldManager": FIELD_MANAGER}, item
+        )
+
+    def patch(self, resource: Resource, key: Key, body: Object) -> Object:
+        """Merge into an object; with a resourceVersion in `body`, only into that version (else ApiError 409)."""
+        return self.transport.request(
+            "PATCH",
+            resource.path(*key),
+            {"fieldManager": FIELD_MANAGER},
+            body,
+            "application/merge-patch+json",
+        )
+
+    def patch_status(self, resource: Resource, key: Key, resource_version: str, status: Object) -> Object:
+        """Merge into the status. Raises ApiError 409 when the object has changed since that version."""
+        body = {"metadata": {"resourceVersion": resource_version}, "status": status}
+        return self.transport.request(
+            "PATCH",
+            resource.path(*key, "status"),
+            {"fieldManager": FIELD_MANAGER},
+            body,
+            "application/merge-patch+json",
+        )
+
+    def delete(self, resource: Resource, key: Key, uid: str) -> None:
+        """Delete this very object, its dependents after it; nothing if it is gone or another has its name."""
+        body: Object = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}
+        try:
+            self.transport.request("DELETE", resource.path(*key), {}, body)
+        except ApiError as error:
+            if error.status == 404 or (error.status == 409 and not self._is_there(resource, key, uid)):
+                return
+            raise
+
+    def _is_there(self, resource: Resource, key: Key, uid: str) -> bool:
+        known = self.get(resource, key)
+        return known is not None and known["metadata"]["uid"] == uid

@@ -1,0 +1,265 @@
+"""The run directory: everything a run leaves behind, and all that `explain` and a resume need.
+
+    trainjob.yaml     the manifest, with its overrides applied
+    history.jsonl     one observation a line
+    events.jsonl      one event a line with its unix `time`, all but `Progress`
+    decisions.jsonl   one decision a line
+    result.json       how it ended; absent while the run is under way
+    checkpoints/      the newest checkpoints
+    model.pt          the weights at the end (the best ones with `restoreBest`)
+    driver.log        where an error of the driver itself was raised
+    lock              held by the process that trains here
+
+Whole files are written under a temporary name and renamed, so a reader never sees half of one. Lines are
+appended; a last line without its end, left by a crash, is passed over by readers and cut off by the next writer.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainjobs.exits import CannotCreate, DataError, NoInput, user_error
+from trainjobs.runs import events as told
+from trainjobs.runs.lock import Lock
+from trainjobs.stopping import Observation
+
+if TYPE_CHECKING:
+    from trainjobs.api import TrainJob
+
+_ONLY_A_RUN_HAS = frozenset({"lock", "events.jsonl"})
+_LEFT_BY_A_CRASH = re.compile(r"\.trainjob\.yaml\.\d+\.tmp")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """One run's directory at `path`, which need not exist yet."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest the run follows."""
+        return self.path / "trainjob.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Where checkpoints lie when the manifest names no other storage."""
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        """The weights at the end."""
+        return self.path / "model.pt"
+
+    def exists(self) -> bool:
+        """Whether a run was ever begun here. Raises NoPermission or StorageError where nobody can tell."""
+        try:
+            return self.manifest.is_file()
+        except OSError as error:
+            raise user_error(error, f"reading {self.path}") from error
+
+    def check_ours(self) -> None:
+        """Refuse a directory that holds files and no run. Raises CannotCreate.
+
+        A manifest alone is no run: it may be the one that somebody wrote, beside their training code.
+        """
+        names = {name for name in self._names() if not _LEFT_BY_A_CRASH.fullmatch(name)}
+        begun = self.manifest.name in names and not names.isdisjoint(_ONLY_A_RUN_HAS)
+        if names - {"lock"} and not begun:
+            raise CannotCreate(
+                f"{self.path}: holds files and is no run directory, so nothing is written there or moved; "
+                "name another --run-dir"
+            )
+
+    def finished(self) -> bool:
+        """Whether the run is complete, so that starting it again would not train."""
+        return any(
+            condition.get("type") == "Complete" and condition.get("status") == "True"
+            for condition in (self.result() or {}).get("conditions", ())
+        )
+
+    def job(self) -> "TrainJob":
+        """The manifest of the run. Raises NoInput where no run was begun, SpecError when it is damaged."""
+        from trainjobs.api.manifest import load
+
+        if not self.exists():
+            raise NoInput(self._not_a_run())
+        try:
+            return load(self.manifest)
+        except OSError as error:
+            raise user_error(error, f"reading {self.manifest}") from error
+
+    def history(self) -> tuple[Observation, ...]:
+        """Every observation so far. Raises DataError naming the line that cannot be read."""
+        return tuple(_parsed(self.path / "history.jsonl", Observation.from_dict))
+
+    def events(self) -> tuple[told.Event, ...]:
+        """Everything that happened, in order. Raises DataError naming the line that cannot be read."""
+        return tuple(_parsed(self.path / "events.jsonl", told.from_dict))
+
+    def decisions(self) -> tuple[dict[str, Any], ...]:
+        """Every decision as `Decision.to_dict` wrote it. Raises DataError."""
+        return tuple(_parsed(self.path / "decisions.jsonl", dict))
+
+    def result(self) -> dict[str, Any] | None:
+        """How the run ended; None while it has not. Raises DataError when the file is damaged."""
+        path = self.path / "result.json"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise DataError(f"{path}: damaged, not JSON ({error})") from error
+        if not isinstance(document, dict):
+            raise DataError(f"{path}: damaged, expected an object")
+        return document
+
+    def holder(self) -> int | None:
+        """The process that trains here now; None when nobody does."""
+        return Lock(self.path / "lock").holder()
+
+    @contextmanager
+    def hold(self) -> Iterator[None]:
+        """Make the directory and keep every other process from training here. Raises CannotCreate."""
+        self.create()
+        with Lock(self.path / "lock").hold():
+            yield
+
+    def create(self) -> None:
+        """Make the directory where there is none. Raises CannotCreate or NoPermission."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            what = "a link that leads nowhere" if self.path.is_symlink() else "a file"
+            raise CannotCreate(f"{self.path}: is {what}; name a directory with --run-dir") from error
+        except NotADirectoryError as error:
+            raise CannotCreate(
+                f"{self.path}: a part of this path is a file; choose another --run-dir"
+            ) from error
+        except FileNotFoundError as error:
+            raise CannotCreate(f"{self.path}: cannot be created here; choose another --run-dir") from error
+        except OSError as error:
+            raise user_error(error, f"creating {self.path}") from error
+
+    def write_job(self, job: "TrainJob") -> None:
+        """Keep the manifest."""
+        from trainjobs.api.manifest import dump
+
+        write_whole(self.manifest, dump(job))
+
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        """Say how the run ended."""
+        document = json.dumps(told.jsonable(result), indent=2, allow_nan=False)
+        write_whole(self.path / "result.json", document + "\n")
+
+    def clear_result(self) -> None:
+        """The run goes on: it has not ended any more."""
+        (self.path / "result.json").unlink(missing_ok=True)
+
+    def write_history(self, history: Iterable[Observation]) -> None:
+        """Replace the history, as when a resume goes back to a checkpoint's."""
+        write_whole(self.path / "history.jsonl", "".join(_line(seen.to_dict()) for seen in history))
+
+    def append_observation(self, seen: Observation) -> None:
+        """Add to the history."""
+        append_line(self.path / "history.jsonl", seen.to_dict())
+
+    def append_event(self, event: "told.Event", unix_time: float | None = None) -> None:
+        """Add to the events, with the time (now by default). `Progress` is not kept."""
+        if not isinstance(event, told.Progress):
+            at = time.time() if unix_time is None else unix_time
+            append_line(self.path / "events.jsonl", {"time": round(at, 3), **told.to_dict(event)})
+
+    def append_decision(self, decision: Mapping[str, Any]) -> None:
+        """Add to the decisions."""
+        append_line(self.path / "decisions.jsonl", told.jsonable(decision))
+
+    def move_aside(self) -> Path:
+        """Rename the directory to the first free `<name>.1`, `<name>.2`, … and return the new path.
+
+        Raises CannotCreate for the directory that this process is in, or one around it: it would move along.
+        """
+        if Path.cwd().is_relative_to(self.path.resolve()):
+            raise CannotCreate(f"{self.path}: is the current directory; leave it to move it aside")
+        number = 1
+        while os.path.lexists(aside := self.path.with_name(f"{self.path.name}.{number}")):
+            number += 1
+        try:
+            return self.path.rename(aside)
+        except OSError as error:
+            raise user_error(error, f"moving {self.path} to {aside}") from error
+
+    def _names(self) -> list[str]:
+        try:
+            return [path.name for path in self.path.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise user_error(error, f"reading {self.path}") from error
+
+    def _not_a_run(self) -> str:
+        if not self.path.exists():
+            return f"{self.path}: no such run directory; runs are kept under runs/<name> by default"
+        return f"{self.path}: not a run directory (it holds no trainjob.yaml)"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees the old content or the new, never a part.
+
+    Raises StorageError (disk full) or NoPermission.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise user_error(error, f"writing {path}") from error
+
+
+def append_line(path: Path, document: Mapping[str, Any]) -> None:
+    """Append one JSON line; a torn last line is cut off first. Raises StorageError or NoPermission."""
+    try:
+        with path.open("a+b") as file:
+            _cut_torn_line(file.fileno())
+            file.write(_line(document).encode())
+    except OSError as error:
+        raise user_error(error, f"writing {path}") from error
+
+
+def _cut_torn_line(descriptor: int) -> None:
+    end = size = os.fstat(descriptor).st_size
+    while end and os.pread(descriptor, 1, end - 1) != b"\n":
+        end -= 1
+    if end < size:
+        os.ftruncate(descriptor, end)
+
+
+def _line(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n"
+
+
+def _parsed(path: Path, parse: Any) -> Iterator[Any]:
+    for number, line in enumerate(_whole_lines(path), start=1):
+        try:
+            yield parse(json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"{path}:{number}: damaged line ({type(error).__name__}: {error})") from error
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    try:
+        return path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise user_error(error, f"reading {path}") from error

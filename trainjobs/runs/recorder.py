@@ -1,0 +1,175 @@
+"""The driver's account of a run: every event into the run directory, and at the end the result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trainjobs.api import status
+from trainjobs.exits import Exit, UserError
+from trainjobs.runs import events
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.run_state import Account, fitted, now
+
+if TYPE_CHECKING:
+    from trainjobs.api import Stopping, TrainJob
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended."""
+
+    exit_code: Exit
+    document: Mapping[str, Any]
+    """What `result.json` holds: the fields of a TrainJob's status, and what only a run on one machine can tell."""
+
+
+class Record:
+    """Takes events in order, keeps them, passes them on.
+
+    Args:
+        job: the manifest.
+        place: the run directory, held by the caller.
+        sink: is told every event after it is kept.
+    """
+
+    def __init__(self, job: TrainJob, place: RunDirectory, sink: Callable[[events.Event], None]) -> None:
+        self._account = Account(job, place.history())
+        self._place = place
+        self._sink = sink
+        self._restarts = 0
+        self._failed_attempts = 0
+
+    @property
+    def job(self) -> TrainJob:
+        """The manifest with the criteria of now."""
+        return self._account.job
+
+    @property
+    def checkpoint_step(self) -> int:
+        """The step of the newest checkpoint; 0 when there is none."""
+        saved = self._account.last(events.Checkpointed)
+        return saved.step if saved else 0
+
+    def take(self, event: events.Event) -> None:
+        """Keep an event and pass it on."""
+        self._account.take(event)
+        match event:
+            case events.Started():
+                self._place.write_history(event.history)
+            case events.Reported():
+                self._place.append_observation(event.observation)
+            case events.Decided():
+                self._place.append_decision(event.decision)
+        self._place.append_event(event)
+        self._sink(event)
+
+    def count(self, restarts: int, failed_attempts: int) -> None:
+        """Attempts after the first one, and those that have failed and count against `backoffLimit`."""
+        self._restarts, self._failed_attempts = restarts, failed_attempts
+
+    def fail(self, failure: events.Failed) -> None:
+        """Take the driver's own failure, which may well be that nothing can be kept any more."""
+        try:
+            self.take(failure)
+        except UserError:
+            self._sink(failure)
+
+    def change(self, stopping: Stopping) -> None:
+        """The job is judged by other criteria from now on."""
+        self._account.change(stopping)
+        self._place.write_job(self.job)
+
+    def close(self) -> Result:
+        """Write the result."""
+        failed, state = self._account.last(events.Failed), self._account.state
+        code = Exit(failed.exit_code) if failed else Exit.INTERRUPTED if state == "Interrupted" else Exit.DONE
+        document = self._document(state)
+        self._place.write_result(document)
+        return Result(code, document)
+
+    def _document(self, state: str) -> dict[str, Any]:
+        account = self._account
+        known = status.TrainJobStatus(
+            conditions=self._conditions(state),
+            start_time=account.began,
+            completion_time=now(),
+            restarts=self._restarts,
+            failed_attempts=self._failed_attempts,
+            training=account.training(),
+            stopping=account.stopping(),
+            checkpoint=account.checkpoint(),
+            accounting=account.accounting(),
+        ).model_dump(mode="json", by_alias=True, exclude_none=True)
+        return {"name": self.job.metadata.name, "state": state, **_merged(known, self._only_here())}
+
+    def _only_here(self) -> dict[str, Any]:
+        """What a status in a cluster has no place for."""
+        halted, final = self._account.last(events.Halted), self._account.last(events.Final)
+        decision = halted.decision if halted else {}
+        parts: dict[str, Any] = {
+            "accounting": {
+                "secondsUsed": self._account.seconds,
+                "secondsSaved": self._account.saved().seconds,
+                "workers": self.job.spec.trainer.num_workers,
+            },
+            "finalMetrics": dict(final.metrics) if final else {},
+        }
+        if (saved := self._account.last(events.ModelSaved)) is not None:
+            weights = "Best" if saved.best else "Last"
+            parts["model"] = {
+                "file": saved.name,
+                "epoch": saved.epoch,
+                "step": saved.step,
+                "weights": weights,
+            }
+        if halted:
+            parts["stopping"] = {
+                "best": decision.get("best"),
+                "bestEpoch": decision.get("best_epoch"),
+                "haltedSteps": {str(rank): step for rank, step in halted.steps.items()},
+                "millisecondsToHalt": halted.milliseconds,
+            }
+        if (failed := self._account.last(events.Failed)) is not None:
+            parts["failure"] = {
+                "rank": failed.rank,
+                "kind": failed.kind,
+                "message": failed.message,
+                "exitCode": failed.exit_code,
+            }
+        return parts
+
+    def _conditions(self, state: str) -> tuple[status.Condition, ...]:
+        decision, failed = self._account.last(events.Decided), self._account.last(events.Failed)
+        length = self.job.spec.trainer.length
+        if failed:
+            return (_condition("Failed", failed.kind, failed.message),)
+        reason = (
+            decision.decision["reason"]
+            if decision and state != "Finished"
+            else f"trained all {length.amount} {length.unit}s"
+        )
+        if state == "Interrupted":
+            return (_condition("Suspended", state, reason),)
+        stopped = (_condition("EarlyStopped", state, reason),) if state == "EarlyStopped" else ()
+        return (*stopped, _condition("Complete", state, reason))
+
+
+def _condition(kind: str, reason: str, message: str) -> status.Condition:
+    return fitted(
+        status.Condition,
+        type=kind,
+        status=status.Truth.TRUE,
+        reason=reason,
+        message=message,
+        last_transition_time=now(),
+    )
+
+
+def _merged(into: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """`into` with the parts of `extra` added, section by section."""
+    merged = dict(into)
+    for key, value in extra.items():
+        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    return merged

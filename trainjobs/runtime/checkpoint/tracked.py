@@ -1,0 +1,214 @@
+"""The objects a checkpoint holds: anything with `state_dict` and `load_state_dict`."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+
+from trainjobs.exits import ConfigError, DataError
+from trainjobs.runtime.models.wrappers import load_own_state, own_state, unwrapped
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    """What can be tracked."""
+
+    def state_dict(self) -> Any: ...
+    def load_state_dict(self, state: Any, /) -> Any: ...
+
+
+class Tracked:
+    """The tracked objects by name, and the states that wait for them after a resume.
+
+    Args:
+        restored: states by name; each is taken out when it is loaded, so that it is in memory once. None for a fresh
+            start.
+        source: where they come from, for messages.
+    """
+
+    def __init__(self, restored: MutableMapping[str, Any] | None, source: str = "") -> None:
+        self.objects: dict[str, Stateful] = {}
+        self._restored = restored
+        self._source = source
+        self._names = ", ".join(sorted(restored or ()))
+        self._complete = False
+
+    def add(self, objects: Mapping[str, object]) -> None:
+        """Track them; after a resume each takes its state from the checkpoint at once.
+
+        Tracking the same object again under its name does nothing.
+
+        Raises:
+            TypeError: one has no `state_dict`.
+            ValueError: the name is another object's.
+            RuntimeError: the loop has begun, so that a resumed run would not find the state.
+            ConfigError: the checkpoint is from a run of another model, or lacks one of the names.
+        """
+        for name, thing in objects.items():
+            if not isinstance(thing, Stateful):
+                raise TypeError(
+                    f"run.track({name}=...): {type(thing).__name__} has no state_dict and load_state_dict"
+                )
+            if self._is_new(name, thing):
+                self.objects[name] = thing
+                if self._restored is not None:
+                    self._load(name)
+
+    def check_complete(self) -> None:
+        """From here nothing more can be tracked. Called when the loop begins.
+
+        Raises ConfigError when the checkpoint holds an object that the resumed run does not track.
+        """
+        self._complete = True
+        if self._restored:
+            raise ConfigError(
+                f"{self._source} also holds {', '.join(sorted(self._restored))}, which this run does not track; "
+                "track it with run.track(...), or start anew with --fresh"
+            )
+
+    def states(self) -> dict[str, Any]:
+        """Every state as it is now. Tensors are not copied: write them before the next step."""
+        return {name: _state(thing) for name, thing in self.objects.items()}
+
+    def light_states(self) -> dict[str, Any]:
+        """Copies of what may change between the last step and the end of evaluation.
+
+        That is everything but weights and the optimizers' moments: schedulers, scalers, counters, and the
+        optimizers' settings, into which a scheduler writes the learning rate.
+        """
+        light = {}
+        for name, thing in self.objects.items():
+            if isinstance(thing, torch.optim.Optimizer):
+                light[name] = {"param_groups": _copied(name, thing.state_dict()["param_groups"])}
+            elif not isinstance(thing, torch.nn.Module):
+                light[name] = _copied(name, thing.state_dict())
+        return light
+
+    def load_light(self, light: Mapping[str, Any]) -> None:
+        """Go back to what `light_states` had copied."""
+        for name, state in light.items():
+            thing = self.objects[name]
+            mine = copy.deepcopy(state)
+            heavy = isinstance(thing, torch.optim.Optimizer)
+            thing.load_state_dict({**thing.state_dict(), **mine} if heavy else mine)
+
+    def states_with(self, light: Mapping[str, Any]) -> dict[str, Any]:
+        """Every state as it is now, but for what `light_states` had copied."""
+        states = self.states()
+        for name, state in light.items():
+            heavy = isinstance(self.objects[name], torch.optim.Optimizer)
+            states[name] = {**states[name], **state} if heavy else state
+        return states
+
+    def buffers(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Copies of what a forward pass may change in the models: everything but their parameters, by name."""
+        copies = {}
+        for name, model in self.models().items():
+            parameters = {parameter.data_ptr() for parameter in model.parameters()}
+            copies[name] = {
+                key: value.clone()
+                for key, value in self.states()[name].items()
+                if isinstance(value, torch.Tensor) and value.data_ptr() not in parameters
+            }
+        return copies
+
+    def states_over(self, buffers: Mapping[str, Mapping[str, torch.Tensor]]) -> dict[str, Any]:
+        """Every state as it is now, but for what `buffers` had copied."""
+        return {
+            name: {**state, **buffers[name]} if name in buffers else state
+            for name, state in self.states().items()
+        }
+
+    def weights(self) -> tuple[tuple[int, int], ...]:
+        """What tells whether any weight was written since: where each lies, and how often it was changed there."""
+        return tuple(
+            (parameter.data_ptr(), parameter._version)
+            for model in self.models().values()
+            for parameter in model.parameters()
+        )
+
+    def reload(self, states: Mapping[str, Any]) -> None:
+        """Go back to these states of the models and optimizers."""
+        for name, thing in self.objects.items():
+            if isinstance(thing, torch.nn.Module):
+                load_own_state(thing, states[name])
+            elif isinstance(thing, torch.optim.Optimizer):
+                thing.load_state_dict(states[name])
+
+    def optimizers(self) -> list[torch.optim.Optimizer]:
+        return [thing for thing in self.objects.values() if isinstance(thing, torch.optim.Optimizer)]
+
+    def models(self) -> dict[str, torch.nn.Module]:
+        return {name: thing for name, thing in self.objects.items() if isinstance(thing, torch.nn.Module)}
+
+    def _is_new(self, name: str, thing: Stateful) -> bool:
+        if name in self.objects:
+            if _core(self.objects[name]) is _core(thing):
+                return False
+            raise ValueError(f"run.track({name}=...): another object is tracked under this name")
+        if self._complete:
+            raise RuntimeError(
+                f"run.track({name}=...) comes after the training loop has begun; track it before the loop, "
+                "where a resumed run loads it"
+            )
+        return True
+
+    def _load(self, name: str) -> None:
+        restored = self._restored
+        if restored is None or name not in restored:
+            raise ConfigError(
+                f"{self._source} holds {self._names} but no {name}; "
+                "it is from another run: restore the code that wrote it, or start anew with --fresh"
+            )
+        thing, state = self.objects[name], restored.pop(name)
+        try:
+            if isinstance(thing, torch.nn.Module):
+                load_own_state(thing, state)
+            else:
+                thing.load_state_dict(state)
+        except (RuntimeError, ValueError, KeyError) as error:
+            difference = _difference(thing, state, error)
+            raise ConfigError(
+                f"{self._source} is from a run of another {name}: {difference}; "
+                "restore the code and config that wrote it, or start anew with --fresh"
+            ) from None
+
+
+def _copied(name: str, state: Any) -> Any:
+    """Raises DataError for a state that holds what cannot be copied, and so not be saved, such as a lock."""
+    try:
+        return copy.deepcopy(state)
+    except Exception as error:
+        raise DataError(
+            f"the state of {name} cannot be saved: {error}. Let its state_dict() hold only tensors, numbers, strings, "
+            "lists and dicts"
+        ) from error
+
+
+def _core(thing: Stateful) -> Stateful:
+    """What makes two objects the same: a model in its wrappers is the model."""
+    return unwrapped(thing) if isinstance(thing, torch.nn.Module) else thing
+
+
+def _state(thing: Stateful) -> Any:
+    return own_state(thing) if isinstance(thing, torch.nn.Module) else thing.state_dict()
+
+
+def _difference(thing: Stateful, state: Any, error: Exception) -> str:
+    """The first parameter that does not fit, or what the object itself says."""
+    if isinstance(thing, torch.nn.Module):
+        here = {
+            name: tuple(value.shape) for name, value in own_state(thing).items() if hasattr(value, "shape")
+        }
+        there = {name: tuple(value.shape) for name, value in state.items() if hasattr(value, "shape")}
+        for name in sorted(here.keys() | there.keys()):
+            if here.get(name) != there.get(name):
+                return f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+    if isinstance(thing, torch.optim.Optimizer):
+        mine, theirs = len(thing.param_groups), len(state.get("param_groups", ()))
+        if mine != theirs:
+            return f"{theirs} parameter groups there and {mine} here; add later ones before tracking it, by run.epoch"
+    return str(error).strip().partition("\n")[0]

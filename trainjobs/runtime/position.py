@@ -1,0 +1,72 @@
+"""What a worker's way through a run is made of: where it may be, and what it learns there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+import torch
+
+from trainjobs.coordination import Decision
+from trainjobs.runtime.checkpoint.snapshot import Snapshot
+from trainjobs.runtime.checkpoint.store import Position
+
+
+class Interrupted(BaseException):
+    """Unwinds the training function after an interruption, once the checkpoint is durable.
+
+    Not an `Exception`, so that a training function's own error handling does not swallow it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Which worker this is: its rank among `world_size`, on which device."""
+
+    rank: int
+    world_size: int
+    device: torch.device
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What `report()` comes to, the same on every rank. True where the training loop is to end here."""
+
+    metrics: Mapping[str, float]
+    """Reduced over all ranks; empty if the run had halted before."""
+    decision: Decision | None
+    """What ended the run; None while it goes on."""
+    leave: bool = False
+
+    def __bool__(self) -> bool:
+        return self.leave
+
+    def __getitem__(self, metric: str) -> float:
+        return self.metrics[metric]
+
+
+class Phase(Enum):
+    """Where in an epoch's body the training function is."""
+
+    OUTSIDE = "outside the loop over epochs"
+    BODY = "before the epoch's steps"
+    STEPS = "amid its steps"
+    AFTER = "after its steps"
+
+
+@dataclass(frozen=True, slots=True)
+class Anew:
+    """A place to which a resumed function comes back by itself: until the next step only small states change."""
+
+    position: Position
+    states: Snapshot
+    reports: int
+    """Observations until there; later ones are made again."""
+
+
+def position_of(common: Position, mine: Mapping[str, Any]) -> Position:
+    """Where this rank was: ranks that leave their steps early by themselves may be elsewhere than rank 0."""
+    own = mine.get("position")
+    return replace(Position(**own), seconds=common.seconds) if own else common

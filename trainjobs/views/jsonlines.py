@@ -1,0 +1,14 @@
+"""Output of a run for programs: one JSON object a line on standard output."""
+
+import time
+
+from trainjobs.runs.events import Event, to_dict
+from trainjobs.views.view import View
+from trainjobs.views.writing import write_json
+
+
+class JsonLines(View):
+    """Writes each event with its unix `time` in seconds."""
+
+    def __call__(self, event: Event) -> None:
+        write_json({"time": round(time.time(), 3), **to_dict(event)}, self._out)

@@ -1,0 +1,105 @@
+"""The sentence for each event, as both the live display and the plain output tell it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainjobs.api import Length
+from trainjobs.cli.criteria_table import closest
+from trainjobs.runs.events import (
+    Checkpointed,
+    Event,
+    Failed,
+    Final,
+    Halted,
+    Printed,
+    Reported,
+    Restarting,
+    Started,
+    Starting,
+)
+from trainjobs.views.formatting import count, duration, number, steps_of_ranks
+
+_ENDS = {
+    "EarlyStopped": "stopping early",
+    "StopRequested": "stopping on request",
+    "Interrupted": "interrupted",
+    "Failed": "failing",
+}
+
+
+def starting(event: Starting) -> str:
+    nodes = "" if event.nodes == 1 else f" on {count(event.nodes, 'node')}"
+    return f"starting {count(event.workers, 'worker')}{nodes}"
+
+
+def started(event: Started) -> str:
+    where = "" if event.resumed_from_step is None else f", resumed from step {event.resumed_from_step:,}"
+    workers = f"{count(event.world_size, 'worker')} on {event.device}"
+    return f"training with {workers}{where} (up after {duration(event.startup_seconds)})"
+
+
+def reported(event: Reported, length: Length | None) -> str:
+    seen = event.observation
+    of = f"/{length.amount:,}" if length else ""
+    epochs, steps = length.named((of, ""), ("", of)) if length else ("", "")
+    values = "  ".join(f"{name} {number(value)}" for name, value in seen.metrics.items())
+    place = f"epoch {seen.epoch:,}{epochs}  step {seen.step:,}{steps}  {duration(seen.seconds)}"
+    return f"{place}  {values}{_best(event)}{_closest(event)}"
+
+
+def decided(decision: Mapping[str, Any]) -> str:
+    by = f" by {decision['criterion']}" if decision.get("criterion") else ""
+    end = _ENDS.get(str(decision["outcome"]), str(decision["outcome"]))
+    return f"{end}{by}, decided at step {decision['decided_at_step']:,}: {decision['reason']}"
+
+
+def halted(event: Halted) -> str:
+    return f"halted: {steps_of_ranks(event.steps)}, {event.milliseconds:.0f} ms after the decision"
+
+
+def checkpointed(event: Checkpointed) -> str:
+    return f"checkpoint of step {event.step:,} in {event.uri} ({duration(event.seconds)})"
+
+
+def final(event: Final) -> str:
+    return "test  " + "  ".join(f"{name} {number(value)}" for name, value in event.metrics.items())
+
+
+def printed(event: Printed) -> str:
+    return f"[rank {event.rank}] {event.text}"
+
+
+def failed(event: Failed) -> str:
+    """The user's frames first, as Python shows them, then the error, so that it stands next to the prompt."""
+    whose = "" if event.rank is None else f" on rank {event.rank}"
+    frames = f"{event.traceback.rstrip()}\n" if event.traceback else ""
+    return f"{frames}failed{whose}: {event.kind}: {event.message}"
+
+
+def restarting(event: Restarting) -> str:
+    """Where it goes on is `started`'s to say, once a checkpoint has been found."""
+    return f"starting attempt {event.attempt}: {event.reason}"
+
+
+def shadows(event: Reported, told: frozenset[str]) -> dict[str, str]:
+    """For each shadow criterion that now says stop and is not in `told`, its line."""
+    return {
+        row["name"]: f"shadow {row['name']} would stop here: {row['reason']}"
+        for row in event.ruling_view
+        if row["shadow"] and row["stop"] and row["name"] not in told
+    }
+
+
+def is_best(event: Reported) -> bool:
+    return event.best is not None and event.best.get("report") == event.report
+
+
+def _best(event: Event) -> str:
+    return "  (best)" if isinstance(event, Reported) and is_best(event) else ""
+
+
+def _closest(event: Reported) -> str:
+    row = closest(event.ruling_view)
+    if row is None or not row["waiting"]:
+        return ""
+    return f"  [{row['name']} {row['waiting']}]"

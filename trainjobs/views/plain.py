@@ -1,0 +1,85 @@
+"""Output of a run in a pipe or a log: one line for each report and each decision, no control codes."""
+
+from trainjobs.api import Length
+from trainjobs.runs.events import (
+    Checkpointed,
+    Decided,
+    Event,
+    Failed,
+    Final,
+    Halted,
+    ModelSaved,
+    Printed,
+    Progress,
+    Reported,
+    Restarting,
+    Started,
+    Starting,
+    Warned,
+)
+from trainjobs.views import lines
+from trainjobs.views.formatting import duration
+from trainjobs.views.printable import uncoloured
+from trainjobs.views.view import View
+from trainjobs.views.writing import write_line
+
+QUIET_SECONDS = 60.0
+"""Training seconds without a line after which progress inside an epoch is told."""
+
+
+class Plain(View):
+    """Writes lines to standard output."""
+
+    def __init__(self) -> None:
+        self._length: Length | None = None
+        self._told_seconds = 0.0
+        self._ending = False
+        self._shadows: frozenset[str] = frozenset()
+
+    def __call__(self, event: Event) -> None:
+        for line in self._lines(event):
+            write_line(uncoloured(line), self._out)
+
+    def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911, PLR0912 - one case for each kind of event
+        match event:
+            case Starting():
+                return [lines.starting(event)]
+            case Started():
+                self._length, self._ending = event.length, False
+                return [lines.started(event)]
+            case Progress():
+                return self._progress(event)
+            case Reported():
+                return self._report(event)
+            case Decided():
+                self._ending = True
+                return [lines.decided(event.decision)]
+            case Halted():
+                return [lines.halted(event)] if event.decision else []
+            case Checkpointed():
+                return [lines.checkpointed(event)] if self._ending else []
+            case ModelSaved():
+                return []  # the summary says it
+            case Final():
+                return [lines.final(event)]
+            case Failed():
+                return [lines.failed(event)]
+            case Restarting():
+                return [lines.restarting(event)]
+            case Printed():
+                return [lines.printed(event)]
+            case Warned():
+                return [f"warning: {event.message}"]
+
+    def _progress(self, event: Progress) -> list[str]:
+        if event.seconds - self._told_seconds < QUIET_SECONDS:
+            return []
+        self._told_seconds = event.seconds
+        batches = f"/{event.batches:,}" if event.batches else ""
+        return [f"epoch {event.epoch}  batch {event.batch:,}{batches}  {duration(event.seconds)}"]
+
+    def _report(self, event: Reported) -> list[str]:
+        self._told_seconds = event.observation.seconds
+        shadows = lines.shadows(event, self._shadows)
+        self._shadows |= shadows.keys()
+        return [lines.reported(event, self._length), *shadows.values()]
