@@ -14,6 +14,7 @@ HEAVY = ("torch", "ray", "kubernetes", "numpy", "pyarrow")
         "trainjobs",
         "trainjobs.api",
         "trainjobs.stopping",
+        "trainjobs.lint",
         "trainjobs.coordination",
         "trainjobs.runtime",
         "trainjobs.cli",

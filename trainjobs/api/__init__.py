@@ -7,7 +7,6 @@ Read `trainjob.py` first, then `stopping.py`. `manifest/` reads and writes the t
 CustomResourceDefinition. The docstrings of fields are what `kubectl explain` shows.
 """
 
-from trainjobs.api.advice import Advice, DataFacts, advise
 from trainjobs.api.base import Location, path_text
 from trainjobs.api.change import MUTABLE, changes, immutable_changes
 from trainjobs.api.length import Length, Unit
@@ -20,11 +19,9 @@ from trainjobs.api.trainjob import API_VERSION, Checkpoint, Stop, Storage, Train
 __all__ = [
     "API_VERSION",
     "MUTABLE",
-    "Advice",
     "Checkpoint",
     "Code",
     "Criterion",
-    "DataFacts",
     "EnvironmentVariable",
     "Length",
     "Location",
@@ -44,7 +41,6 @@ __all__ = [
     "Trainer",
     "Unit",
     "WhenMissing",
-    "advise",
     "changes",
     "immutable_changes",
     "path_text",

@@ -145,11 +145,6 @@ class Watched(Model):
     when_missing: WhenMissing = WhenMissing.ERROR
     """An observation without the metric is an Error, or is not seen by this criterion (Ignore)."""
 
-    @property
-    def fewest_reports(self) -> int:
-        """Reports that it must see before it can stop a run."""
-        return getattr(self, "patience", 1)
-
 
 class Monitored(Watched):
     """Parameters of every criterion that judges values of a metric."""

@@ -6,8 +6,10 @@ ignored here, and nowhere else.
 Values of metrics are text, as Python writes a float, so that NaN and infinity fit into JSON.
 """
 
+import re
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Final, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field
 
@@ -23,6 +25,24 @@ Number = Annotated[
 ]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Amount = Annotated[float, Field(ge=0, strict=True)]
+
+
+LONGEST_REASON: Final = 128
+"""Characters of a condition's reason: an Event holds no more."""
+LONGEST_MESSAGE: Final = 4096
+"""Characters of a condition's message; it would hold eight times as many, and nobody reads them."""
+
+
+def word(reason: str) -> str:
+    """A reason as Kubernetes takes it: some come from pods, whose word may be anything."""
+    kept = re.sub(r"^[^A-Za-z]+|[^A-Za-z0-9_,:]+", "", reason)[:LONGEST_REASON].rstrip(",:")
+    return kept or "Unknown"
+
+
+def clipped(text: str, longest: int | None = LONGEST_MESSAGE) -> str:
+    """Text that others can read: a lone surrogate, as in a file's name, is none; of so many characters at most."""
+    whole = text.encode(errors="replace").decode()
+    return whole if longest is None or len(whole) <= longest else f"{whole[: longest - 1]}…"
 
 
 class Report(Model):
@@ -61,6 +81,30 @@ class Condition(Report):
     """When `status` last changed."""
     observed_generation: Count | None = None
     """Generation of the spec that the condition is about."""
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        holds: bool,
+        reason: str,
+        message: str,
+        now: datetime,
+        *,
+        before: Self | None = None,
+        generation: int | None = None,
+    ) -> Self:
+        """The condition of this type as it is now; its time moves only with the truth `before`."""
+        truth = Truth.TRUE if holds else Truth.FALSE
+        since = before.last_transition_time if before is not None and before.status == truth else now
+        return cls(
+            type=kind,
+            status=truth,
+            reason=word(reason),
+            message=clipped(message),
+            last_transition_time=since,
+            observed_generation=generation,
+        )
 
 
 class MetricValue(Report):
@@ -164,10 +208,12 @@ class Accounting(Report):
 
     gpu_seconds_used: Amount = 0
     """Seconds of running time times GPUs held, all attempts added up."""
+    seconds_saved: Amount = 0
+    """Estimate: training seconds of the epochs or steps saved, at the mean of the finished ones."""
     gpu_seconds_saved: Amount = 0
-    """Estimate: the epochs or steps saved, at the mean GPU seconds of a finished one."""
+    """The same times the GPUs held."""
     gpu_hours_saved: Amount = 0
-    """The same in hours, to two decimals, for people."""
+    """The GPU seconds saved in hours, to two decimals, for people."""
     epochs_saved: Amount = 0
     """Epochs of the baseline that were not finished. 0 where the baseline is MaxSteps."""
     steps_saved: Amount = 0

@@ -61,11 +61,6 @@ class Plateau(Monitored):
     baseline: Number | None = None
     """Until a value is better than this by more than `minDelta`, improvements do not reset the count."""
 
-    @property
-    def fewest_reports(self) -> int:
-        """One more than its patience: the first report is always an improvement."""
-        return self.patience + 1
-
 
 class Threshold(Monitored):
     """Stop when a metric has reached a value."""

@@ -48,12 +48,6 @@ def criteria_table(rows: Sequence[Row], *, whole_sentences: bool) -> Table:
     return table
 
 
-def closest(rows: Sequence[Row]) -> Row | None:
-    """The criterion that may stop the run and is nearest to it."""
-    able = [row for row in rows if not row["shadow"] and not row["gated"]]
-    return max(able, key=lambda row: float(row["closeness"]), default=None)
-
-
 def _name(row: Row) -> Text:
     return Text(row["name"], style="dim" if row["shadow"] or row["gated"] else "bold")
 

@@ -15,8 +15,9 @@ from trainjobs.cli.criteria_table import criteria_table
 from trainjobs.cli.screen import TRAINING, Screen, after
 from trainjobs.cli.sparkline import Sparkline
 from trainjobs.runs.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
+from trainjobs.stopping.wording import number
 from trainjobs.views import lines
-from trainjobs.views.formatting import count, duration, number
+from trainjobs.views.formatting import count, duration
 from trainjobs.views.printable import coloured, uncoloured
 from trainjobs.views.view import View
 
@@ -82,7 +83,7 @@ class Display(View):
             case Printed():
                 return [Text.from_ansi(coloured(lines.printed(event)))]
             case Warned():
-                return [Text(f"warning: {event.message}", style="yellow")]
+                return [Text(lines.warned(event), style="yellow")]
             case _:
                 return []
 
@@ -163,7 +164,6 @@ def _best(screen: Screen, metric: str) -> Text:
     best = screen.best
     if best is None or best["metric"] != metric:
         return Text()
-    assert screen.last is not None  # noqa: S101 - there is a best only after a report
-    if best["step"] == screen.last.step:
+    if best.get("report") == len(screen.history):
         return Text("best so far", style="green")
     return Text(f"best {number(best['value'])} in epoch {best['epoch']}", style="dim")

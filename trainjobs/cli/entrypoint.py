@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainjobs.api import Advice
+from trainjobs.api.fields import nearest
 from trainjobs.api.manifest import Problem
-from trainjobs.api.manifest.fields import nearest
+from trainjobs.lint import Advice
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob

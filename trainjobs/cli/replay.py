@@ -7,20 +7,21 @@ from typing import Any
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from trainjobs.api import Length, Stopping
 from trainjobs.api.manifest import SpecError, load, load_stopping
 from trainjobs.cli.criteria_table import criteria_table
 from trainjobs.cli.curve import read_curve
+from trainjobs.cli.facts import facts_list
 from trainjobs.cli.terminal import Output, reading, show
 from trainjobs.exits import DataError
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import jsonable, row
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, Stop
 from trainjobs.stopping import replay as judge_again
-from trainjobs.views.formatting import baseline, count, duration, number, unspent
+from trainjobs.stopping.wording import number
+from trainjobs.views.formatting import baseline, count, duration, unspent
 from trainjobs.views.writing import write_json
 
 
@@ -80,7 +81,7 @@ def told(again: Replay, curve: str, length: Length | None) -> list[RenderableTyp
         Text(_headline(again), style="bold green" if again.stopped_by else "bold"),
         *([Text(again.stopped_by.stop.reason)] if again.stopped_by and again.stopped_by.stop else []),
         Text(),
-        Padding(_facts(again, curve, length), (0, 0, 0, 2)),
+        facts_list(_facts(again, curve, length)),
         Text(),
         Text("Each criterion alone"),
         Padding(criteria_table(rows, whole_sentences=True), (0, 0, 0, 2)),
@@ -96,16 +97,7 @@ def _headline(again: Replay) -> str:
     return f"Would have stopped early by {by.name} {where}, at step {by.stop.step:,}"
 
 
-def _facts(again: Replay, curve: str, length: Length | None) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, fact in _fact_lines(again, curve, length):
-        table.add_row(name, fact)
-    return table
-
-
-def _fact_lines(again: Replay, curve: str, length: Length | None) -> Iterator[tuple[str, str]]:
+def _facts(again: Replay, curve: str, length: Length | None) -> Iterator[tuple[str, str]]:
     assert again.end is not None  # noqa: S101 - a curve has a report
     yield "curve", f"{curve}, {count(again.reports, 'report')} to epoch {again.end.epoch}"
     if again.best is not None:

@@ -8,16 +8,17 @@ from typing import Any
 
 from rich.console import RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from trainjobs.api import Length
 from trainjobs.cli.criteria_table import criteria_table
+from trainjobs.cli.facts import facts_list
 from trainjobs.cli.program import program
 from trainjobs.cli.run_report import State, Story
 from trainjobs.runs.events import jsonable
 from trainjobs.stopping import Saving
-from trainjobs.views.formatting import baseline, count, duration, measures, number, steps_of_ranks, unspent
+from trainjobs.stopping.wording import number
+from trainjobs.views.formatting import baseline, count, duration, measures, steps_of_ranks, unspent
 
 _STYLES = {
     State.FINISHED: "bold green",
@@ -76,7 +77,7 @@ def summary(story: Story) -> list[RenderableType]:
     if why := reason(story):
         parts.append(Text(why))
     parts.append(Text())
-    parts.append(Padding(_facts(story), (0, 0, 0, 2)))
+    parts.append(facts_list(_facts(story)))
     if story.criteria or story.trouble:
         parts += [Text(), *_criteria(story)]
     return parts
@@ -147,16 +148,7 @@ def document(story: Story) -> dict[str, Any]:
     return {name: jsonable(value) for name, value in facts.items()}
 
 
-def _facts(story: Story) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, fact in _fact_lines(story):
-        table.add_row(name, fact)
-    return table
-
-
-def _fact_lines(story: Story) -> Iterator[tuple[str, str]]:
+def _facts(story: Story) -> Iterator[tuple[str, str]]:
     told, best = story.told, story.best
     if story.last is not None:
         yield "last", f"{measures(story.last.metrics)}, epoch {story.last.epoch}"

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainjobs.api import Advice, Stopping, TrainJob, advise
+from trainjobs.api import Stopping, TrainJob
 from trainjobs.api.manifest import Problem, SpecError, holds_stopping_alone, load, load_stopping
 from trainjobs.cli import entrypoint
 from trainjobs.cli.terminal import Output, exit_code, reading
 from trainjobs.exits import Exit, UserError
+from trainjobs.lint import Advice, advise
 from trainjobs.views.formatting import count
 from trainjobs.views.writing import write_json, write_line
 

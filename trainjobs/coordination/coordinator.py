@@ -16,7 +16,7 @@ from trainjobs.coordination.errors import ExchangeMismatch, HaltedElsewhere
 from trainjobs.coordination.evaluation import Judge
 from trainjobs.coordination.fence import Gate
 from trainjobs.coordination.messages import Arrive, Cast, Deadline, Publish
-from trainjobs.coordination.reduction import means
+from trainjobs.coordination.reduction import means, plain
 from trainjobs.stopping.observation import Observation
 
 if TYPE_CHECKING:
@@ -157,12 +157,11 @@ class Coordinator:
         Step, seconds and `whole` (see `Observation`) are rank 0's. Raises EpochMismatch, MetricMismatch,
         WeightlessMetric, MissingMetric (the same on every rank).
         """
-        pairs = {name: (float(total), float(weight)) for name, (total, weight) in metrics.items()}
         payload = {
             "epoch": epoch,
             "step": step,
             "seconds": seconds,
-            "metrics": pairs,
+            "metrics": plain(metrics),
             "whole": whole,
             "without data": without_data,
         }
@@ -188,7 +187,7 @@ class Coordinator:
 
         Raises MetricMismatch, WeightlessMetric (the same on every rank).
         """
-        payload = json.dumps([dict(metrics), without_data]).encode()
+        payload = json.dumps([plain(metrics), without_data]).encode()
         everyone = [json.loads(answer) for answer in self.exchange(payload)]
         empty = [rank for rank, (_, without) in enumerate(everyone) if without]
         return means([pairs for pairs, _ in everyone], without_data=empty)
@@ -199,6 +198,20 @@ class Coordinator:
         if len(set(published.body["calls"])) > 1:
             raise HaltedElsewhere
         return tuple(base64.b64decode(text) for text in published.body["payloads"])
+
+    def on_rank_0(self, action: Callable[[], object], raises: type[Exception]) -> None:
+        """Collective: rank 0 does it. An error of this kind that it raises there, every rank raises alike."""
+        error: Exception | None = None
+        if self.rank == 0:
+            try:
+                action()
+            except raises as raised:
+                error = raised
+        answer = self.exchange(json.dumps(error and errors.to_dict(error, errors.below(raises))).encode())[0]
+        if error is not None:
+            raise error
+        if (told := json.loads(answer)) is not None:
+            raise errors.from_dict(told, errors.below(raises))
 
     def halt(self, step: int) -> Halt:
         """Collective: tell where this rank has halted, after `step` training steps, and learn where the others have.

@@ -18,9 +18,12 @@ are what its constructor takes, they travel as JSON, and each rank builds the sa
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from trainjobs.stopping.observation import MissingMetric
+
+Kinds: TypeAlias = Mapping[str, type[Exception]]
+"""Errors that travel between ranks, by the names of their classes."""
 
 
 class CoordinationError(Exception):
@@ -135,21 +138,28 @@ class RulingFailed(CoordinationError):
         return f"rank 0 could not rule on the report: {self.kind}: {self.message}"
 
 
-_PUBLISHED: Mapping[str, type[Exception]] = {
+_PUBLISHED: Kinds = {
     kind.__name__: kind
     for kind in (EpochMismatch, MetricMismatch, WeightlessMetric, MissingMetric, RulingFailed)
 }
 
 
-def to_dict(error: Exception) -> dict[str, Any]:
-    """The error as JSON; one that a criterion of the user's has raised becomes a RulingFailed."""
-    if type(error).__name__ not in _PUBLISHED:
+def below(kind: type[Exception]) -> Kinds:
+    """A kind of error and all its subclasses, by name."""
+    return {kind.__name__: kind} | {
+        name: each for sub in kind.__subclasses__() for name, each in below(sub).items()
+    }
+
+
+def to_dict(error: Exception, kinds: Kinds = _PUBLISHED) -> dict[str, Any]:
+    """The error as JSON; one of no such kind, as a criterion of the user's may raise, becomes a RulingFailed."""
+    if type(error).__name__ not in kinds:
         error = RulingFailed(type(error).__name__, str(error))
     return {"kind": type(error).__name__, "args": list(error.args)}
 
 
-def from_dict(fields: Mapping[str, Any]) -> Exception:
-    return _PUBLISHED[fields["kind"]](*fields["args"])
+def from_dict(fields: Mapping[str, Any], kinds: Kinds = _PUBLISHED) -> Exception:
+    return kinds[fields["kind"]](*fields["args"])
 
 
 def _listed(ranks: Sequence[int]) -> str:

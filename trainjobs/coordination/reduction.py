@@ -20,6 +20,11 @@ def same_epoch(epochs: Sequence[int]) -> int:
     return epochs[0]
 
 
+def plain(metrics: Report) -> dict[str, tuple[float, float]]:
+    """The metrics in Python's own numbers, as they travel."""
+    return {name: (float(total), float(weight)) for name, (total, weight) in metrics.items()}
+
+
 def means(reports: Sequence[Report], without_data: Container[int] = ()) -> dict[str, float]:
     """Each metric's sum of sums over sum of weights; `reports` in rank order.
 

@@ -55,7 +55,7 @@ class Process:
 
     def tell(self, message: Mapping[str, Any]) -> None:
         """Write one JSON line to its standard input."""
-        assert self._process.stdin is not None  # noqa: S101 - made with listens=True
+        assert self._process.stdin is not None  # noqa: S101 - made with talks=True
         with suppress(BrokenPipeError):
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()

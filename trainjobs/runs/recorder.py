@@ -10,7 +10,7 @@ from trainjobs.api import status
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.run_state import Account, fitted, now
+from trainjobs.runs.run_state import Account, now
 
 if TYPE_CHECKING:
     from trainjobs.api import Stopping, TrainJob
@@ -111,7 +111,6 @@ class Record:
         parts: dict[str, Any] = {
             "accounting": {
                 "secondsUsed": self._account.seconds,
-                "secondsSaved": self._account.saved().seconds,
                 "workers": self.job.spec.trainer.num_workers,
             },
             "finalMetrics": dict(final.metrics) if final else {},
@@ -144,27 +143,16 @@ class Record:
         decision, failed = self._account.last(events.Decided), self._account.last(events.Failed)
         length = self.job.spec.trainer.length
         if failed:
-            return (_condition("Failed", failed.kind, failed.message),)
+            return (status.Condition.of("Failed", True, failed.kind, failed.message, now()),)
         reason = (
             decision.decision["reason"]
             if decision and state != "Finished"
             else f"trained all {length.amount} {length.unit}s"
         )
         if state == "Interrupted":
-            return (_condition("Suspended", state, reason),)
-        stopped = (_condition("EarlyStopped", state, reason),) if state == "EarlyStopped" else ()
-        return (*stopped, _condition("Complete", state, reason))
-
-
-def _condition(kind: str, reason: str, message: str) -> status.Condition:
-    return fitted(
-        status.Condition,
-        type=kind,
-        status=status.Truth.TRUE,
-        reason=reason,
-        message=message,
-        last_transition_time=now(),
-    )
+            return (status.Condition.of("Suspended", True, state, reason, now()),)
+        held = ("EarlyStopped", "Complete") if state == "EarlyStopped" else ("Complete",)
+        return tuple(status.Condition.of(kind, True, state, reason, now()) for kind in held)
 
 
 def _merged(into: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

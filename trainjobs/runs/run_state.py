@@ -108,7 +108,7 @@ class Account:
             )
             if best
             else None,
-            waiting=reported.waiting if reported else None,
+            waiting=(reported.waiting or None) if reported else None,
             last_update_time=now(),
         )
 
@@ -194,11 +194,12 @@ class Account:
     def accounting(self) -> status.Accounting:
         """What was used and saved."""
         saved = self.saved()
-        saved_s = saved.seconds * self._gpus
+        gpu_s = saved.seconds * self._gpus
         return status.Accounting(
             gpu_seconds_used=self.seconds * self._gpus,
-            gpu_seconds_saved=saved_s,
-            gpu_hours_saved=round(saved_s / 3600, 2),
+            seconds_saved=saved.seconds,
+            gpu_seconds_saved=gpu_s,
+            gpu_hours_saved=round(gpu_s / 3600, 2),
             epochs_saved=saved.epochs,
             steps_saved=saved.steps,
             baseline=self.job.spec.trainer.length.baseline,
@@ -223,17 +224,10 @@ def fitted(kind: type[R], **values: Any) -> R:
     longest = _longest(kind)
     return kind(
         **{
-            name: _cut(value, longest.get(name)) if isinstance(value, str) else value
+            name: status.clipped(value, longest.get(name)) if isinstance(value, str) else value
             for name, value in values.items()
         }
     )
-
-
-def _cut(text: str, length: int | None) -> str:
-    whole = text.encode(
-        errors="replace"
-    ).decode()  # a lone surrogate, as in a file's name, is no text to others
-    return whole if length is None or len(whole) <= length else whole[: length - 1] + "…"
 
 
 @cache

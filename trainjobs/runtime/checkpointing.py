@@ -6,7 +6,6 @@ write succeeded, so that a full disk ends every rank with the same error.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import torch
 
 from trainjobs.api import Stopping
 from trainjobs.coordination import Coordinator, Halt, Reported, Vote
-from trainjobs.exits import Exit, UserError
+from trainjobs.exits import UserError
 from trainjobs.runs import events
 from trainjobs.runtime.checkpoint.store import (
     BestCheckpoint,
@@ -92,8 +91,7 @@ class Keeper:
         if self._terms.stopping.restore_best and self.best != before:
             self.improved = True
         if reported.ruling is not None:
-            number = len(self._coordinator.history)
-            self._tell(events.Reported.of(reported.observation, reported.ruling, number))
+            self._tell(events.Reported.of(reported.observation, reported.ruling, self._seen.reports))
 
     def rest_if_halted(self, step: int) -> Halt | None:
         """If every rank is to halt here, agree that they did. Called after each collective, by all ranks."""
@@ -157,8 +155,7 @@ class Keeper:
             saved = self._checkpoints.save(contents, self._best_report_at(position))
             self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds, repeats))
 
-        error = _error_of(write) if self.rank == 0 else None
-        _raise_for_all(self._coordinator.exchange(_error_bytes(error))[0])
+        self._coordinator.on_rank_0(write, UserError)
         self.rest_if_halted(position.step)
         self.improved = False
         self._saved_step = position.step
@@ -212,14 +209,13 @@ class Keeper:
             restored: whose weights the models have, if not the last ones.
         """
         states = {name: own_weights(model) for name, model in models.items()}
-        error = None
-        if self.rank == 0 and states:
-            error = _error_of(
-                lambda: self._checkpoints.save_model(
-                    "model.pt", states if len(states) > 1 else next(iter(states.values()))
-                )
-            )
-        _raise_for_all(self._coordinator.exchange(_error_bytes(error))[0])
+
+        def write() -> None:
+            if states:
+                whole = states if len(states) > 1 else next(iter(states.values()))
+                self._checkpoints.save_model("model.pt", whole)
+
+        self._coordinator.on_rank_0(write, UserError)
         if states:
             place = restored or position
             self._tell(events.ModelSaved("model.pt", place.epoch, place.step, best=restored is not None))
@@ -256,27 +252,3 @@ class Keeper:
 
 def _nobody(_: events.Event) -> None:
     """Only rank 0 speaks."""
-
-
-def _error_of(action: Callable[[], object]) -> UserError | None:
-    try:
-        action()
-    except UserError as error:
-        return error
-    return None
-
-
-def _error_bytes(error: UserError | None) -> bytes:
-    return json.dumps(error and [type(error).exit_code, str(error)]).encode()
-
-
-def _raise_for_all(answer: bytes) -> None:
-    """Raise rank 0's error on this rank too."""
-    if (error := json.loads(answer)) is not None:
-        raise error_with(Exit(error[0]), error[1])
-
-
-def error_with(code: Exit, message: str) -> UserError:
-    """The user error that ends with this exit code."""
-    kind = next((kind for kind in UserError.__subclasses__() if kind.exit_code == code), UserError)
-    return kind(message)

@@ -2,9 +2,11 @@
 
 Read `observation` (what is known), `verdict` (what is said), `fold` (the shape of a criterion) and `panel`
 (all of them together) first; then any family, each one file named as its key in the manifest. `improvement`
-alone decides what better means, `gates` what holds a criterion back, `replay` asks what would have been.
+alone decides what better means, `gates` what holds a criterion back, `replay` asks what would have been,
+`earliest` when a stop is possible at all.
 """
 
+from trainjobs.stopping.earliest import Earliest, Pace
 from trainjobs.stopping.fold import Fold, Scope
 from trainjobs.stopping.observation import History, MissingMetric, Observation
 from trainjobs.stopping.panel import Best, Finding, Limits, Panel, PanelState, Ruling
@@ -15,12 +17,14 @@ from trainjobs.stopping.verdict import Verdict
 __all__ = [
     "Alone",
     "Best",
+    "Earliest",
     "Finding",
     "Fold",
     "History",
     "Limits",
     "MissingMetric",
     "Observation",
+    "Pace",
     "Panel",
     "PanelState",
     "Replay",

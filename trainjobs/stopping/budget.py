@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from trainjobs.api import stopping as api
+from trainjobs.stopping.earliest import Earliest, Pace, place
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
@@ -33,6 +34,7 @@ class Budget:
 
     def __init__(self, parameters: api.Budget, scope: Scope) -> None:
         self._parameters = parameters
+        self._path = scope.path
 
     def start(self) -> Observation | None:
         return None
@@ -53,6 +55,14 @@ class Budget:
 
     def stops(self, state: Observation | None) -> bool:
         return self.judge(state).stop
+
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        """At once, unless its one limit is in the unit of the run's length: any other may be used up soon."""
+        name = f"{pace.length.unit}s"
+        limits = self._parameters.model_dump(exclude_none=True)
+        if not stop or set(limits) != {name}:
+            return Earliest(first, self._path)
+        return Earliest(max(first, limits[name]), place(self._parameters, self._path, name))
 
     def _uses(self, seen: Observation) -> list[Use]:
         limits = (

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from trainjobs.stopping.earliest import Earliest, Pace, nth
 from trainjobs.stopping.fold import Fold
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
@@ -51,6 +52,11 @@ class AtLeast:
         stopping = [member.stops(inner) for member, inner in zip(self.members, state, strict=True)]
         return sum(stopping) >= self.count
 
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        """It goes on once so many say so that too few are left for a stop."""
+        members = [member.earliest(first, pace, stop=stop) for member in self.members]
+        return nth(members, self.count if stop else len(members) - self.count + 1)
+
     def _reason(self, stopping: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
         counted = f"{len(stopping)} of {len(verdicts)} say stop"
         if len(stopping) >= self.count:
@@ -85,6 +91,9 @@ class Not:
 
     def stops(self, state: Any) -> bool:
         return self.judge(state).stop
+
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        return self.member.earliest(first, pace, stop=not stop)
 
 
 def _sentences(verdicts: Sequence[Verdict]) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from trainjobs.api import stopping as api
+from trainjobs.stopping.earliest import Needs
 from trainjobs.stopping.improvement import Improvement, Margin, Standing
 from trainjobs.stopping.monitored import Monitored, Reading
 from trainjobs.stopping.verdict import Verdict
@@ -46,6 +47,11 @@ class Divergence(Monitored[api.Divergence, Excess]):
             closeness=min(1.0, state.count / patience),
             waiting=f"{state.count}/{patience}",
         )
+
+    def needs(self) -> Needs:
+        """The first report is the best so far, which is not worse than itself."""
+        first = 0 if self.parameters.value is not None else 1
+        return Needs(first + self.parameters.patience, "patience")
 
     def _beyond(self, best: Standing | None, reading: Reading) -> bool:
         """Whether the reading is beyond the limit; one that is not finite is."""

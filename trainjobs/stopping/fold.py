@@ -5,6 +5,7 @@ from typing import Protocol, Self, TypeVar
 
 from trainjobs.api.base import Location
 from trainjobs.api.stopping import Mode, NonFinite, Smoothing, Stopping
+from trainjobs.stopping.earliest import Earliest, Pace
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
 
@@ -28,6 +29,10 @@ class Fold(Protocol[S]):
 
     def stops(self, state: S) -> bool:
         """Whether `judge` says stop, without its sentence: who judges a million reports needs one of them."""
+        ...
+
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        """When it could first say stop (or, not `stop`, to go on), if it sees its first report at `first`."""
         ...
 
 

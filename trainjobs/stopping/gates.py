@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from trainjobs.api.stopping import StartAfter
+from trainjobs.stopping.earliest import Earliest, Pace
 from trainjobs.stopping.fold import Fold
 from trainjobs.stopping.observation import MissingMetric, Observation
 from trainjobs.stopping.verdict import Verdict
@@ -55,6 +56,13 @@ class Delayed(Generic[S]):
             return verdict
         reason = f"held back at epoch {state.epoch} by {state.cause}"
         return replace(verdict, stop=False, reason=reason, closeness=0.0, undecided=True, gated=state.cause)
+
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        opens = max(first, pace.opens(self.gate))
+        inner = self.inner.earliest(opens, pace, stop=stop)
+        if opens - first <= inner.moment - opens:
+            return inner
+        return Earliest(inner.moment, f"{self.path}.{pace.length.unit}")
 
     def _closed(self, seen: Observation) -> str | None:
         if self.gate.epoch is not None:
@@ -102,6 +110,11 @@ class Matured(Generic[S]):
         held = f" (held back at epoch {state.epoch} by {state.cause})" if verdict.stop else ""
         return replace(verdict, stop=False, reason=verdict.reason + held, gated=verdict.gated or state.cause)
 
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        inner = self.inner.earliest(first, pace, stop=stop)
+        least = pace.length.named(self.min_epochs, self.min_steps) if stop else 0
+        return replace(inner, moment=max(inner.moment, least))
+
     def _cause(self, epochs: int, steps: int) -> str | None:
         if epochs < self.min_epochs:
             return f"minEpochs {self.min_epochs}"
@@ -131,3 +144,6 @@ class Shadowed(Generic[S]):
         if state.cause is None:
             return verdict
         return replace(verdict, stop=False, reason=state.cause, closeness=0.0, undecided=True)
+
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        return self.inner.earliest(first, pace, stop=stop)

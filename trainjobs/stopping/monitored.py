@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from trainjobs.api import stopping as api
 from trainjobs.api.stopping import NonFinite
+from trainjobs.stopping.earliest import Earliest, Needs, Pace, after_reports
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.improvement import Order
 from trainjobs.stopping.observation import Observation
@@ -55,7 +56,7 @@ class Watch(Generic[S]):
 
 
 class Monitored(ABC, Generic[P, S]):
-    """A criterion that judges values of a metric; a family says how, in `begin`, `advance` and `conclude`.
+    """A criterion that judges values of a metric; a family says how, in `begin`, `advance`, `conclude` and `needs`.
 
     Args:
         parameters: the family's part of the manifest.
@@ -86,6 +87,10 @@ class Monitored(ABC, Generic[P, S]):
     @abstractmethod
     def conclude(self, state: S, reading: Reading) -> Verdict:
         """The verdict after `reading`, which has been the latest `advance`."""
+
+    @abstractmethod
+    def needs(self) -> Needs:
+        """The fewest reports, of finite values, with which it can stop a run, and the parameter that asks for them."""
 
     def reached(self, state: S, reading: Reading) -> bool:
         """Whether `conclude` says stop; a family that can tell without the sentence does so here."""
@@ -124,6 +129,9 @@ class Monitored(ABC, Generic[P, S]):
         if self._non_finite == NonFinite.STOP and state.latest.trouble is not None:
             return True
         return self.reached(state.inner, state.latest)
+
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        return after_reports(self.needs() if stop else Needs(1), first, pace, self.parameters, self._path)
 
     def _smooth(self, state: Any, value: float) -> Any:
         return self._smoother.update(state, value) if math.isfinite(value) else state

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from trainjobs.api import stopping as api
+from trainjobs.stopping.earliest import Earliest, Needs, Pace, after_reports
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
@@ -38,6 +39,10 @@ class NonFiniteMetric:
 
     def stops(self, state: Run) -> bool:
         return state.count >= self._parameters.patience
+
+    def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
+        needs = Needs(self._parameters.patience if stop else 1, "patience")
+        return after_reports(needs, first, pace, self._parameters, self._path)
 
     def judge(self, state: Run) -> Verdict:
         if state.value is None:

@@ -1,6 +1,7 @@
 """Overfitting: the validation metric is worse than the training metric by more than a gap."""
 
 from trainjobs.api import stopping as api
+from trainjobs.stopping.earliest import Needs
 from trainjobs.stopping.improvement import Margin
 from trainjobs.stopping.monitored import Monitored, Reading
 from trainjobs.stopping.verdict import Verdict
@@ -40,6 +41,9 @@ class Overfitting(Monitored[api.Overfitting, int]):
             closeness=min(1.0, state / patience),
             waiting=f"{state}/{patience}",
         )
+
+    def needs(self) -> Needs:
+        return Needs(self.parameters.patience, "patience")
 
     def _overfits(self, reading: Reading) -> bool:
         if reading.trouble is not None:

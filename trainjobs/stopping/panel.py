@@ -33,10 +33,13 @@ class Finding:
     family: str
     """The manifest's key, e.g. "plateau" or "atLeast"."""
     shadow: bool
-    gated: str | None
-    """The gate that holds it back, e.g. "startAfter epoch 3"."""
     verdict: Verdict
     """A shadow criterion's verdict may say stop; the ruling's stop is never a shadow criterion's."""
+
+    @property
+    def gated(self) -> str | None:
+        """The gate that holds it back, e.g. "startAfter epoch 3"."""
+        return self.verdict.gated
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Ruling:
     """One for each criterion, in the manifest's order."""
     best: Best | None
     waiting: str
-    """The criterion closest to stopping, e.g. "plateau 3/5"; empty if none has an opinion."""
+    """The criterion that may stop the run and is closest to it, e.g. "plateau 3/5"; empty if none has an opinion."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +85,7 @@ class Judge:
         return cls(name, criterion.key, criterion.shadow, Shadowed(fold) if criterion.shadow else fold)
 
     def find(self, state: Any) -> Finding:
-        verdict = self.fold.judge(state)
-        return Finding(self.name, self.family, self.shadow, verdict.gated, verdict)
+        return Finding(self.name, self.family, self.shadow, self.fold.judge(state))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,7 @@ class Panel:
 def _waiting(findings: Sequence[Finding]) -> str:
     able = [finding for finding in findings if not (finding.gated or finding.verdict.undecided)]
     closest = max(able, key=lambda finding: finding.verdict.closeness, default=None)
-    return f"{closest.name} {closest.verdict.waiting}" if closest else ""
+    return f"{closest.name} {closest.verdict.waiting}".rstrip() if closest else ""
 
 
 def _limits(stopping: api.Stopping) -> Limits:

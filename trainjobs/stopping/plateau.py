@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from trainjobs.api import stopping as api
 from trainjobs.api.stopping import MinDeltaMode
+from trainjobs.stopping.earliest import Needs
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.improvement import Improvement, Standing
 from trainjobs.stopping.monitored import Monitored, Reading
@@ -56,6 +57,11 @@ class Plateau(Monitored[api.Plateau, Patience]):
             closeness=min(1.0, state.waited / patience),
             waiting=f"{state.waited}/{patience}",
         )
+
+    def needs(self) -> Needs:
+        """The first report improves on nothing, and so does not wait, unless there is a baseline that it misses."""
+        first = 0 if self.parameters.baseline is not None else 1
+        return Needs(first + self.parameters.patience, "patience")
 
     def _beats_baseline(self, value: float) -> bool:
         return self.parameters.baseline is None or self._improvement.counts(value, self.parameters.baseline)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from trainjobs.api.length import Length
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.panel import Best, Finding, Panel
-from trainjobs.stopping.saving import Saving, against_length_at
+from trainjobs.stopping.saving import Saving, against_end, against_length_at
 from trainjobs.stopping.verdict import Verdict
 
 
@@ -97,9 +97,7 @@ def replay(panel: Panel, history: Iterable[Observation], length: Length | None =
 
 def _stop(stopped: _Stopped, end: Observation, length: Length | None) -> Stop:
     at, verdict = stopped.at, stopped.verdict
-    saved = Saving(
-        end.epochs - at.epochs, end.step - at.step, end.seconds - at.seconds, "HistoryEnd", estimated=False
-    )
+    saved = against_end(end, at)
     of_max = against_length_at(length, at, stopped.whole) if length else None
     return Stop(
         *(at.epoch, at.step, at.seconds, verdict.reason, stopped.best, saved, of_max, at.whole),

@@ -22,6 +22,13 @@ class Saving:
     estimated: bool
 
 
+def against_end(end: Observation, at: Observation) -> Saving:
+    """What a run that has gone on to `end` would have saved by ending before, at `at`."""
+    return Saving(
+        end.epochs - at.epochs, end.step - at.step, end.seconds - at.seconds, "HistoryEnd", estimated=False
+    )
+
+
 def against_length(length: Length, history: Sequence[Observation], step: int = 0) -> Saving:
     """What a run that ended with this history saves of its length; see `against_length_at`."""
     whole = next((seen for seen in reversed(history) if seen.whole), None)

@@ -1,6 +1,7 @@
 """Threshold: a metric has reached a value."""
 
 from trainjobs.api import stopping as api
+from trainjobs.stopping.earliest import Needs
 from trainjobs.stopping.monitored import Monitored, Reading
 from trainjobs.stopping.verdict import Verdict
 from trainjobs.stopping.wording import number
@@ -29,6 +30,9 @@ class Threshold(Monitored[api.Threshold, float | None]):
             closeness=1.0 if reached else self._covered(state, reading),
             waiting=f"{number(reading.value)}/{number(goal)}",
         )
+
+    def needs(self) -> Needs:
+        return Needs(1)
 
     def _covered(self, first: float | None, reading: Reading) -> float:
         """How much of the way from the first value to the goal is covered; 0 if there is no such way."""

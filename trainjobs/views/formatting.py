@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from trainjobs.stopping.wording import number
+
 if TYPE_CHECKING:
     from trainjobs.api import Length
     from trainjobs.stopping import Saving
@@ -10,11 +12,6 @@ if TYPE_CHECKING:
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
-
-
-def number(value: float) -> str:
-    """A metric's value to 6 significant digits, as the criteria's sentences write it."""
-    return f"{value:.6g}"
 
 
 def count(amount: int, noun: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainjobs.api import Length
-from trainjobs.cli.criteria_table import closest
 from trainjobs.runs.events import (
     Checkpointed,
     Event,
@@ -16,8 +15,10 @@ from trainjobs.runs.events import (
     Restarting,
     Started,
     Starting,
+    Warned,
 )
-from trainjobs.views.formatting import count, duration, number, steps_of_ranks
+from trainjobs.stopping.wording import number
+from trainjobs.views.formatting import count, duration, steps_of_ranks
 
 _ENDS = {
     "EarlyStopped": "stopping early",
@@ -81,6 +82,10 @@ def restarting(event: Restarting) -> str:
     return f"starting attempt {event.attempt}: {event.reason}"
 
 
+def warned(event: Warned) -> str:
+    return f"warning: {event.message}"
+
+
 def shadows(event: Reported, told: frozenset[str]) -> dict[str, str]:
     """For each shadow criterion that now says stop and is not in `told`, its line."""
     return {
@@ -99,7 +104,4 @@ def _best(event: Event) -> str:
 
 
 def _closest(event: Reported) -> str:
-    row = closest(event.ruling_view)
-    if row is None or not row["waiting"]:
-        return ""
-    return f"  [{row['name']} {row['waiting']}]"
+    return f"  [{event.waiting}]" if event.waiting else ""

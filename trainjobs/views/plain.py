@@ -69,7 +69,7 @@ class Plain(View):
             case Printed():
                 return [lines.printed(event)]
             case Warned():
-                return [f"warning: {event.message}"]
+                return [lines.warned(event)]
 
     def _progress(self, event: Progress) -> list[str]:
         if event.seconds - self._told_seconds < QUIET_SECONDS:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from trainjobs.api.status import Condition, Truth
+from trainjobs.api.status import Condition
 
 
 class Kind(StrEnum):
@@ -25,10 +24,6 @@ class Kind(StrEnum):
 EARLY_STOPPED: Final = "EarlyStopped"
 FINISHED: Final = "Finished"
 STOP_REQUESTED: Final = "StopRequested"
-LONGEST_REASON: Final = 128
-"""Characters of a reason: an Event holds no more."""
-LONGEST_MESSAGE: Final = 4096
-"""Characters of a message; a condition would hold eight times as many, and nobody reads them."""
 _ORDER: Final = (Kind.FAILED, Kind.COMPLETE, Kind.SUSPENDED, Kind.RUNNING)
 
 
@@ -61,33 +56,11 @@ def conditions(
     known = {condition.type: condition for condition in before}
     types = [str(telling), *(str(kind) for kind in _ORDER if kind != telling), EARLY_STOPPED]
     return tuple(
-        _condition(name, name in true, state, known.get(name), generation, now)
+        Condition.of(
+            *(name, name in true, state.reason, state.message, now),
+            before=known.get(name),
+            generation=generation,
+        )
         for name in types
         if name in true or name in known or name == telling
-    )
-
-
-def word(reason: str) -> str:
-    """A reason as Kubernetes takes it: some come from pods, whose word may be anything."""
-    kept = re.sub(r"^[^A-Za-z]+|[^A-Za-z0-9_,:]+", "", reason)[:LONGEST_REASON].rstrip(",:")
-    return kept or "Unknown"
-
-
-def clipped(message: str, longest: int = LONGEST_MESSAGE) -> str:
-    """A sentence of so many characters at most."""
-    return message if len(message) <= longest else f"{message[: longest - 1]}…"
-
-
-def _condition(
-    name: str, holds: bool, state: State, known: Condition | None, generation: int | None, now: datetime
-) -> Condition:
-    truth = Truth.TRUE if holds else Truth.FALSE
-    same = known is not None and known.status == truth
-    return Condition(
-        type=name,
-        status=truth,
-        reason=word(state.reason),
-        message=clipped(state.message),
-        last_transition_time=known.last_transition_time if known is not None and same else now,
-        observed_generation=generation,
     )

@@ -17,7 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from trainjobs.api.reading import read_status
-from trainjobs.api.status import Accounting, Baseline, TrainJobStatus
+from trainjobs.api.status import Accounting, TrainJobStatus
 from trainjobs.api.stopping import Criterion
 from trainjobs.api.trainjob import Trainer
 from trainjobs.kube.resources import Object
@@ -117,8 +117,7 @@ class Metrics:
             self._early_stops.labels(
                 _family(trainjob, status.stopping.criterion), self._model(trainjob)
             ).inc()
-        saved_s = min(_saved_seconds(status, accounting), most_s * trainer.length.amount)
-        self._saved_hours.inc(saved_s / 3600)
+        self._saved_hours.inc(min(accounting.seconds_saved, most_s * trainer.length.amount) / 3600)
         self._gpu_seconds.labels("used").inc(min(accounting.gpu_seconds_used, gpu_s))
         self._gpu_seconds.labels("saved").inc(
             min(accounting.gpu_seconds_saved, gpu_s * trainer.length.amount)
@@ -155,15 +154,6 @@ def _family(trainjob: Object, criterion: str) -> str:
             return next((family for family in families if family in each), OTHER)
     unnamed = re.sub(r"-[0-9]+$", "", criterion)
     return unnamed if unnamed in families else OTHER
-
-
-def _saved_seconds(status: TrainJobStatus, accounting: Accounting) -> float:
-    if status.training is None:
-        return 0.0
-    by_steps = accounting.baseline == Baseline.MAX_STEPS
-    trained = status.training.step if by_steps else status.training.epoch
-    saved = accounting.steps_saved if by_steps else accounting.epochs_saved
-    return saved * status.active_seconds / trained if trained else 0.0
 
 
 class _States(Collector):

@@ -12,7 +12,7 @@ from typing import Final
 
 from trainjob_operator.trainjob.actions import Desired
 from trainjob_operator.trainjob.active_job import Upkeep, starting
-from trainjob_operator.trainjob.conditions import Kind, State, clipped
+from trainjob_operator.trainjob.conditions import Kind, State
 from trainjob_operator.trainjob.diagnosis import Seen
 from trainjob_operator.trainjob.objects import dependents, pod
 from trainjob_operator.trainjob.objects.job import indexed_job
@@ -22,7 +22,7 @@ from trainjob_operator.trainjob.status_fields import at_the_end, changes, idle_s
 from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError, parse
 from trainjobs.api.reading import read_status
-from trainjobs.api.status import TrainJobStatus
+from trainjobs.api.status import TrainJobStatus, clipped
 from trainjobs.kube.resources import Object
 
 _OUTLIVES: Final = (

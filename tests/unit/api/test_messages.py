@@ -4,8 +4,8 @@ import pytest
 import yaml
 
 from trainjobs.api import TrainJob, TrainJobStatus
+from trainjobs.api.fields import models_in
 from trainjobs.api.manifest import SpecError, parse
-from trainjobs.api.manifest.fields import models_in
 from trainjobs.api.stopping import Single
 
 

@@ -1,8 +1,11 @@
 """The status: what the operator and the run write, and any version reads."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from trainjobs.api.manifest import SpecError, dump, load, parse
+from trainjobs.api.status import Condition
 
 MANIFEST = {
     "apiVersion": "trainjobs.dev/v1alpha1",
@@ -59,6 +62,7 @@ STATUS = {
         "gpuSecondsUsed": 7200.5,
         "gpuSecondsSaved": 12259.5,
         "gpuHoursSaved": 3.41,
+        "secondsSaved": 1532.4375,
         "epochsSaved": 63.0,
         "stepsSaved": 2520.0,
         "baseline": "MaxEpochs",
@@ -107,3 +111,29 @@ def test_a_field_of_another_version_is_ignored_in_the_status_only():
 def test_known_fields_of_the_status_are_checked(part, value, message):
     with pytest.raises(SpecError, match=message):
         parse({**MANIFEST, "status": {part: value}})
+
+
+NOW = datetime(2026, 11, 21, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(("holds", "since"), [(True, NOW), (False, LATER)])
+def test_the_time_of_a_condition_moves_only_with_the_truth(holds, since):
+    before = Condition.of("Running", True, "Starting", "", NOW)
+    now = Condition.of("Running", holds, "Training", "3 of 5", LATER, before=before, generation=2)
+    assert (now.last_transition_time, now.reason, now.message) == (since, "Training", "3 of 5")
+    assert (now.status, now.observed_generation) == (str(holds), 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "told"),
+    [
+        ("ValueError", "no", ("ValueError", "no")),
+        ("_My Error:", "x" * 5000, ("MyError", "x" * 4095 + "…")),
+        ("", "\udcff.png is gone", ("Unknown", "?.png is gone")),
+        ("e" * 200, "", ("e" * 128, "")),
+    ],
+)
+def test_a_condition_is_one_that_kubernetes_takes_whatever_went_wrong(reason, message, told):
+    made = Condition.of("Failed", True, reason, message, NOW)
+    assert (made.reason, made.message) == told

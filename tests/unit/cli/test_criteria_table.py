@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from trainjobs.cli.criteria_table import closest, criteria_table
+from trainjobs.cli.criteria_table import criteria_table
 
 ROW = {
     "name": "plateau",
@@ -76,11 +76,3 @@ def test_cut_sentences_keep_one_line_and_the_columns():
 
 def test_a_note_stands_below_its_sentence():
     assert table({**ROW, "note": "saves 3 epochs"})[1].strip() == "saves 3 epochs"
-
-
-def test_the_closest_is_the_one_that_may_stop_the_run():
-    far, near = {**ROW, "closeness": 0.2}, {**ROW, "name": "near"}
-    shadow = {**ROW, "shadow": True, "closeness": 0.9}
-    gated = {**ROW, "gated": "minEpochs 5", "closeness": 1.0}
-    assert closest([far, shadow, near, gated]) == near
-    assert closest([shadow, gated]) is None

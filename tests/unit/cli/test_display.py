@@ -7,9 +7,12 @@ import re
 import pytest
 from rich.console import Console
 
+from trainjobs.api import Stopping
 from trainjobs.cli.display import Display, drawn
 from trainjobs.cli.screen import Screen, after
-from trainjobs.runs.events import Decided, Warned
+from trainjobs.runs.events import Decided, Failed, Printed, Reported, Restarting, Warned
+from trainjobs.stopping import Observation, Panel
+from trainjobs.views.plain import Plain
 
 
 def text(screen, width=80, note="", height=24):
@@ -92,6 +95,16 @@ def test_a_note_is_shown_below(recording):
     assert shown.splitlines()[-1] == "Ctrl-C: stopping at one step on all ranks"
 
 
+def test_a_worse_report_at_the_step_of_the_best_is_not_the_best():
+    panel = Panel.of(Stopping.model_validate({"monitor": "loss"}))
+    state, screen = panel.fold(()), Screen("mnist")
+    for number, (value, words) in enumerate([(0.4, "best so far"), (0.5, "best 0.4 in epoch 1")], start=1):
+        seen = Observation(1, 10, 2.0, {"loss": value}, whole=False)
+        state = panel.fold((seen,), state)
+        screen = after(screen, Reported.of(seen, panel.judge(state), number))
+        assert words in text(screen)
+
+
 def test_what_happened_stays_when_the_display_is_gone(recording):
     recording.early_stop()
     out = io.StringIO()
@@ -105,3 +118,21 @@ def test_what_happened_stays_when_the_display_is_gone(recording):
     assert "warning: no test set" in lasting
     assert f"stopping early by plateau, decided at step 910: {decision['reason']}" in lasting
     assert "halted: step 910 on all 2 ranks, 41 ms after the decision" in lasting
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Restarting(2, "rank 1 was lost", 1200),
+        Warned("checkpoint 3 is damaged"),
+        Failed(1, "ValueError", "bad batch", '  File "train.py", line 7', 70),
+        Printed(0, "hello"),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_the_display_and_the_plain_output_say_it_in_one_sentence(event, capsys):
+    out = io.StringIO()
+    Display(Console(file=out, width=200, highlight=False), "mnist")(event)
+    with Plain() as plain:
+        plain(event)
+    assert out.getvalue() == capsys.readouterr().out

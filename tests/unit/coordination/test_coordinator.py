@@ -9,6 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from fake_network import FakeNetwork
 
@@ -271,6 +272,65 @@ def test_a_rank_without_data_need_not_report_what_the_others_do():
         return coordinator.report(1, 1, 1.0, metrics, without_data=coordinator.rank == 1).observation.metrics
 
     assert each_rank(2, work) == [{"loss": 3.0}] * 2
+
+
+@pytest.mark.parametrize(
+    ("of_rank", "without_data"),
+    [
+        ([{"loss": (6.0, 2)}, {"loss": (0.0, 1)}], [False, False]),
+        ([{"loss": (6.0, 2)}, {}], [False, True]),
+        ([{}, {"acc": (1.0, 1)}], [False, False]),
+        ([{"acc": (1.0, 0)}, {"acc": (0.0, 0)}], [False, False]),
+        ([{"loss": (np.float64(1.0), np.int64(2))}, {"loss": (0.0, 1)}], [False, False]),
+    ],
+    ids=["everywhere", "a rank without data", "a rank without the metric", "no weight", "of numpy"],
+)
+def test_what_is_measured_at_the_end_is_reduced_as_reports_are(of_rank, without_data):
+    def reduced(coordinator):
+        rank = coordinator.rank
+        return coordinator.reduce(of_rank[rank], without_data=without_data[rank])
+
+    def reported(coordinator):
+        rank = coordinator.rank
+        answer = coordinator.report(1, 1, 1.0, of_rank[rank], without_data=without_data[rank])
+        return answer.observation.metrics
+
+    found, expected = each_rank(2, reduced), each_rank(2, reported)
+    assert [repr(each) for each in found] == [repr(each) for each in expected]
+
+
+class Full(Exception):
+    """What a rank may run into."""
+
+
+class DiskFull(Full):
+    """One kind of it, with more than a sentence."""
+
+    def __init__(self, disk, left):
+        super().__init__(disk, left)
+
+
+@pytest.mark.parametrize("error", [None, Full("no more"), DiskFull("/dev/sda1", 0)], ids=repr)
+def test_what_rank_0_does_fails_on_every_rank_alike(error):
+    done = []
+
+    def write():
+        done.append(1)
+        if error is not None:
+            raise error
+
+    found = each_rank(3, lambda coordinator: coordinator.on_rank_0(write, Full))
+    assert done == [1]
+    assert [repr(each) for each in found] == [repr(error)] * 3
+    assert found[0] is error
+
+
+def test_an_error_of_another_kind_at_rank_0_is_its_own():
+    def work(coordinator):
+        coordinator.on_rank_0(lambda: 1 / 0, Full)
+
+    found = each_rank(2, work)
+    assert [type(error) for error in found] == [ZeroDivisionError, RankLost]
 
 
 class BrokenPanel(Panel):

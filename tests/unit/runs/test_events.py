@@ -90,7 +90,7 @@ def test_a_key_that_is_not_the_events_own_is_passed_over():
 
 def test_a_ruling_becomes_rows_and_a_best():
     verdict = Verdict(False, "flat", "val_loss", 0.6, 0.5, 2, 0.6, "3/5")
-    finding = Finding("plateau", "plateau", False, None, verdict)
+    finding = Finding("plateau", "plateau", False, verdict)
     ruling = Ruling(None, (finding,), Best("val_loss", 0.5, 2, 20, 2), "plateau 3/5")
     event = Reported.of(SEEN, ruling, 3)
     assert event.ruling_view == (ROW,)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from trainjobs.api import Stopping
 from trainjobs.api.status import TrainJobStatus
+from trainjobs.cli.run_report import read
 from trainjobs.coordination import Decision, Outcome
 from trainjobs.runs import run_state as accounts
 from trainjobs.runs.directory import RunDirectory
@@ -232,12 +233,35 @@ def test_what_is_saved_is_counted_against_the_length_in_its_own_unit(job, seen, 
         *saved[:3],
         pytest.approx(saved[3]),
     )
+    assert found.seconds_saved == pytest.approx(saved[3] / 8)
+
+
+def test_a_result_and_a_summary_tell_the_same_savings(tmp_path):
+    place = RunDirectory(tmp_path / "run")
+    place.create()
+    place.write_job(JOB)
+    record = Record(JOB, place, lambda _: None)
+    decision = Decision(Outcome.EARLY_STOPPED, "plateau", "", None, None, None, None, 100, 100, 0.0)
+    for event in (
+        Started(1, 2, "cpu", None, 0, 10),
+        Reported(WHOLE),
+        Halted(decision.to_dict(), {0: 100}, 1.0),
+    ):
+        record.take(event)
+    told = record.close().document["accounting"]
+    saved = read(place).saved
+    assert (told["epochsSaved"], told["stepsSaved"], told["secondsSaved"]) == (
+        *(saved.epochs, saved.steps),
+        pytest.approx(saved.seconds),
+    )
+    assert told["gpuSecondsSaved"] == 0
 
 
 @pytest.mark.parametrize("job", [JOB, JOB_BY_STEPS])
 def test_a_run_that_can_go_on_has_saved_nothing(job):
     found = account_of(job, WHOLE, 100, Outcome.INTERRUPTED).accounting()
-    assert (found.epochs_saved, found.steps_saved, found.gpu_seconds_saved) == (0, 0, 0.0)
+    saved = (found.epochs_saved, found.steps_saved, found.seconds_saved, found.gpu_seconds_saved)
+    assert saved == (0, 0, 0, 0)
     assert found.baseline == job.spec.trainer.length.baseline
 
 

@@ -43,9 +43,11 @@ def type_of(name):
     return Single.model_fields[name].annotation.__args__[0]
 
 
-def test_adding_a_criterion_takes_the_two_places_the_page_names(tmp_path):
-    shutil.copytree(ROOT / "trainjobs" / "api", tmp_path / "trainjobs" / "api")
-    shutil.copytree(ROOT / "trainjobs" / "stopping", tmp_path / "trainjobs" / "stopping")
+@pytest.fixture
+def with_stillness(tmp_path):
+    """A copy of what a criterion is made of, with the one that the page adds; runs Python there."""
+    for package in ("api", "stopping", "lint"):
+        shutil.copytree(ROOT / "trainjobs" / package, tmp_path / "trainjobs" / package)
     (tmp_path / "trainjobs" / "__init__.py").touch()
     shutil.copytree(ROOT / "tests" / "unit" / "stopping", tmp_path / "tests")
     parameters, field, judge, test = (block.split("\n", 1) for block in blocks(CRITERIA, "python"))
@@ -55,17 +57,36 @@ def test_adding_a_criterion_takes_the_two_places_the_page_names(tmp_path):
     specification.write_text(text.replace(overfitting, overfitting + field[1]))
     (tmp_path / judge[0].removeprefix("# ")).write_text(judge[1])
     (tmp_path / "tests" / Path(test[0]).name).write_text(test[1])
-    tests = [tmp_path / "tests" / f"test_{name}.py" for name in ("stillness", "families", "monitored")]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        f"--rootdir={tmp_path}",
-        *tests,
-    ]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+
+    def run(*arguments):
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_adding_a_criterion_takes_the_two_places_the_page_names(with_stillness, tmp_path):
+    tests = [f"tests/test_{name}.py" for name in ("stillness", "families", "monitored")]
+    with_stillness("-m", "pytest", "-q", "-p", "no:cacheprovider", f"--rootdir={tmp_path}", *tests)
+
+
+ADVISE = """
+from trainjobs.lint import advise
+from trainjobs.api.manifest import parse
+stopping = {"monitor": "val_loss", "criteria": [{"stillness": {"window": 200, "width": 0.01}}]}
+spec = {"trainer": {"entrypoint": "train:train", "maxEpochs": 10}, "stopping": stopping}
+for one in advise(parse({"metadata": {"name": "a"}, "spec": spec})):
+    print(f"{one.path}: {one.message}")
+"""
+
+
+def test_a_criterion_that_is_added_gets_advice_too(with_stillness):
+    assert with_stillness("-c", ADVISE) == (
+        "spec.stopping.criteria[0].stillness.window: with one report an epoch stillness cannot stop the run before "
+        "epoch 200, and maxEpochs is 10: lower it, or raise maxEpochs\n"
+    )

@@ -23,7 +23,7 @@ def test_a_family_is_a_documented_fold_of_its_parameters_name(parameters):
     family = FAMILIES[parameters]
     assert family.__name__ == parameters.__name__
     assert inspect.getdoc(family)
-    assert {"start", "update", "judge"} <= set(dir(family))
+    assert {"start", "update", "judge", "stops", "earliest"} <= set(dir(family))
 
 
 @every_family

@@ -1,7 +1,11 @@
+from dataclasses import replace
+
 import pytest
 
+from trainjobs.api.stopping import Budget as Limit
 from trainjobs.api.stopping import Stopping
-from trainjobs.stopping import Best, Limits, MissingMetric, Panel
+from trainjobs.stopping import Best, Limits, MissingMetric, Panel, Scope
+from trainjobs.stopping.budget import Budget
 
 NAN, INF = float("nan"), float("inf")
 GOAL = {"threshold": {"value": 0.5}}
@@ -64,6 +68,17 @@ def test_without_a_monitor_there_is_no_best(history):
 def test_waiting_names_the_criterion_closest_to_stopping(panel, history, criteria, stopping, waiting):
     judged = panel(*criteria, **stopping)
     assert judged.judge(judged.fold(history([0.4, 0.4, 0.4]))).waiting == waiting
+
+
+def test_a_criterion_that_does_not_say_how_far_it_is_waits_by_name(panel, history):
+    class Silent(Budget):
+        def judge(self, state):
+            return replace(super().judge(state), waiting="")
+
+    judged = panel({"budget": {"epochs": 9}})
+    judge = replace(judged.judges[0], fold=Silent(Limit(epochs=9), Scope("here")))
+    judged = replace(judged, judges=(judge,))
+    assert judged.judge(judged.fold(history([0.4]))).waiting == "budget"
 
 
 def test_findings_come_in_the_manifests_order(panel):

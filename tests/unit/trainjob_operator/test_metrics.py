@@ -11,7 +11,7 @@ STATUS = {
     "completionTime": "2026-01-01T02:00:00Z",
     "training": {"epoch": 10, "best": {"metric": "val_loss", "value": "0.25", "epoch": 7}},
     "stopping": {"criterion": "plateau"},
-    "accounting": {"gpuSecondsUsed": 7200, "gpuSecondsSaved": 14400, "epochsSaved": 20},
+    "accounting": {"gpuSecondsUsed": 7200, "gpuSecondsSaved": 14400, "secondsSaved": 7200, "epochsSaved": 20},
 }
 
 
@@ -53,10 +53,9 @@ def test_an_early_stop_counts_with_its_criterion_and_kind_of_model(ended):
     assert read("trainjobs_gpu_seconds_total", {"kind": "saved"}) == 14400
 
 
-def test_a_run_of_so_many_steps_saves_steps(ended):
-    accounting = {"baseline": "MaxSteps", "epochsSaved": 0, "stepsSaved": 3000}
-    read = ended(training={"epoch": 0, "step": 1500}, accounting=accounting)
-    assert read("trainjobs_training_time_saved_hours") == 2
+def test_the_hours_saved_are_those_that_the_run_has_counted(ended):
+    read = ended(activeSeconds=99_999, accounting={"epochsSaved": 1, "secondsSaved": 1800})
+    assert read("trainjobs_training_time_saved_hours") == 0.5
 
 
 def test_a_run_that_failed_at_once_saved_nothing(ended):
@@ -80,7 +79,7 @@ def test_kinds_of_models_are_counted_by_name_as_long_as_they_are_few(ended):
 
 
 def test_no_run_counts_more_than_it_can_have_used(ended):
-    read = ended(accounting={"gpuSecondsUsed": 1e308, "gpuSecondsSaved": 1e308, "epochsSaved": 1e308})
+    read = ended(accounting={"gpuSecondsUsed": 1e308, "gpuSecondsSaved": 1e308, "secondsSaved": 1e308})
     assert read("trainjobs_gpu_seconds_total", {"kind": "used"}) == 7200 * 2
     assert read("trainjobs_gpu_seconds_total", {"kind": "saved"}) == 7200 * 2 * 30
     assert read("trainjobs_training_time_saved_hours") == 2 * 30

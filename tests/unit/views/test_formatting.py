@@ -30,6 +30,10 @@ def test_a_count_agrees_with_its_noun(amount, words):
     assert count(amount, "epoch") == words
 
 
+def test_a_whole_number_is_written_out_as_in_the_criterias_sentences():
+    assert measures({"samples": 12_345_678}) == "samples 12345678"
+
+
 def test_metrics_keep_their_order_and_their_nan():
     assert measures({"b": 0.123456789, "a": float("nan")}) == "b 0.123457 · a nan"
 

@@ -3,8 +3,12 @@
 import re
 
 import pytest
+from gpujob import JOB
 
-from trainjobs.runs.events import Failed, Progress, Restarting, Warned
+from trainjobs.api import Stopping
+from trainjobs.runs.events import Failed, Progress, Reported, Restarting, Warned
+from trainjobs.runs.run_state import Account
+from trainjobs.stopping import Observation, Panel
 from trainjobs.views.plain import QUIET_SECONDS, Plain
 
 
@@ -43,6 +47,28 @@ def test_a_report_has_its_metrics_the_best_and_the_closest_criterion(recording, 
         "  [plateau 3/5]"
     )
     assert "(best)" not in reports[11]
+
+
+def test_the_closest_criterion_is_the_one_that_the_status_names(lines):
+    blind = {"plateau": {"monitor": "absent", "whenMissing": "Ignore", "patience": 5}}
+    stopping = Stopping.model_validate(
+        {"monitor": "val_loss", "criteria": [blind, {"plateau": {"patience": 5}}]}
+    )
+    panel, seen = Panel.of(stopping), Observation(1, 10, 2.0, {"val_loss": 0.5})
+    event = Reported.of(seen, panel.judge(panel.fold((seen,))), 1)
+    account = Account(JOB)
+    account.take(event)
+    assert account.training().waiting == "plateau-2 0/5"
+    assert lines([event]) == ["epoch 1  step 10  2.0 s  val_loss 0.5  (best)  [plateau-2 0/5]"]
+
+
+def test_no_criterion_is_named_while_none_has_an_opinion(lines):
+    panel, seen = Panel.of(Stopping()), Observation(1, 10, 2.0, {"loss": 0.5})
+    event = Reported.of(seen, panel.judge(panel.fold((seen,))), 1)
+    account = Account(JOB)
+    account.take(event)
+    assert account.training().waiting is None
+    assert lines([event]) == ["epoch 1  step 10  2.0 s  loss 0.5"]
 
 
 def test_a_shadow_criterion_is_told_once(recording, lines):

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from pydantic import BaseModel
 
 from trainjobs.api.base import Form
 from trainjobs.api.change import MUTABLE
+from trainjobs.api.fields import models_in
 from trainjobs.api.metadata import Metadata
 from trainjobs.api.monitoring import ExactlyOne, StartAfter, Watched
 from trainjobs.api.pod import EnvironmentVariable
@@ -135,7 +136,7 @@ def _watching() -> list[str]:
     return [
         field.alias or name
         for name, field in Single.model_fields.items()
-        if any(isinstance(part, type) and issubclass(part, Watched) for part in _parts(field.annotation))
+        if any(issubclass(part, Watched) for part in models_in(field.annotation))
     ]
 
 
@@ -191,10 +192,6 @@ def _kept_after_start(name: str) -> Rule:
 def _written(model: type[BaseModel], names: tuple[str, ...] | None = None) -> list[str]:
     fields = model.model_fields
     return [fields[name].alias or name for name in names or tuple(fields)]
-
-
-def _parts(annotation: Any) -> tuple[Any, ...]:
-    return getattr(annotation, "__args__", (annotation,))
 
 
 _RULES: Final[tuple[tuple[type[BaseModel], Callable[[type[BaseModel]], list[Rule]]], ...]] = (

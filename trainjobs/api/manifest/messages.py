@@ -7,8 +7,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from trainjobs.api.base import Location
+from trainjobs.api.fields import homes, is_free, model_at, names_in, nearest, values_at
 from trainjobs.api.manifest.document import TOO_LARGE, Document, Fault
-from trainjobs.api.manifest.fields import homes, is_free, model_at, names_in, nearest, values_at
 from trainjobs.api.manifest.problems import Problem
 from trainjobs.api.manifest.sketch import broken_rules
 

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from trainjobs.api.base import Location, Model
+from trainjobs.api.fields import names_in, nearest
 from trainjobs.api.manifest import yaml_text
 from trainjobs.api.manifest.document import DEEPEST, TOO_LARGE, Document
-from trainjobs.api.manifest.fields import names_in, nearest
 from trainjobs.api.manifest.messages import explained, unwritable
 from trainjobs.api.manifest.override import override
 from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from trainjobs.api.base import Location
-from trainjobs.api.manifest.fields import is_list, models_in, names_in, nearest
+from trainjobs.api.fields import is_list, models_in, names_in, nearest
 
 
 def broken_rules(kind: type[BaseModel], found: Any, at: Location = ()) -> list[ErrorDetails]:

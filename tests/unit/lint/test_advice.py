@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from specifications import criteria as some_criteria
 from specifications import defaults
 
-from trainjobs.api import DataFacts, advise
 from trainjobs.api.manifest import parse
+from trainjobs.lint import DataFacts, advise
 
 PLATEAU = {"plateau": {"patience": 5}}
 GOOD = {"monitor": "val_loss", "criteria": [PLATEAU]}
@@ -92,8 +92,8 @@ def test_a_sound_manifest_needs_no_advice(quiet):
         ),
         (
             job(criteria(PLATEAU, {"all": [{"overfitting": {"gap": 1, "patience": 200}}, PLATEAU]})),
-            f"{CRITERIA}[1].all",
-            "before epoch 200",
+            f"{CRITERIA}[1].all[0].overfitting.patience",
+            "all cannot stop the run before epoch 200",
         ),
         (job({}, 1), CRITERIA, "trains its 1 epoch: add one"),
         (
@@ -122,7 +122,7 @@ def test_a_sound_manifest_needs_no_advice(quiet):
         (
             by_steps(criteria({"budget": {"steps": 5000}})),
             f"{CRITERIA}[0].budget.steps",
-            "this cannot stop the run before step 5000, and maxSteps is 5000: lower it, or raise maxSteps",
+            "budget cannot stop the run before step 5000, and maxSteps is 5000: lower it, or raise maxSteps",
         ),
         (
             by_steps(criteria({**PLATEAU, "startAfter": {"step": 4999}})),

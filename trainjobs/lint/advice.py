@@ -10,18 +10,10 @@ from typing import Final, TypeAlias
 
 from trainjobs.api.base import Location, path_text
 from trainjobs.api.length import Length
-from trainjobs.api.metric_name import is_on_test, is_on_training, usual_mode
-from trainjobs.api.reach import by_report, earliest, first_seen
-from trainjobs.api.stopping import (
-    Criterion,
-    Divergence,
-    Mode,
-    Monitored,
-    NonFiniteMetric,
-    StartAfter,
-    Watched,
-)
+from trainjobs.api.stopping import Divergence, Mode, Monitored, NonFiniteMetric, StartAfter, Watched
 from trainjobs.api.trainjob import TrainJob
+from trainjobs.lint.metric_name import is_on_test, is_on_training, usual_mode
+from trainjobs.stopping import Pace, Panel
 
 SMALL_DATA_SAMPLES: Final = 10_000
 """Training sets with fewer samples than this are small."""
@@ -52,13 +44,15 @@ class Advice:
     """A sentence: what would happen, and what to do instead."""
 
 
-Finding: TypeAlias = tuple[Location, str]
+Finding: TypeAlias = tuple[Location | str, str]
+"""Where, and what to say of it."""
 
 
 def advise(job: TrainJob, data: DataFacts | None = None) -> list[Advice]:
     """Suggestions for a valid manifest; an empty list if there is nothing to say."""
     facts = data or DataFacts()
-    return [Advice(path_text(at), message) for rule in _RULES for at, message in rule(job, facts)]
+    found = (finding for rule in _RULES for finding in rule(job, facts))
+    return [Advice(at if isinstance(at, str) else path_text(at), message) for at, message in found]
 
 
 def _nothing_stops(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
@@ -109,28 +103,19 @@ def _lower(length: Length) -> str:
 
 def _never_fires(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
     stopping, length = job.spec.stopping, job.spec.trainer.length
-    assumed = "with one report an epoch " if by_report(length) else ""
-    for index, criterion in enumerate(stopping.criteria):
+    pace = Pace(length)
+    assumed = "with one report an epoch " if pace.between else ""
+    ungated = stopping.model_copy(update={"min_epochs": None, "min_steps": None})
+    for criterion, judge in zip(stopping.criteria, Panel.of(ungated).judges, strict=True):
         inherits = criterion.start_after is None and _opens_after_the_end(stopping.start_after, length)
-        end = earliest(criterion, stopping.start_after, length)
-        if end < length.amount or inherits:
+        end = judge.fold.earliest(pace.first, pace)
+        if end.moment < length.amount or inherits:
             continue
         yield (
-            (*_CRITERIA, index, *_longest_wait(criterion, length)),
-            f"{assumed}this cannot stop the run before {length.unit} {end}, "
+            end.cause,
+            f"{assumed}{judge.name} cannot stop the run before {length.unit} {end.moment}, "
             f"and {length.field} is {length.amount}: lower it, or raise {length.field}",
         )
-
-
-def _longest_wait(criterion: Criterion, length: Length) -> Location:
-    """The parameter that makes a criterion wait; the criterion itself when several do, or none by a usual name."""
-    if criterion.start_after is not None and first_seen(criterion.start_after, length) > first_seen(
-        None, length
-    ):
-        return ("startAfter", length.unit)
-    names = ("patience", f"{length.unit}s")
-    given = (name for name in names if getattr(criterion.parameters, name, None) is not None)
-    return (criterion.key, *given)
 
 
 def _patience_for_data(job: TrainJob, data: DataFacts) -> Iterator[Finding]:

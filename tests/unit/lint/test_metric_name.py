@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjobs.api.metric_name import is_on_test, is_on_training, usual_mode
+from trainjobs.lint.metric_name import is_on_test, is_on_training, usual_mode
 
 
 @pytest.mark.parametrize(
