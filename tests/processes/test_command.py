@@ -147,7 +147,10 @@ def test_a_signal_while_workers_start_ends_at_once_and_the_next_run_needs_no_fla
     assert "left before the workers had started; there is no checkpoint yet" in err
     assert "--resume" not in out + err
     code, out, _ = desk.run("explain", "runs/tiny")
-    assert (code, out.splitlines()[0]) == (0, "Interrupted before the first report; nothing was trained")
+    assert (code, out.splitlines()[0]) == (
+        0,
+        "Interrupted before the first report; there is no checkpoint, so it begins anew",
+    )
     assert "while the workers were starting" in out
     assert "run FILE\n" in out
     assert desk.run("run", "tiny.yaml")[0] == 0

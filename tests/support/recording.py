@@ -118,6 +118,7 @@ class Recording:
             reports += [Progress(1, step, step, None, seconds), Reported.of(seen, panel.judge(state), number)]
         view = reports[-1].ruling_view[0]
         end = self.stop(Outcome.EARLY_STOPPED, view["reason"], 1300, view["name"])
+        end.append(ModelSaved("model.pt", 1, 1100, best=True))
         return self.play([Starting(2, 2), Started(1, 2, "cpu", None, 0, None, (), 6.2, 5000), *reports, *end])
 
     def early_stop(self) -> int | None:

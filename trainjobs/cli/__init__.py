@@ -7,16 +7,19 @@ Nothing here decides about training or imports torch or Ray; `run` starts the dr
 """
 
 import io
+import os
 import sys
 
-from trainjobs.exits import Exit
+from trainjobs.exits import Exit, UserError
 
 _CLICK_USAGE = 2
 
 
 def main() -> None:
     """The `trainjobs` command."""
+    _open_standard_streams()
     from trainjobs.cli.app import app
+    from trainjobs.cli.terminal import say
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -25,3 +28,17 @@ def main() -> None:
         app()
     except SystemExit as leave:
         sys.exit(Exit.USAGE if leave.code == _CLICK_USAGE else leave.code)
+    except UserError as error:
+        say(f"error: {error}")
+        sys.exit(error.exit_code)
+
+
+def _open_standard_streams() -> None:
+    """Where one was closed (`>&-`), the next file or socket that is opened would take its number, and its text."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            mode = "r" if name == "stdin" else "w"
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, which is this one
+            setattr(sys, name, os.fdopen(descriptor, mode, closefd=False))

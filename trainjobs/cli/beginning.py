@@ -1,5 +1,6 @@
 """What `run` may begin in a run directory: a new run, a resume, further training of a finished one, or nothing."""
 
+from itertools import count as numbers
 from typing import TYPE_CHECKING
 
 from trainjobs.api import changes, immutable_changes
@@ -21,7 +22,7 @@ _VERBS = frozenset({"spec.stop", "spec.stop.reason", "spec.suspend"})
 
 def move_aside(place: RunDirectory) -> None:
     """Make room for a fresh run; nothing is deleted. Raises CannotCreate while a process trains there."""
-    if place.path.is_dir() and any(place.path.iterdir()):
+    if place.exists():
         with place.hold():
             aside = place.move_aside()
         say(f"moved the earlier run to {aside}")
@@ -43,10 +44,10 @@ def why_done(place: RunDirectory, job: "TrainJob", *, resume: bool) -> str | Non
             f"{', '.join(unapplied)}. {_remedy(before, job)}"
         )
     if not resume or not changed:
-        return "already finished, not trained again; --fresh begins anew"
+        return f"already finished, not trained again; {_more(job, resume=resume)}"
     check_same_run(place, before, job)
     if (enough := _trained_enough(place, job)) or job.spec.stop is not None:
-        return f"nothing to train: {enough or 'spec.stop is set'}"
+        return f"nothing to train: {f'{enough}; raise it' if enough else 'spec.stop is set; take it out'}"
     if not has_checkpoint(place, before):
         raise NoInput(
             f"{place.path}: its last checkpoint is gone, so it cannot be trained on; --fresh begins anew"
@@ -57,15 +58,23 @@ def why_done(place: RunDirectory, job: "TrainJob", *, resume: bool) -> str | Non
     return None
 
 
-def prepare(place: RunDirectory, job: "TrainJob", *, resume: bool) -> bool:
+def prepare(place: RunDirectory, job: "TrainJob", *, resume: bool, fresh: bool) -> bool:
     """Put the manifest in the held directory; whether there is a checkpoint to go on from.
 
     A run that has neither reported nor kept anything is begun without a word. Raises CannotCreate or ConfigError
-    for another run's directory.
+    for another run's directory, or another run's checkpoints in the storage.
     """
-    resumable = place.exists() and has_checkpoint(place, kept_job(place))
-    if resumable or (place.exists() and place.history()):
+    begun = place.exists()
+    if not begun and (uri := _shared_storage(job)):
+        place.write_storage_folder(_folder(uri, job.metadata.name, fresh=fresh))
+    resumable = has_checkpoint(place, kept_job(place) if begun else job)
+    if begun and (resumable or place.history()):
         _check_resume(place, job, resume=resume)
+    elif resumable and not resume:
+        raise CannotCreate(
+            f"{_uri(place, job)}: holds checkpoints of an earlier run; --resume goes on from the last one, "
+            "--fresh leaves them there and begins anew"
+        )
     if resume and not resumable:
         say(f"{place.path}: nothing to resume, beginning anew")
     place.write_job(job)
@@ -111,11 +120,37 @@ def kept_job(place: RunDirectory) -> "TrainJob":
 
 def has_checkpoint(place: RunDirectory, job: "TrainJob") -> bool:
     """Whether workers would find something to resume from. Raises UserError where the storage cannot say."""
+    return _holds_checkpoint(_uri(place, job))
+
+
+def _uri(place: RunDirectory, job: "TrainJob") -> str:
     from trainjobs.driver.driver import storage_uri
+
+    return storage_uri(job, place)
+
+
+def _holds_checkpoint(uri: str) -> bool:
     from trainjobs.runs.storage import CHECKPOINT, CHECKPOINTS, storage_at
 
-    names = storage_at(storage_uri(job, place)).names(CHECKPOINTS)
-    return any(CHECKPOINT.fullmatch(name) for name in names)
+    return any(CHECKPOINT.fullmatch(name) for name in storage_at(uri).names(CHECKPOINTS))
+
+
+def _shared_storage(job: "TrainJob") -> str | None:
+    """The URI below which runs of this name may have left checkpoints that no directory here tells of."""
+    storage = job.spec.checkpoint.storage
+    return storage.uri if storage is not None else None
+
+
+def _folder(uri: str, name: str, *, fresh: bool) -> str:
+    """The folder of a run that begins: that of the latest run of the same name; a fresh one gets one of its own."""
+    from trainjobs.runs.storage import below
+
+    latest, free = name, name
+    for number in numbers(1):
+        if not _holds_checkpoint(below(uri, free)):
+            break
+        latest, free = free, f"{name}.{number}"
+    return free if fresh else latest
 
 
 def _trained_enough(place: RunDirectory, job: "TrainJob") -> str | None:
@@ -126,6 +161,14 @@ def _trained_enough(place: RunDirectory, job: "TrainJob") -> str | None:
     if trained < length.amount:
         return None
     return f"{count(trained, length.unit)} are trained and spec.trainer.{length.field} is {length.amount:,}"
+
+
+def _more(job: "TrainJob", *, resume: bool) -> str:
+    """How a finished run is trained on, whose manifest is still the same."""
+    field = f"spec.trainer.{job.spec.trainer.length.field}"
+    if resume:
+        return f"raise {field} or change spec.stopping to train on, or begin anew with --fresh"
+    return f"--resume with a larger {field} or other criteria trains on, --fresh begins anew"
 
 
 def _remedy(before: "TrainJob", job: "TrainJob") -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from trainjobs.exits import DataError, user_error
+from trainjobs.exits import DataError, UsageError, user_error
 from trainjobs.stopping import Observation
 
 PLACES = ("epoch", "step", "seconds")
@@ -86,6 +86,7 @@ def read_curve(path: Path) -> Iterator[Observation]:
     Raises:
         DataError: naming file, line and column of what cannot be read.
         NoInput: there is no such file.
+        UsageError: it is a pipe or a device.
     """
     rows = _rows(path)
     first = next(rows, None)
@@ -119,6 +120,10 @@ def _is_whole(cell: str) -> bool:
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Line numbers and cells of all rows that hold something."""
     try:
+        if path.exists() and not path.is_file():
+            raise UsageError(
+                f"{path}: is no file that can be read twice; save the curve to one, or name a run directory"
+            )
         with path.open(encoding="utf-8-sig") as file:
             delimiter = _delimiter(file.readline())
             file.seek(0)

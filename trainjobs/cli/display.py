@@ -1,6 +1,7 @@
 """The live display of a run on a terminal."""
 
 import os
+from contextlib import suppress
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -17,7 +18,7 @@ from trainjobs.cli.sparkline import Sparkline
 from trainjobs.runs.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
 from trainjobs.stopping.wording import number
 from trainjobs.views import lines
-from trainjobs.views.formatting import count, duration
+from trainjobs.views.formatting import count, duration, spot
 from trainjobs.views.printable import coloured, uncoloured
 from trainjobs.views.view import View
 
@@ -64,7 +65,8 @@ class Display(View):
 
     def abandon(self) -> None:
         """Give the colours and the cursor back before the process is gone."""
-        os.write(1, _TIDY)
+        with suppress(OSError):  # there is no terminal any more
+            os.write(1, _TIDY)
 
     def _lasting(self, event: Event) -> list[Text]:  # noqa: PLR0911 - one return for each kind of event
         match event:
@@ -166,4 +168,6 @@ def _best(screen: Screen, metric: str) -> Text:
         return Text()
     if best.get("report") == len(screen.history):
         return Text("best so far", style="green")
-    return Text(f"best {number(best['value'])} in epoch {best['epoch']}", style="dim")
+    at = screen.length.named("in", "at") if screen.length else "in"
+    place = f"{at} {spot(screen.length, best['epoch'], best['step'])}"
+    return Text(f"best {number(best['value'])} {place}", style="dim")

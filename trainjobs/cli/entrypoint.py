@@ -8,25 +8,26 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from trainjobs.api import path_text
 from trainjobs.api.fields import nearest
-from trainjobs.api.manifest import Problem
+from trainjobs.api.manifest import Manifest, Problem
 from trainjobs.lint import Advice
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
 
-PATH = "spec.trainer.entrypoint"
+AT = ("spec", "trainer", "entrypoint")
 
 _MAKES_NAMES = frozenset({"globals", "exec", "setattr", "vars"})
 """Functions through which a module may have names that are not to be read in it."""
 
 
-def problem(job: "TrainJob", manifest: Path) -> Problem | None:
+def problem(manifest: Manifest, job: "TrainJob") -> Problem | None:
     """What is wrong with the entrypoint, looked for beside the manifest and on Python's path; None if nothing."""
     entrypoint = job.spec.trainer.entrypoint
     module, _, function = entrypoint.partition(":")
-    fault = _fault(module, function, manifest.resolve().parent)
-    return Problem(PATH, entrypoint, fault, None, str(manifest)) if fault else None
+    fault = _fault(module, function, Path(manifest.source).resolve().parent)
+    return manifest.problem(AT, entrypoint, fault) if fault else None
 
 
 def advice(job: "TrainJob", found: Problem) -> Advice | None:
@@ -35,7 +36,7 @@ def advice(job: "TrainJob", found: Problem) -> Advice | None:
     if image is None and code is None:
         return None
     place = f"ConfigMap {code.config_map}" if code else f"image {image}"
-    return Advice(PATH, f"{found.message}; on a cluster it has to be in the {place}")
+    return Advice(path_text(AT), f"{found.message}; on a cluster it has to be in the {place}")
 
 
 def _fault(module: str, function: str, folder: Path) -> str | None:

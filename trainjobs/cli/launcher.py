@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -18,15 +19,25 @@ class Launcher(StrEnum):
     RAY = "ray"
 
 
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A launcher that was chosen."""
+
+    workers: "Callable[[int], Workers]"
+    """Makes what starts so many of them."""
+    options: tuple[str, ...] = ()
+    """How it is chosen again."""
+
+
 @contextmanager
-def launching(launcher: Launcher) -> Iterator[Callable[[int], "Workers"]]:
-    """What makes the launcher of so many workers; the local one begins to come up at once."""
+def launching(launcher: Launcher) -> Iterator[Launch]:
+    """The launcher; the local one begins to come up at once."""
     if launcher is Launcher.RAY:
-        yield _ray
+        yield Launch(_ray)
         return
     with closing(ForkServer()) as server:
         server.start()
-        yield lambda _: _local(server)
+        yield Launch(lambda _: _local(server), ("--launcher", launcher.value))
 
 
 def _ray(count: int) -> "Workers":

@@ -10,7 +10,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from trainjobs.api import Length, Stopping
-from trainjobs.api.manifest import SpecError, load, load_stopping
+from trainjobs.api.manifest import Manifest, SpecError
 from trainjobs.cli.criteria_table import criteria_table
 from trainjobs.cli.curve import read_curve
 from trainjobs.cli.facts import facts_list
@@ -21,7 +21,7 @@ from trainjobs.runs.events import jsonable, row
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, Stop
 from trainjobs.stopping import replay as judge_again
 from trainjobs.stopping.wording import number
-from trainjobs.views.formatting import baseline, count, duration, unspent
+from trainjobs.views.formatting import baseline, count, duration, spot, unspent
 from trainjobs.views.writing import write_json
 
 
@@ -54,11 +54,12 @@ def read_criteria(path: Path) -> tuple[Stopping, Length | None]:
     And the TrainJob's length.
     """
     with reading(path):
-        stopping = load_stopping(path)
-        try:
-            return stopping, load(path).spec.trainer.length
-        except SpecError:
-            return stopping, None
+        manifest = Manifest.read(path)
+    stopping = manifest.stopping()
+    try:
+        return stopping, manifest.job().spec.trainer.length
+    except SpecError:
+        return stopping, None
 
 
 def read_recorded(path: Path) -> Recorded:
@@ -76,9 +77,9 @@ def read_recorded(path: Path) -> Recorded:
 def told(again: Replay, curve: str, length: Length | None) -> list[RenderableType]:
     """The replay for people."""
     assert again.end is not None  # noqa: S101 - a curve has a report
-    rows = [_row(alone, again.best, again.end) for alone in again.criteria]
+    rows = [_row(alone, again.best, again.end, length) for alone in again.criteria]
     return [
-        Text(_headline(again), style="bold green" if again.stopped_by else "bold"),
+        Text(_headline(again, length), style="bold green" if again.stopped_by else "bold"),
         *([Text(again.stopped_by.stop.reason)] if again.stopped_by and again.stopped_by.stop else []),
         Text(),
         facts_list(_facts(again, curve, length)),
@@ -88,37 +89,41 @@ def told(again: Replay, curve: str, length: Length | None) -> list[RenderableTyp
     ]
 
 
-def _headline(again: Replay) -> str:
+def _headline(again: Replay, length: Length | None) -> str:
     by = again.stopped_by
     assert again.end is not None  # noqa: S101 - a curve has a report
     if by is None or by.stop is None:
-        return f"No criterion would have stopped the run before its end in epoch {again.end.epoch}"
+        at = length.named("in", "at") if length else "in"
+        end = f"{at} {spot(length, again.end.epoch, again.end.step)}"
+        return f"No criterion would have stopped the run before its end {end}"
     where = f"{'after' if by.stop.whole else 'in'} epoch {by.stop.epoch}"
     return f"Would have stopped early by {by.name} {where}, at step {by.stop.step:,}"
 
 
 def _facts(again: Replay, curve: str, length: Length | None) -> Iterator[tuple[str, str]]:
     assert again.end is not None  # noqa: S101 - a curve has a report
-    yield "curve", f"{curve}, {count(again.reports, 'report')} to epoch {again.end.epoch}"
+    end = spot(length, again.end.epoch, again.end.step)
+    yield "curve", f"{curve}, {count(again.reports, 'report')} to {end}"
     if again.best is not None:
-        yield "best", _best_words(again.best)
+        best = again.best
+        yield "best", f"{best.metric} {number(best.value)}, {spot(length, best.epoch, best.step)}"
     stop = again.stopped_by.stop if again.stopped_by else None
     if stop is None:
         return
     if again.best is not None:
-        yield "best then", _best_then(stop, again.best)
+        yield "best then", _best_then(stop, again.best, length)
     yield "saved", _saved_words(stop, again.end)
     if stop.saved_of_max is not None and length is not None:
         spent = _spent(stop.saved_of_max.seconds, "about ")
         yield "", f"{unspent(stop.saved_of_max, stop.whole, length)}{spent} {baseline(length)}"
 
 
-def _row(alone: Alone, best: Best | None, end: Observation) -> dict[str, Any]:
+def _row(alone: Alone, best: Best | None, end: Observation, length: Length | None) -> dict[str, Any]:
     shown = row(alone.last)
     if alone.stop is None:
         return {**shown, "note": "would not have stopped it"}
     stop = alone.stop
-    then = f"best then {_best_then(stop, best)}; " if best else ""
+    then = f"best then {_best_then(stop, best, length)}; " if best else ""
     return {
         **shown,
         "gated": None,
@@ -130,14 +135,10 @@ def _row(alone: Alone, best: Best | None, end: Observation) -> dict[str, Any]:
     }
 
 
-def _best_words(best: Best) -> str:
-    return f"{best.metric} {number(best.value)}, epoch {best.epoch}"
-
-
-def _best_then(stop: Stop, overall: Best) -> str:
+def _best_then(stop: Stop, overall: Best, length: Length | None) -> str:
     if stop.best is None:
         return "none yet"
-    then = f"{number(stop.best.value)}, epoch {stop.best.epoch}"
+    then = f"{number(stop.best.value)}, {spot(length, stop.best.epoch, stop.best.step)}"
     if stop.best == overall:
         return f"{then}, the best of the whole curve"
     return f"{then}, against {number(overall.value)} of the whole curve"

@@ -1,25 +1,27 @@
 """`trainjobs run`: train on this machine."""
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainjobs.api.manifest import SpecError, load
+from trainjobs.api.manifest import Manifest, SpecError
 from trainjobs.cli import entrypoint
 from trainjobs.cli.beginning import move_aside, prepare, why_done
 from trainjobs.cli.departure import Departure
+from trainjobs.cli.launcher import Launch
 from trainjobs.cli.run_report import read
 from trainjobs.cli.signals import Interruption
 from trainjobs.cli.terminal import Output, console, reading, say, show
 from trainjobs.driver.requests import Control
-from trainjobs.exits import Exit, UsageError
+from trainjobs.exits import Exit, StorageError, UsageError
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import Event
 from trainjobs.views.jsonlines import JsonLines
 from trainjobs.views.plain import Plain
 from trainjobs.views.view import View
-from trainjobs.views.writing import write_json
+from trainjobs.views.writing import silence, write_json
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
@@ -29,35 +31,44 @@ if TYPE_CHECKING:
 def run(
     file: Path,
     overrides: Sequence[str],
-    launch: Callable[[int], "Workers"],
+    launch: Launch,
     *,
     resume: bool,
     fresh: bool,
     run_dir: Path | None,
     output: Output,
 ) -> int:
-    """Train, show it, sum it up; return the exit code. `launch` makes what starts so many workers.
+    """Train, show it, sum it up; return the exit code. `launch` makes what starts the workers.
 
     Raises UserError or SpecError.
     """
     if resume and fresh:
         raise UsageError("--resume goes on and --fresh begins anew: choose one")
     with reading(file):
-        job = load(file, overrides)
-    if found := entrypoint.problem(job, file):
+        manifest = Manifest.read(file, overrides)
+    job = manifest.job()
+    if found := entrypoint.problem(manifest, job):
         raise SpecError([found])
-    place = RunDirectory((run_dir or Path("runs") / job.metadata.name).expanduser())
+    options = [*launch.options, *(word for override in overrides for word in ("--set", override))]
+    place = RunDirectory(_expanded(run_dir or Path("runs") / job.metadata.name))
     place.check_ours()
     if fresh:
         move_aside(place)
     elif place.exists() and place.finished() and (why := why_done(place, job, resume=resume)):
         say(f"{place.path}: {why}")
-        return told(place, file, overrides, output, Exit.DONE)
+        return told(place, file, options, output, Exit.DONE)
     with place.hold():
-        resumable = prepare(place, job, resume=resume)
-        workers = launch(job.spec.trainer.num_workers)
+        resumable = prepare(place, job, resume=resume, fresh=fresh)
+        workers = launch.workers(job.spec.trainer.num_workers)
         code = train(job, place, file.resolve().parent, workers, output, resumable=resumable)
-    return told(place, file, overrides, output, code)
+    return told(place, file, options, output, code)
+
+
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"--run-dir {path}: there is no such home directory") from error
 
 
 def train(
@@ -74,7 +85,13 @@ def train(
 
         def sink(event: Event) -> None:
             interruption.follow(event)
-            view(event)
+            try:
+                view(event)
+            except (
+                OSError,
+                StorageError,
+            ):  # the terminal or the log is gone, and the event is kept all the same
+                silence(sys.__stdout__ or sys.stdout)
 
         return int(drive(job, place, sink, control, code, workers).exit_code)
 
@@ -91,13 +108,13 @@ def chosen_view(name: str, output: Output) -> View:
     return Display(screen, name)
 
 
-def told(place: RunDirectory, file: Path, overrides: Sequence[str], output: Output, code: int) -> int:
-    """Sum the run up; return `code`."""
+def told(place: RunDirectory, file: Path, options: Sequence[str], output: Output, code: int) -> int:
+    """Sum the run up; return `code`. `options` are those that belong to the run, for whoever begins it again."""
     from trainjobs.cli.summary import document, next_commands, next_line, summary
 
     story = read(place)
     if output is Output.JSON:
         write_json({"event": "Result", "exit_code": code, **document(story)})
         return code
-    show(["", *summary(story), "", next_line(next_commands(story, str(file), overrides))])
+    show(["", *summary(story), "", next_line(next_commands(story, str(file), options))])
     return code

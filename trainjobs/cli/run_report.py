@@ -14,7 +14,7 @@ from trainjobs.runs.events import Checkpointed, Decided, Failed, Final, Halted, 
 from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length
 
 if TYPE_CHECKING:
-    from trainjobs.api import Length, Stopping
+    from trainjobs.api import Length, Stopping, TrainJob
 
 
 class State(StrEnum):
@@ -70,6 +70,8 @@ class Story:
     trouble: str | None
     """Why the criteria cannot be judged by this history."""
     model: Path | None
+    storage: str | None
+    """Where checkpoints and weights are, if not in the run directory."""
 
     @property
     def last(self) -> Observation | None:
@@ -114,7 +116,15 @@ def read(place: RunDirectory) -> Story:
         best=best,
         trouble=trouble,
         model=place.model if place.model.exists() else None,
+        storage=_storage(place, job),
     )
+
+
+def _storage(place: RunDirectory, job: "TrainJob") -> str | None:
+    from trainjobs.driver.driver import storage_uri
+
+    uri = storage_uri(job, place)
+    return None if uri == str(place.path.absolute()) else uri.partition("?")[0]
 
 
 def judged(
@@ -148,7 +158,7 @@ def _after(told: Told, event: events.Event) -> Told:  # noqa: PLR0911 - one retu
         case ModelSaved():
             return replace(told, model=event)
         case Decided():
-            return replace(told, decision=event.decision)
+            return replace(told, decision=event.decision or None)
         case Halted():
             return replace(told, decision=event.decision or told.decision, halted=event)
         case Final():

@@ -1,11 +1,12 @@
-"""Ctrl-C and SIGTERM.
+"""Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it is closed.
 
 While it trains, the first one asks every rank to halt at one step. Before that nothing can be lost, so it leaves at
-once. The second one always leaves at once.
+once. The second one always leaves at once, but for SIGHUP, which several may send for one closing.
 """
 
 import os
 import signal
+from contextlib import suppress
 from enum import Enum, auto
 from types import FrameType
 from typing import Any, Protocol, Self
@@ -15,8 +16,8 @@ from trainjobs.exits import Exit
 from trainjobs.runs.events import Checkpointed, Decided, Event, Halted, Restarting, Started
 from trainjobs.views.view import View
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 class _Phase(Enum):
@@ -57,7 +58,9 @@ class Interruption:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+        nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        heard = [number for number in SIGNALS if not (nohup and number is signal.SIGHUP)]
+        self._before = {number: signal.signal(number, self._handle) for number in heard}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,6 +81,8 @@ class Interruption:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         name = _NAMES[signal.Signals(number)]
+        if self._asked and number == signal.SIGHUP:
+            return
         if self._asked:
             self._leave(f"left at once; {self._promise()}", Exit.KILLED)
         elif self._phase is _Phase.STARTING:
@@ -94,7 +99,8 @@ class Interruption:
 
     def _leave(self, last_words: str, code: Exit) -> None:
         self._view.abandon()
-        os.write(2, f"{last_words}\n".encode())
+        with suppress(OSError):  # nobody is there to be told
+            os.write(2, f"{last_words}\n".encode())
         self._leaving.leave(code)
 
     def _promise(self) -> str:

@@ -16,9 +16,9 @@ from trainjobs.cli.facts import facts_list
 from trainjobs.cli.program import program
 from trainjobs.cli.run_report import State, Story
 from trainjobs.runs.events import jsonable
-from trainjobs.stopping import Saving
+from trainjobs.stopping import Observation, Saving
 from trainjobs.stopping.wording import number
-from trainjobs.views.formatting import baseline, count, duration, measures, steps_of_ranks, unspent
+from trainjobs.views.formatting import baseline, count, duration, measures, spot, steps_of_ranks, unspent
 
 _STYLES = {
     State.FINISHED: "bold green",
@@ -90,9 +90,9 @@ def frames(story: Story) -> list[RenderableType]:
     return [Text(), Text(story.told.failure.traceback.rstrip())]
 
 
-def next_commands(story: Story, file: str = "FILE", overrides: Sequence[str] = ()) -> list[str]:
-    """What one would type next; `file` and `overrides` are what the run was begun with, where that is known."""
-    begin = _begin(story, file, overrides)
+def next_commands(story: Story, file: str = "FILE", options: Sequence[str] = ()) -> list[str]:
+    """What one would type next; `file` and `options` are what the run was begun with, where that is known."""
+    begin = _begin(story, file, options)
     again = f"{begin} --resume" if story.told.checkpoint or story.history else begin
     explain = f"{program()} explain {shlex.quote(str(story.path))}"
     replay = f"{program()} replay {shlex.quote(str(story.path))} --criteria {shlex.quote(file)}"
@@ -107,10 +107,8 @@ def next_commands(story: Story, file: str = "FILE", overrides: Sequence[str] = (
             return [explain, replay]
 
 
-def _begin(story: Story, file: str, overrides: Sequence[str]) -> str:
-    words = ["run", file]
-    for override in overrides:
-        words += ["--set", override]
+def _begin(story: Story, file: str, options: Sequence[str]) -> str:
+    words = ["run", file, *options]
     if story.path != Path("runs") / story.name:
         words += ["--run-dir", str(story.path)]
     return f"{program()} {shlex.join(words)}"
@@ -149,14 +147,13 @@ def document(story: Story) -> dict[str, Any]:
 
 
 def _facts(story: Story) -> Iterator[tuple[str, str]]:
-    told, best = story.told, story.best
+    told, best, length = story.told, story.best, story.length
     if story.last is not None:
-        yield "last", f"{measures(story.last.metrics)}, epoch {story.last.epoch}"
+        yield "last", f"{measures(story.last.metrics)}, {_last_spot(story.last, length)}"
     if best is not None:
-        yield (
-            "best",
-            f"{best['metric']} {number(best['value'])}, epoch {best['epoch']} (step {best['step']:,})",
-        )
+        also = length.named(f" (step {best['step']:,})", "")
+        place = spot(length, best["epoch"], best["step"])
+        yield "best", f"{best['metric']} {number(best['value'])}, {place}{also}"
     if told.tests:
         yield "test", measures(told.tests)
     if told.halted is not None and told.decision is not None:
@@ -165,8 +162,14 @@ def _facts(story: Story) -> Iterator[tuple[str, str]]:
     if story.last is not None:
         yield "trained", _trained(story)
     if story.saved is not None and story.last is not None:
-        yield "saved", saved_words(story.saved, story.last.whole, story.workers, story.length)
+        yield "saved", saved_words(story.saved, story.last.whole, story.workers, length)
     yield "kept in", _kept(story)
+
+
+def _last_spot(last: Observation, length: Length) -> str:
+    amid = length.named("" if last.whole else "amid ", "")
+    step = length.named("" if last.whole else f" (step {last.step:,})", "")
+    return f"{amid}{spot(length, last.epoch, last.step)}{step}"
 
 
 def _trained(story: Story) -> str:
@@ -183,7 +186,8 @@ def _kept(story: Story) -> str:
     if saved is None:
         return str(story.path)
     weights = "best" if saved.best else "last"
-    return f"{story.path}; {saved.name} has the {weights} weights, of epoch {saved.epoch}"
+    file = f"{story.storage}/{saved.name}" if story.storage else saved.name
+    return f"{story.path}; {file} has the {weights} weights, of {spot(story.length, saved.epoch, saved.step)}"
 
 
 def _criteria(story: Story) -> list[RenderableType]:
@@ -204,7 +208,7 @@ def _way_on(story: Story) -> str:
         return f"it can be resumed at the next step{again if saved.repeats else ''}"
     if saved is not None:
         return "it can be resumed from its last checkpoint"
-    return "nothing was trained"
+    return "there is no checkpoint, so it begins anew"
 
 
 def _where(story: Story) -> str:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ import typer
 
 from trainjobs.exits import Exit, UsageError, UserError, user_error
 from trainjobs.views.printable import printable
+from trainjobs.views.writing import written
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -40,18 +41,21 @@ def show(parts: "Sequence[RenderableType]") -> None:
     from rich.text import Text
 
     out = console()
-    for part in parts:
-        if out.is_terminal:
-            out.print(part, soft_wrap=isinstance(part, Text) and bool(part.no_wrap))
-            continue
-        with out.capture() as captured:
-            out.print(part, soft_wrap=isinstance(part, Text))
-        out.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
+    with written(sys.stdout):
+        for part in parts:
+            if out.is_terminal:
+                out.print(part, soft_wrap=isinstance(part, Text) and bool(part.no_wrap))
+                continue
+            with out.capture() as captured:
+                out.print(part, soft_wrap=isinstance(part, Text))
+            out.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
+        out.file.flush()
 
 
 def say(text: str) -> None:
-    """One plain line on standard error."""
-    print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
+    """One plain line on standard error, as long as somebody can hear it."""
+    with suppress(OSError):
+        print(printable(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
 @contextmanager
@@ -73,9 +77,11 @@ def mistakes_told() -> Iterator[None]:
 
 
 def exit_code(error: "SpecError") -> Exit:
-    """65 for a file that is no YAML at all, 78 for one that says something impossible."""
+    """65 for a file that is no YAML at all, 78 for one that says something impossible, 64 where only --set does."""
     from trainjobs.api.manifest import UnreadableError
 
+    if all(problem.of_command_line for problem in error.problems):
+        return Exit.USAGE
     return Exit.DATA if isinstance(error, UnreadableError) else Exit.CONFIG
 
 

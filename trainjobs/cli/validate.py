@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from trainjobs.api import Stopping, TrainJob
-from trainjobs.api.manifest import Problem, SpecError, holds_stopping_alone, load, load_stopping
+from trainjobs.api.manifest import Manifest, Problem, SpecError
 from trainjobs.cli import entrypoint
 from trainjobs.cli.terminal import Output, exit_code, reading
 from trainjobs.exits import Exit, UserError
@@ -43,19 +43,19 @@ def check(file: Path) -> Checked:
     """What is wrong with a file, or could be better."""
     try:
         with reading(file):
-            if holds_stopping_alone(file):
-                return Checked(file, Exit.DONE, stopping=load_stopping(file))
-            job = load(file)
+            manifest = Manifest.read(file)
+        if manifest.holds_stopping_alone:
+            return Checked(file, Exit.DONE, stopping=manifest.stopping())
+        return _of_job(file, manifest, manifest.job())
     except SpecError as error:
         return Checked(file, exit_code(error), problems=error.problems)
     except UserError as error:
         return Checked(file, error.exit_code, problems=(Problem("", None, str(error)),))
-    return _of_job(file, job)
 
 
-def _of_job(file: Path, job: TrainJob) -> Checked:
+def _of_job(file: Path, manifest: Manifest, job: TrainJob) -> Checked:
     advice = tuple(advise(job))
-    if (found := entrypoint.problem(job, file)) is None:
+    if (found := entrypoint.problem(manifest, job)) is None:
         return Checked(file, Exit.DONE, advice=advice, job=job)
     if (hint := entrypoint.advice(job, found)) is None:
         return Checked(file, Exit.CONFIG, problems=(found,))

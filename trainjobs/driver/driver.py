@@ -17,16 +17,18 @@ from queue import Empty, SimpleQueue
 
 from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError
+from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.driver.launcher import StartFailed, Unstartable, Workers
 from trainjobs.driver.manifest_watch import ManifestWatch, asked_from_the_start
 from trainjobs.driver.requests import ChangeRequest, Control, InterruptRequest, Request
-from trainjobs.driver.retry import DIED, DRIVER_FAILED, GiveUp, after_failure
+from trainjobs.driver.retry import DIED, DRIVER_FAILED, GiveUp, Leave, Verdict, after_failure
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup, written
 from trainjobs.runs.channel import DriverEnd, Message
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import Record, Result
+from trainjobs.runs.storage import below
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
@@ -102,16 +104,34 @@ class Driver:
             failures = self._attempt(attempt)
             if not failures:
                 return
-            lost = self._workers.lost()
-            failed_attempts += not lost
+            verdict, failed_attempts = self._judged(failures, failed_attempts)
+            if isinstance(verdict, Leave):
+                self._leave(verdict.cause)
+                return
             self._record.count(attempt - 1, failed_attempts)
-            limit = self._record.job.spec.backoff_limit
-            verdict = after_failure(failures, failed_attempts, limit, lost)
             if isinstance(verdict, GiveUp):
                 self._record.take(verdict.cause)
                 return
             step = self._record.checkpoint_step
             self._record.take(events.Restarting(attempt + 1, verdict.reason, step, failed_attempts))
+
+    def _judged(self, failures: Sequence[events.Failed], before: int) -> tuple[Verdict, int]:
+        """What follows an attempt's failures, and how many attempts have failed with it; `before`, without it."""
+        lost = self._workers.lost()
+        failed = before + (not lost)
+        limit = self._record.job.spec.backoff_limit
+        leaving = isinstance(self._ending, InterruptRequest)
+        return after_failure(failures, failed, limit, lost, leaving=leaving), failed
+
+    def _leave(self, cause: events.Failed) -> None:
+        """The run was asked to leave, and has no workers any more that could decide it."""
+        assert self._ending is not None  # noqa: S101 - what it was asked is why it leaves
+        vote = Vote(0, Outcome.INTERRUPTED, self._ending.reason)
+        decision = Decision.of_vote(vote, self._record.step, time.time())
+        self._record.take(
+            events.Warned(f"{cause.message}, before it had halted: only what was kept earlier is kept")
+        )
+        self._record.take(events.Decided(decision.to_dict()))
 
     def _attempt(self, attempt: int) -> list[events.Failed]:
         """One life of the worker group, and what failed if it did not end well."""
@@ -130,6 +150,7 @@ class Driver:
                 self._pass_on_requests(channel)
                 with suppress(Empty):
                     self._take(channel, heard.get(timeout=LISTEN_INTERVAL_S), failures)
+            self._pass_on_requests(channel)
             channel.drain(LAST_WORDS_S)
             while not heard.empty():
                 self._take(channel, heard.get(), failures)
@@ -184,10 +205,10 @@ class Driver:
 
 
 def storage_uri(job: TrainJob, place: RunDirectory) -> str:
-    """Where this run's checkpoints go: the manifest's URI with the job's name below it, or the run directory."""
+    """Where this run's checkpoints go: its folder below the manifest's URI, or the run directory."""
     storage = job.spec.checkpoint.storage
     if storage is not None and storage.uri is not None:
-        return f"{storage.uri.rstrip('/')}/{job.metadata.name}"
+        return below(storage.uri, place.storage_folder() or job.metadata.name)
     return str(place.path.absolute())
 
 

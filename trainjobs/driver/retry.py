@@ -28,9 +28,24 @@ class GiveUp:
     cause: Failed
 
 
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The run was asked to leave, and its workers ended before they had halted: what it kept before is all there is."""
+
+    cause: Failed
+
+
+Verdict = Retry | GiveUp | Leave
+
+
 def after_failure(
-    failures: Sequence[Failed], failed_attempts: int, backoff_limit: int, lost: str = ""
-) -> Retry | GiveUp:
+    failures: Sequence[Failed],
+    failed_attempts: int,
+    backoff_limit: int,
+    lost: str = "",
+    *,
+    leaving: bool = False,
+) -> Verdict:
     """Decide what follows.
 
     Args:
@@ -39,11 +54,16 @@ def after_failure(
         failed_attempts: attempts that have failed, this one included.
         backoff_limit: failed attempts that are followed by another one.
         lost: the node that went away, in a sentence; empty when all are there. Such an attempt has not failed.
+        leaving: the run was asked to be interrupted. Whoever asks that of a machine asks it of the workers' processes
+            too, and those may be the first to end.
     """
+    cause = min(failures, key=_distance)  # the first one heard among equals
+    again = bool(lost) or cause.exit_code == Exit.FAILURE
+    if leaving and again:
+        return Leave(cause)
     if lost:
         return Retry(lost)
-    cause = min(failures, key=_distance)  # the first one heard among equals
-    if cause.exit_code != Exit.FAILURE or failed_attempts > backoff_limit:
+    if not again or failed_attempts > backoff_limit:
         return GiveUp(cause)
     return Retry(f"{cause.message} (failed attempt {failed_attempts}, backoffLimit {backoff_limit})")
 

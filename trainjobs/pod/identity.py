@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
+from trainjobs.runs.storage import below
+
 RAY_PORT: Final = 6379
 LINE_PORT: Final = 6380
 
@@ -53,7 +55,7 @@ class PodPlace:
 
     def storage_uri(self) -> str:
         """Where this TrainJob's checkpoints go; a new one of the same name begins anew. Empty: the pod's disk."""
-        return f"{self.storage.rstrip('/')}/{self.name}-{self.uid[:8]}" if self.storage else ""
+        return below(self.storage, f"{self.name}-{self.uid[:8]}") if self.storage else ""
 
 
 def own_address() -> str:

@@ -6,6 +6,7 @@
     decisions.jsonl   one decision a line
     result.json       how it ended; absent while the run is under way
     checkpoints/      the newest checkpoints
+    storage-folder    where they are in `spec.checkpoint.storage.uri`, when that is set
     model.pt          the weights at the end (the best ones with `restoreBest`)
     driver.log        where an error of the driver itself was raised
     lock              held by the process that trains here
@@ -27,13 +28,17 @@ from typing import TYPE_CHECKING, Any
 from trainjobs.exits import CannotCreate, DataError, NoInput, user_error
 from trainjobs.runs import events as told
 from trainjobs.runs.lock import Lock
+from trainjobs.runs.regular import opened, require
 from trainjobs.stopping import Observation
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
 
+LONGEST = 2**28
+"""Bytes of a line or a small file; the longest line is that of a resume, with its history."""
 _ONLY_A_RUN_HAS = frozenset({"lock", "events.jsonl"})
-_LEFT_BY_A_CRASH = re.compile(r"\.trainjob\.yaml\.\d+\.tmp")
+_STORAGE_FOLDER = "storage-folder"
+_LEFT_BY_A_CRASH = re.compile(rf"{_STORAGE_FOLDER}|\.(trainjob\.yaml|{_STORAGE_FOLDER})\.\d+\.tmp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +115,28 @@ class RunDirectory:
     def result(self) -> dict[str, Any] | None:
         """How the run ended; None while it has not. Raises DataError when the file is damaged."""
         path = self.path / "result.json"
-        try:
-            document = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if (text := _content(path)) is None:
             return None
-        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        try:
+            document = json.loads(text)
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}: damaged, not JSON ({error})") from error
-        if not isinstance(document, dict):
-            raise DataError(f"{path}: damaged, expected an object")
+        if not isinstance(document, dict) or not _is_result(document):
+            raise DataError(f"{path}: damaged, expected an object with the result of a run")
         return document
+
+    def storage_folder(self) -> str | None:
+        """The folder below the storage's URI that is this run's; None where nobody has chosen one."""
+        path = self.path / _STORAGE_FOLDER
+        if (text := _content(path)) is None:
+            return None
+        if not (folder := text.decode(errors="replace").strip()).isprintable() or "/" in folder:
+            raise DataError(f"{path}: damaged, not the name of a folder")
+        return folder or None
+
+    def write_storage_folder(self, name: str) -> None:
+        """Choose the folder below the storage's URI."""
+        write_whole(self.path / _STORAGE_FOLDER, f"{name}\n")
 
     def holder(self) -> int | None:
         """The process that trains here now; None when nobody does."""
@@ -230,6 +248,7 @@ def append_line(path: Path, document: Mapping[str, Any]) -> None:
     """Append one JSON line; a torn last line is cut off first. Raises StorageError or NoPermission."""
     try:
         with path.open("a+b") as file:
+            require(file.fileno(), path)
             _cut_torn_line(file.fileno())
             file.write(_line(document).encode())
     except OSError as error:
@@ -252,14 +271,37 @@ def _parsed(path: Path, parse: Any) -> Iterator[Any]:
     for number, line in enumerate(_whole_lines(path), start=1):
         try:
             yield parse(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise DataError(f"{path}:{number}: damaged line ({type(error).__name__}: {error})") from error
 
 
-def _whole_lines(path: Path) -> list[bytes]:
+def _whole_lines(path: Path) -> Iterator[bytes]:
     try:
-        return path.read_bytes().split(b"\n")[:-1]
+        with opened(path) as file:
+            while (line := file.readline(LONGEST)).endswith(b"\n"):
+                yield line
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         raise user_error(error, f"reading {path}") from error
+    if len(line) == LONGEST:
+        raise DataError(f"{path}: damaged, a line has more than {LONGEST:,} bytes")
+
+
+def _content(path: Path) -> bytes | None:
+    """A small file's; None where there is none."""
+    try:
+        with opened(path) as file:
+            content = file.read(LONGEST)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise user_error(error, f"reading {path}") from error
+    if len(content) == LONGEST:
+        raise DataError(f"{path}: damaged, it has {LONGEST:,} bytes or more")
+    return content
+
+
+def _is_result(document: Mapping[str, Any]) -> bool:
+    conditions = document.get("conditions", [])
+    return isinstance(conditions, list) and all(isinstance(condition, dict) for condition in conditions)

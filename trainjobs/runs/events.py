@@ -8,7 +8,9 @@ JSON cannot hold are the strings "nan", "inf" and "-inf". No torch and no Ray he
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self
+from functools import cache
+from types import UnionType
+from typing import Any, Self, get_args, get_origin, get_type_hints
 
 from trainjobs.api import Length
 from trainjobs.stopping import Finding, Observation, Ruling
@@ -236,11 +238,16 @@ def to_dict(event: Event) -> dict[str, Any]:
 def from_dict(document: Mapping[str, Any]) -> Event:
     """The event that `to_dict` wrote. Keys the event does not have (such as `time`) are passed over.
 
-    Raises KeyError for an unknown `event`, TypeError for a missing part.
+    Raises KeyError for an unknown `event`, TypeError or ValueError for a part that is missing or no such thing.
     """
-    kind = _KINDS[document["event"]]
-    names = {field.name for field in fields(kind)}
-    return kind(**{name: _READ.get(name, _same)(value) for name, value in document.items() if name in names})
+    kind: Any = _KINDS[document["event"]]
+    hints = _hints(kind)
+    parts = {name: _READ.get(name, _same)(value) for name, value in document.items() if name in hints}
+    for name, value in parts.items():
+        if not _fits(value, hints[name]):
+            raise TypeError(f"{name} is no {hints[name]}")
+    event: Event = kind(**parts)
+    return event
 
 
 def jsonable(value: Any) -> Any:
@@ -256,6 +263,43 @@ def jsonable(value: Any) -> Any:
     return value
 
 
+@cache
+def _hints(kind: Any) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is what a field's annotation says: what is read may have been written by anybody."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        return any(_fits(value, part) for part in parts)
+    if origin is Mapping:
+        return isinstance(value, Mapping) and all(_fits(part, parts[1]) for part in value.values())
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(part, parts[0]) for part in value)
+    if hint in (int, float):
+        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
+    return hint is Any or isinstance(value, hint)
+
+
+def _decision(value: Any) -> Any:
+    """A decision, or none, with what everybody asks of one."""
+    if value and not (
+        all(isinstance(value[name], str) for name in ("outcome", "reason"))
+        and isinstance(value.get("criterion"), str | None)
+        and _fits(value["decided_at_step"], int)
+    ):
+        raise TypeError("decision has no outcome, reason or step")
+    return value
+
+
+def _steps(value: Any) -> dict[int, int]:
+    """A step for each rank, of at least one."""
+    if not value:
+        raise ValueError("steps are of no rank")
+    return {int(rank): step for rank, step in value.items()}
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -264,6 +308,7 @@ _READ: Mapping[str, Callable[[Any], Any]] = {
     "history": lambda items: tuple(Observation.from_dict(item) for item in items),
     "observation": Observation.from_dict,
     "ruling_view": tuple,
-    "steps": lambda steps: {int(rank): step for rank, step in steps.items()},
+    "steps": _steps,
+    "decision": _decision,
     "metrics": lambda metrics: {name: float(value) for name, value in metrics.items()},
 }

@@ -6,11 +6,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TextIO
 
-from trainjobs.exits import CannotCreate, user_error
+from trainjobs.exits import CannotCreate, DataError, user_error
+from trainjobs.runs.regular import opened, require
 
+_LONGEST_ID = 20
 PROBE_SECONDS = 0.2
 """How long `hold` bears with a lock that is only being looked at by `holder`."""
 
@@ -28,6 +31,7 @@ class Lock:
     def hold(self) -> Iterator[None]:
         """Hold the lock. Raises CannotCreate naming the process that has it."""
         with self._opened() as file:
+            require(file.fileno(), self.path)
             if not _taken_within(file, PROBE_SECONDS) or self._moved(file):
                 raise CannotCreate(self._in_use(file))
             file.truncate(0)
@@ -38,15 +42,15 @@ class Lock:
     def holder(self) -> int | None:
         """The process id of the holder; None when nobody holds the lock."""
         try:
-            file = self.path.open("r", encoding="ascii")
-        except OSError:
+            file = TextIOWrapper(opened(self.path), encoding="ascii", errors="replace")
+        except (OSError, DataError):
             return None
         with file:
             return None if _taken(file, fcntl.LOCK_SH) else _process_id(file)
 
     def _opened(self) -> TextIO:
         try:
-            return self.path.open("a+", encoding="ascii")
+            return self.path.open("a+", encoding="ascii", errors="replace")
         except OSError as error:
             raise user_error(error, f"opening {self.path}") from error
 
@@ -80,5 +84,5 @@ def _taken_within(file: TextIO, seconds: float) -> bool:
 
 def _process_id(file: TextIO) -> int:
     file.seek(0)
-    written = file.read().strip()
+    written = file.read(_LONGEST_ID).strip()
     return int(written) if written.isdecimal() else 0

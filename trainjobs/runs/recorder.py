@@ -52,6 +52,11 @@ class Record:
         saved = self._account.last(events.Checkpointed)
         return saved.step if saved else 0
 
+    @property
+    def step(self) -> int:
+        """Steps that are known to be finished."""
+        return self._account.step
+
     def take(self, event: events.Event) -> None:
         """Keep an event and pass it on."""
         self._account.take(event)
@@ -101,13 +106,12 @@ class Record:
             stopping=account.stopping(),
             checkpoint=account.checkpoint(),
             accounting=account.accounting(),
-        ).model_dump(mode="json", by_alias=True, exclude_none=True)
+        ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"active_seconds"})
         return {"name": self.job.metadata.name, "state": state, **_merged(known, self._only_here())}
 
     def _only_here(self) -> dict[str, Any]:
         """What a status in a cluster has no place for."""
         halted, final = self._account.last(events.Halted), self._account.last(events.Final)
-        decision = halted.decision if halted else {}
         parts: dict[str, Any] = {
             "accounting": {
                 "secondsUsed": self._account.seconds,
@@ -124,12 +128,7 @@ class Record:
                 "weights": weights,
             }
         if halted:
-            parts["stopping"] = {
-                "best": decision.get("best"),
-                "bestEpoch": decision.get("best_epoch"),
-                "haltedSteps": {str(rank): step for rank, step in halted.steps.items()},
-                "millisecondsToHalt": halted.milliseconds,
-            }
+            parts["stopping"] = _halt(halted)
         if (failed := self._account.last(events.Failed)) is not None:
             parts["failure"] = {
                 "rank": failed.rank,
@@ -153,6 +152,17 @@ class Record:
             return (status.Condition.of("Suspended", True, state, reason, now()),)
         held = ("EarlyStopped", "Complete") if state == "EarlyStopped" else ("Complete",)
         return tuple(status.Condition.of(kind, True, state, reason, now()) for kind in held)
+
+
+def _halt(halted: events.Halted) -> dict[str, Any]:
+    """Where the ranks halted, and what only a decision has: how soon that was, and the best that it was made by."""
+    steps = {str(rank): step for rank, step in halted.steps.items()}
+    decided = {
+        "best": halted.decision.get("best"),
+        "bestEpoch": halted.decision.get("best_epoch"),
+        "millisecondsToHalt": halted.milliseconds if halted.decision else None,
+    }
+    return {"haltedSteps": steps, **{name: value for name, value in decided.items() if value is not None}}
 
 
 def _merged(into: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ only other criteria, or a history that goes back to a checkpoint, are folded aga
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainjobs.api import status
 from trainjobs.runs import events
-from trainjobs.stopping import Observation, Panel, Saving, against_length, replay
+from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length, replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +46,9 @@ class Account:
         self._halt_time = self.began
         self._checkpoint: status.CheckpointStatus | None = None
         self._gpus = job.spec.trainer.num_gpus
-        self._shadows = self._judged_again()
+        self._best: Mapping[str, Any] | None = None
+        self._waiting: str | None = None
+        self._judge()
 
     def take(self, event: events.Event) -> None:
         """Add an event."""
@@ -55,10 +58,11 @@ class Account:
                 self._gpus = 0 if event.device == "cpu" else self.job.spec.trainer.num_gpus
                 for old in (events.Halted, events.Decided, events.Failed, events.Progress):
                     self._seen.pop(old, None)
-                self._shadows = self._judged_again()
+                self._judge()
             case events.Reported():
                 self.history.append(event.observation)
                 self.seconds = event.observation.seconds
+                self._best, self._waiting = event.best, event.waiting or None
                 self._note_shadows(event)
             case events.Restarting():
                 self._seen.pop(events.Started, None)
@@ -75,7 +79,7 @@ class Account:
         """The job is judged by other criteria from now on."""
         spec = self.job.spec.model_copy(update={"stopping": stopping})
         self.job = self.job.model_copy(update={"spec": spec})
-        self._shadows = self._judged_again()
+        self._judge()
 
     def last(self, kind: type[Any]) -> Any:
         """The newest event of a kind in this attempt; None when there is none."""
@@ -90,25 +94,24 @@ class Account:
         """Failed, Interrupted, Finished, EarlyStopped or StopRequested, if the run ended now."""
         if self.last(events.Failed):
             return "Failed"
-        halted = self.last(events.Halted)
-        return str(halted.decision["outcome"]) if halted and halted.decision else "Finished"
+        ending = self.last(events.Halted) or self.last(events.Decided)  # ranks that are gone have not halted
+        return str(ending.decision["outcome"]) if ending and ending.decision else "Finished"
 
     def training(self) -> status.TrainingStatus:
         """How far it is."""
-        reported = self.last(events.Reported)
         last = self.history[-1] if self.history else None
-        best = reported.best if reported else None
+        best = self._best
         return fitted(
             status.TrainingStatus,
             epoch=last.epochs if last else 0,
-            step=self._step(),
+            step=self.step,
             metrics=self._metrics(last.metrics) if last else (),
             best=fitted(
                 status.BestValue, metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"]
             )
             if best
             else None,
-            waiting=(reported.waiting or None) if reported else None,
+            waiting=self._waiting,
             last_update_time=now(),
         )
 
@@ -118,7 +121,9 @@ class Account:
         found = (fitted(status.MetricValue, name=name, value=repr(metrics[name])) for name in names)
         return tuple({value.name: value for value in found}.values())[:METRICS]
 
-    def _step(self) -> int:
+    @property
+    def step(self) -> int:
+        """Finished steps: where every rank has halted, or else as far as is known."""
         progress, started = self.last(events.Progress), self.last(events.Started)
         halted: events.Halted | None = self.last(events.Halted)
         if halted is not None:
@@ -157,6 +162,15 @@ class Account:
                 self._shadows[name] = _shadow(
                     name, row["reason"], row.get("metric"), row.get("value"), seen.epoch, seen.step
                 )
+
+    def _judge(self) -> None:
+        """What the criteria of now say about the whole history."""
+        self._shadows = self._judged_again()
+        self._best, self._waiting = None, None
+        panel = Panel.of(self.job.spec.stopping)
+        with suppress(MissingMetric):
+            ruling = panel.judge(panel.fold(self.history))
+            self._best, self._waiting = events.best_view(ruling), ruling.waiting or None
 
     def _judged_again(self) -> dict[str, status.ShadowStop]:
         """Where each shadow criterion would have stopped the history, by its name."""
@@ -211,7 +225,7 @@ class Account:
         complete = self.last(events.Halted) and self.state in {"Finished", "EarlyStopped", "StopRequested"}
         if not complete:
             return Saving(0, 0, 0.0, length.baseline, estimated=True)
-        return against_length(length, self.history, self._step())
+        return against_length(length, self.history, self.step)
 
 
 def now() -> datetime:

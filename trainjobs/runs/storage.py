@@ -1,7 +1,8 @@
 """Where checkpoints live: a local directory, or any URI that Ray's storage takes.
 
-A file appears under its name complete or not at all. Locally that is a temporary name, `fsync` and a rename; an
-object store makes an object visible when its upload ends, and the rename there is a copy of the whole object.
+A file appears under its name complete or not at all. Locally that is a temporary name, `fsync` and a rename. An
+object store makes an object visible when its upload ends, so it is written to under the name itself: a rename there
+is a copy of the whole object, which some refuse above a size. Other remote file systems rename.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import io
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Protocol
@@ -24,6 +25,8 @@ CHECKPOINTS = "checkpoints"
 """The folder of a run's checkpoints."""
 CHECKPOINT = re.compile(r"(?:epoch-(\d{5,})-)?step-(\d{8,})-report-(\d{5,})(?:-(\d+))?\.pt")
 """The name of a checkpoint: its place in the run, and a number where the best one has that place already."""
+OBJECT_STORES = frozenset({"s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "oss", "oci"})
+"""File systems, as pyarrow and fsspec name them, of which an upload that does not end leaves nothing."""
 _NO_FILE = {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ENOTDIR}
 """What opening says of a link that leads nowhere, a socket, a device or a directory."""
 
@@ -142,22 +145,45 @@ class RemoteStorage:
     """A bucket or another file system behind a URI, through pyarrow, or fsspec where pyarrow has no scheme for it."""
 
     def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/")
-        self._filesystem, self._root = _filesystem(self.uri)
+        self.uri = uri.partition("?")[0].rstrip("/")
+        self._filesystem, self._root = _filesystem(uri.rstrip("/"))
 
     def write(self, name: str, fill: Callable[[IO[bytes]], object]) -> None:
+        """Write in one go, or through a temporary name. Raises StorageError or NoPermission."""
         target = f"{self._root}/{name}"
+        try:
+            if self._is_object_store:
+                self._put(target, fill)
+            else:
+                self._write_and_rename(target, fill)
+        except (OSError, RuntimeError) as error:
+            raise explained(error, f"{self.uri}/{name}") from error
+
+    @property
+    def _is_object_store(self) -> bool:
+        return not OBJECT_STORES.isdisjoint(re.findall(r"\w+", self._filesystem.type_name))
+
+    def _put(self, target: str, fill: Callable[[IO[bytes]], object]) -> None:
+        """Upload. Where only filling failed, the part until there has become an object: it is taken away again."""
+        try:
+            with self._filesystem.open_output_stream(target) as stream:
+                fill(stream)
+        except BaseException as error:
+            if not _is_of_system(error):
+                with suppress(OSError):
+                    self._filesystem.delete_file(target)
+            raise
+
+    def _write_and_rename(self, target: str, fill: Callable[[IO[bytes]], object]) -> None:
         temporary = target + TEMPORARY_SUFFIX
         try:
             self._filesystem.create_dir(target.rpartition("/")[0], recursive=True)
             with self._filesystem.open_output_stream(temporary) as stream:
                 fill(stream)
             self._filesystem.move(temporary, target)
-        except BaseException as error:
+        except BaseException:
             with suppress(OSError):
                 self._filesystem.delete_file(temporary)
-            if isinstance(error, (OSError, RuntimeError)):
-                raise explained(error, f"{self.uri}/{name}") from error
             raise
 
     def open(self, name: str) -> IO[bytes]:
@@ -185,6 +211,12 @@ class RemoteStorage:
             pass
         except OSError as error:
             raise explained(error, f"{self.uri}/{name}") from error
+
+
+def below(uri: str, folder: str) -> str:
+    """A folder in a storage; how to reach that (`s3://bucket/runs?region=…`) stays at the URI's end."""
+    place, mark, way = uri.partition("?") if "://" in uri else (uri, "", "")
+    return f"{place.rstrip('/')}/{folder}{mark}{way}"
 
 
 def storage_at(uri: str) -> Storage:
@@ -245,10 +277,18 @@ def _unopened(error: OSError, place: str) -> UserError:
     return explained(error, place)
 
 
-def _errno(error: BaseException | None) -> int | None:
-    """The operating system's number, also where torch's writer wrapped the error in one of its own."""
+def _errno(error: BaseException) -> int | None:
+    """The operating system's number, if there is one."""
+    numbers = (one.errno for one in _behind(error) if isinstance(one, OSError))
+    return next((number for number in numbers if number is not None), None)
+
+
+def _is_of_system(error: BaseException) -> bool:
+    return any(isinstance(one, OSError) for one in _behind(error))
+
+
+def _behind(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those it came of: torch's writer wraps the system's in one of its own."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno is not None:
-            return error.errno
+        yield error
         error = error.__cause__ or error.__context__
-    return None

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 from trainjobs.api.stopping import WhenMissing
 
@@ -75,18 +75,29 @@ class Observation:
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """The observation that `to_dict` wrote. Raises KeyError or ValueError on anything else."""
+        """The observation that `to_dict` wrote. Raises KeyError, TypeError or ValueError on anything else."""
         return cls(
-            epoch=int(document["epoch"]),
-            step=int(document["step"]),
-            seconds=float(document["seconds"]),
+            epoch=_bounded(int(document["epoch"])),
+            step=_bounded(int(document["step"])),
+            seconds=_bounded(float(document["seconds"])),
             metrics={name: float(value) for name, value in document["metrics"].items()},
             whole=bool(document.get("whole", True)),
         )
 
 
+MOST = 10**15
+"""Of steps, epochs and seconds in a history."""
+N = TypeVar("N", int, float)
+
 History: TypeAlias = Sequence[Observation]
 """All observations of a run, oldest first."""
+
+
+def _bounded(number: N) -> N:
+    """A number that can be added up and estimated with."""
+    if not 0 <= number <= MOST:
+        raise ValueError(f"{number} is not a number from 0 to {MOST:,}")
+    return number
 
 
 def _jsonable(value: float) -> float | str:

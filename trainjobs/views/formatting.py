@@ -19,6 +19,12 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}{'' if amount == 1 else 's'}"
 
 
+def spot(length: "Length | None", epoch: int, step: int) -> str:
+    """Where in a run something is: its epoch, or the step where the run's length is one of steps."""
+    epochs, steps = f"epoch {epoch:,}", f"step {step:,}"
+    return length.named(epochs, steps) if length else epochs
+
+
 def baseline(length: "Length") -> str:
     """What an estimate of savings is measured against, in parentheses."""
     return f"(an estimate against your own {length.field} {length.amount:,})"

@@ -76,7 +76,9 @@ class Plain(View):
             return []
         self._told_seconds = event.seconds
         batches = f"/{event.batches:,}" if event.batches else ""
-        return [f"epoch {event.epoch}  batch {event.batch:,}{batches}  {duration(event.seconds)}"]
+        epochs, steps = f"epoch {event.epoch}  batch {event.batch:,}{batches}", f"step {event.step:,}"
+        place = self._length.named(epochs, steps) if self._length else epochs
+        return [f"{place}  {duration(event.seconds)}"]
 
     def _report(self, event: Reported) -> list[str]:
         self._told_seconds = event.observation.seconds

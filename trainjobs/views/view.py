@@ -3,6 +3,7 @@
 import os
 import sys
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import Self, TextIO
 
 from trainjobs.runs.events import Event
@@ -28,7 +29,8 @@ class View(ABC):
 
     def note(self, text: str) -> None:
         """Say something from a signal handler: straight to standard error, for the buffers may be in use."""
-        os.write(2, f"{text}\n".encode())
+        with suppress(OSError):  # nobody is there to be told
+            os.write(2, f"{text}\n".encode())
 
     def abandon(self) -> None:  # noqa: B027 - lines need no tidying
         """Leave the terminal usable; the process is about to be gone."""

@@ -1,4 +1,4 @@
-"""A two-layer network on scikit-learn's digits: 1,797 real images of 8 by 8 pixels, trained in seconds."""
+"""A two-layer network on scikit-learn's digits: 1,797 real images of 8 by 8 pixels."""
 
 import torch
 from sklearn.datasets import load_digits

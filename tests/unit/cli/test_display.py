@@ -78,6 +78,7 @@ def test_a_run_of_so_many_steps_shows_how_many_are_done(recording):
     assert lines[1].rstrip().endswith("at most 6 min 20 s left")
     assert "batch 1,200" in lines[2]
     assert "epoch 1" in lines[2]
+    assert "best 0.3975 at step 1,100" in text(screen_after(recording.events))
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])

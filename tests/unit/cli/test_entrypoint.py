@@ -95,7 +95,7 @@ def test_a_module_is_found_in_packages_and_on_pythons_path(check, entrypoint):
 def test_a_function_that_is_not_there_is_an_error(check, source, entrypoint, said):
     code, out = check(source, entrypoint)
     assert code == 78
-    assert out.startswith("sub/job.yaml: spec.trainer.entrypoint: ")
+    assert out.startswith("sub/job.yaml:6: spec.trainer.entrypoint: ")
     assert said in out
 
 
@@ -128,6 +128,13 @@ def test_run_finds_it_out_before_anything_is_made(recording):
     done = CliRunner().invoke(app, ["run", "mnist.yaml"])
     assert done.exit_code == 78
     assert done.stderr.startswith(
-        'error: mnist.yaml: spec.trainer.entrypoint: "nothere:train": no module nothere in '
+        'error: mnist.yaml:6: spec.trainer.entrypoint: "nothere:train": no module nothere in '
     )
     assert not Path("runs").exists()
+
+
+def test_an_entrypoint_of_the_command_line_is_named_as_such(recording):
+    setting = "spec.trainer.entrypoint=nothere:train"
+    done = CliRunner().invoke(app, ["run", "mnist.yaml", "--set", setting])
+    assert done.exit_code == 64
+    assert done.stderr.startswith(f"error: --set {setting}: no module nothere in ")

@@ -6,10 +6,11 @@ import shutil
 import pytest
 from typer.testing import CliRunner
 
+from trainjobs.api.manifest import load
 from trainjobs.cli.app import app
 from trainjobs.coordination import Outcome
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.events import Failed, Reported
+from trainjobs.runs.events import Decided, Failed, Reported
 from trainjobs.stopping import Observation
 
 
@@ -143,6 +144,20 @@ def test_restored_weights_name_their_epoch(recording):
     assert "runs/mnist; model.pt has the best weights, of epoch 11" in explain().stdout
 
 
+def test_weights_in_a_storage_are_named_where_they_are(recording):
+    recording.job = load(recording.manifest, ["spec.checkpoint.storage.uri=s3://bucket/runs"])
+    recording.early_stop()
+    assert "runs/mnist; s3://bucket/runs/mnist/model.pt has the best weights" in " ".join(
+        explain().stdout.split()
+    )
+
+
+def test_an_end_without_a_decision_is_told_all_the_same(recording):
+    recording.play([*recording.beginning(), *recording.reports([0.9]), Decided({})])
+    done = explain()
+    assert (done.exit_code, "Trained all" in done.stdout) == (0, True)
+
+
 def test_ranks_that_halted_apart_are_named(recording):
     reports = recording.reports([0.9])
     decided, halted, saved = recording.stop("StopRequested", "good enough", 70)
@@ -218,6 +233,9 @@ def test_a_run_of_so_many_steps_is_told_in_steps(recording):
         "saved 3,700 steps, about 6 min 10 s on each of 2 workers (an estimate against your own maxSteps 5,000)"
         in words
     )
+    assert "best val_loss 0.3975, step 1,100" in words
+    assert "last val_loss 0.412 · val_accuracy 0.5, step 1,300" in words
+    assert "model.pt has the best weights, of step 1,100" in words
     story = json.loads(explain("--output", "json").stdout)
     assert (story["max_epochs"], story["max_steps"]) == (None, 5000)
     assert (story["saved"]["steps"], story["saved"]["baseline"]) == (3700, "MaxSteps")
@@ -238,6 +256,9 @@ def test_a_stop_amid_an_epoch_saves_less_than_the_unfinished_epochs(recording):
     reports = [*recording.reports((0.9, 0.61)), Reported(amid)]
     end = recording.stop(Outcome.EARLY_STOPPED, "enough", 190, "plateau")
     recording.play([*recording.beginning(), *reports, *end])
+    assert "last val_loss 0.5 · val_accuracy 0.5, amid epoch 3 (step 190)" in " ".join(
+        explain().stdout.split()
+    )
     words = " ".join(explain().stdout.split())
     assert "Stopped early by plateau in epoch 3 of 100, at step 190" in words
     assert "trained 2 of 100 epochs" in words

@@ -142,3 +142,9 @@ def test_a_run_of_so_many_steps_is_judged_in_steps(replay, recording):
     assert "saved 300 of the 1,300 steps recorded, 30 s" in words
     assert "4,000 steps, about 6 min 40 s (an estimate against your own maxSteps 5,000)" in words
     assert "step 1,000" in words
+    assert "curve runs/mnist, 13 reports to step 1,300" in words
+    assert "best val_loss 0.3975, step 1,100" in words
+    assert "best then 0.398, step 800, against 0.3975 of the whole curve" in words
+    recording.manifest.write_text(recording.manifest.read_text().replace("patience: 5", "patience: 500"))
+    out = replay("runs/mnist", "--criteria", "mnist.yaml").stdout
+    assert out.startswith("No criterion would have stopped the run before its end at step 1,300\n")

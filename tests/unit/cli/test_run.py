@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
+from trainjobs.driver.driver import storage_uri
 from trainjobs.driver.forkserver import ForkServer
 from trainjobs.exits import StorageError
 from trainjobs.runs.directory import RunDirectory
@@ -81,10 +82,19 @@ def test_json_output_is_events_and_a_result(driver):
 
 def test_a_finished_run_is_told_again_and_not_trained_again(driver):
     run("mnist.yaml")
-    for arguments in [(), ("--resume",)]:
+    for arguments, more in [
+        (
+            (),
+            "--resume with a larger spec.trainer.maxEpochs or other criteria trains on, --fresh begins anew",
+        ),
+        (
+            ("--resume",),
+            "raise spec.trainer.maxEpochs or change spec.stopping to train on, or begin anew with --fresh",
+        ),
+    ]:
         again = run("mnist.yaml", *arguments)
         assert again.exit_code == 0
-        assert "already finished, not trained again; --fresh begins anew" in again.stderr
+        assert f"already finished, not trained again; {more}\n" in again.stderr
         assert "Stopped early by plateau" in again.stdout
     assert len(driver.asked) == 1
 
@@ -159,8 +169,16 @@ FEWER = ("--set", "spec.trainer.maxEpochs=5", "--set", "spec.stopping.criteria=[
         ([*WIDER], 73, "not applied: spec.trainer.config.hidden. --fresh begins anew with them"),
         (["--resume", *WIDER], 78, "was begun with another spec.trainer.config.hidden; put it back"),
         (["--resume", *WIDER, *MORE], 78, "was begun with another spec.trainer.config.hidden; put it back"),
-        (["--resume", *FEWER], 0, "nothing to train: 13 epochs are trained and spec.trainer.maxEpochs is 5"),
-        (["--resume", *PATIENT, "--set", "spec.stop={}"], 0, "nothing to train: spec.stop is set"),
+        (
+            ["--resume", *FEWER],
+            0,
+            "nothing to train: 13 epochs are trained and spec.trainer.maxEpochs is 5; raise it",
+        ),
+        (
+            ["--resume", *PATIENT, "--set", "spec.stop={}"],
+            0,
+            "nothing to train: spec.stop is set; take it out",
+        ),
     ],
 )
 def test_a_finished_run_that_is_not_trained_on_says_why(driver, checkpoint, arguments, code, said):
@@ -235,6 +253,63 @@ def test_a_run_that_never_reported_but_kept_a_checkpoint_needs_a_word(driver, re
     checkpoint()
     assert run("mnist.yaml").exit_code == 73
     assert run("mnist.yaml", "--resume").exit_code == 1
+
+
+@pytest.fixture
+def store(driver, tmp_path):
+    """A storage beside the run directories, and what a run of the manifest would write and find there."""
+
+    class Store:
+        path = tmp_path / "store"
+        setting = ("--set", f"spec.checkpoint.storage.uri={tmp_path / 'store'}")
+
+        def of_last_run(self):
+            job, place, _ = driver.asked[-1]
+            return Path(storage_uri(job, RunDirectory(place)))
+
+        def save(self, folder):
+            position = Position(epoch=3, step=222, batch=12, reported=False, seconds=13.5)
+            Checkpoints(storage_at(str(folder)), keep=2).save(Contents(position, {}, (), [{}]))
+
+    return Store()
+
+
+def test_fresh_begins_anew_in_the_storage_too_and_leaves_what_is_there(driver, recording, store):
+    driver.play = recording.interrupt
+    run("mnist.yaml", *store.setting)
+    first = store.of_last_run()
+    assert first == store.path / "mnist"
+    store.save(first)
+    before = sorted(first.rglob("*"))
+    assert run("mnist.yaml", *store.setting, "--fresh").exit_code == 75
+    second = store.of_last_run()
+    assert not second.exists()
+    store.save(second)
+    assert run("mnist.yaml", *store.setting, "--resume").exit_code == 75
+    assert store.of_last_run() == second
+    run("mnist.yaml", *store.setting, "--fresh")
+    assert len({first, second, store.of_last_run()}) == 3
+    assert sorted(first.rglob("*")) == before
+
+
+def test_checkpoints_in_the_storage_are_not_taken_by_another_run_without_a_word(driver, store):
+    store.save(store.path / "mnist")
+    done = run("mnist.yaml", *store.setting)
+    assert done.exit_code == 73
+    assert f"{store.path}/mnist: holds checkpoints of an earlier run; --resume goes on from " in done.stderr
+    assert driver.asked == []
+    fresh = run("mnist.yaml", *store.setting, "--fresh")
+    assert (fresh.exit_code, fresh.stderr) == (0, "")
+    assert store.of_last_run() != store.path / "mnist"
+
+
+def test_a_run_is_resumed_from_its_storage_in_a_new_directory(driver, store):
+    store.save(store.path / "mnist")
+    store.save(store.path / "mnist.1")
+    done = run("mnist.yaml", *store.setting, "--resume", "--run-dir", "elsewhere")
+    assert done.exit_code == 0
+    assert "nothing to resume" not in done.stderr
+    assert store.of_last_run() == store.path / "mnist.1"
 
 
 @pytest.fixture
@@ -326,6 +401,37 @@ def test_a_resume_with_more_patience_is_welcome(driver, recording):
     assert RunDirectory(Path("runs/mnist")).job().spec.stopping.criteria[0].plateau.patience == 9
 
 
+@pytest.mark.parametrize("arguments", [(), ("--output", "json")])
+def test_a_terminal_or_log_that_is_gone_ends_no_run(driver, recording, monkeypatch, arguments):
+    told = []
+
+    def broken(text, out=None):
+        told.append(text)
+        raise StorageError("writing standard output: Input/output error")
+
+    for module in ("views.plain", "views.writing"):
+        monkeypatch.setattr(f"trainjobs.{module}.write_line", broken)
+    monkeypatch.setattr("trainjobs.cli.run.silence", lambda _: None)
+    monkeypatch.setattr("trainjobs.cli.run.told", lambda *arguments: arguments[-1])
+    assert run("mnist.yaml", *arguments).exit_code == 0
+    assert len(told) > 10
+
+
+def test_a_home_that_there_is_not_is_a_sentence(driver):
+    done = run("mnist.yaml", "--run-dir", "~nobody-of-this-name/x")
+    assert (done.exit_code, done.stderr) == (
+        64,
+        "error: --run-dir ~nobody-of-this-name/x: there is no such home directory\n",
+    )
+
+
+def test_the_next_commands_choose_the_same_launcher(driver, recording):
+    driver.play = recording.interrupt
+    out = run("mnist.yaml", "--launcher", "local", *MORE).stdout
+    assert "run mnist.yaml --launcher local --set spec.trainer.maxEpochs=200 --resume\n" in out
+    assert "--launcher" not in run("mnist.yaml", "--fresh").stdout
+
+
 def test_nothing_to_resume_begins_anew(driver):
     done = run("mnist.yaml", "--resume")
     assert done.exit_code == 0
@@ -372,8 +478,8 @@ def test_a_full_disk_is_74(driver):
     [
         (["absent.yaml"], 66, "error: reading absent.yaml: No such file or directory\n"),
         (["broken.yaml"], 65, "broken.yaml:1: column"),
-        (["mnist.yaml", "--set", "spec.trainer.maxEpoch=3"], 78, 'did you mean "maxEpochs"?'),
-        (["mnist.yaml", "--set", "spec.trainer.maxEpochs=0"], 78, "--set spec.trainer.maxEpochs=0: must be"),
+        (["mnist.yaml", "--set", "spec.trainer.maxEpoch=3"], 64, 'did you mean "maxEpochs"?'),
+        (["mnist.yaml", "--set", "spec.trainer.maxEpochs=0"], 64, "--set spec.trainer.maxEpochs=0: must be"),
         (["mnist.yaml", "--run-dir", "mnist.yaml"], 73, "mnist.yaml: is a file; name a directory"),
     ],
 )

@@ -48,7 +48,52 @@ def interrupted(capfd):
     return after
 
 
-@pytest.mark.parametrize(("number", "name"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.fixture
+def unheard(monkeypatch):
+    """Standard error is a terminal that is gone."""
+
+    def gone(descriptor, text):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "write", gone)
+
+
+def test_a_signal_is_heard_when_nobody_can_be_told(unheard):
+    control, departure = Control(), Departure()
+    with Interruption(control, Plain(), departure, resumable=False) as interruption:
+        for event in KEPT:
+            interruption.follow(event)
+        signal.raise_signal(signal.SIGTERM)
+        assert isinstance(control.take(), InterruptRequest)
+        assert departure.left == []
+        signal.raise_signal(signal.SIGTERM)
+    assert departure.left == [130]
+
+
+def test_a_terminal_that_is_closed_asks_once_however_often_it_says_so(unheard):
+    control, departure = Control(), Departure()
+    with Interruption(control, Plain(), departure, resumable=False) as interruption:
+        for event in KEPT:
+            interruption.follow(event)
+        for _ in range(3):
+            signal.raise_signal(signal.SIGHUP)
+    assert isinstance(control.take(), InterruptRequest)
+    assert (control.take(), departure.left) == (None, [])
+
+
+def test_nohup_is_left_as_it_is():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Interruption(Control(), Plain(), Departure(), resumable=False):
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")],
+)
 @pytest.mark.parametrize(
     ("events", "resumable", "asked", "left", "said"),
     [

@@ -3,7 +3,7 @@
 import pytest
 
 from trainjobs.api.reasons import NO_PROGRESS
-from trainjobs.driver.retry import DIED, GiveUp, Retry, after_failure
+from trainjobs.driver.retry import DIED, GiveUp, Leave, Retry, after_failure
 from trainjobs.exits import Exit
 from trainjobs.runs.events import Failed
 
@@ -53,3 +53,18 @@ def test_the_users_own_error_or_too_many_failures_end_the_run(failures, failed_a
 
 def test_an_attempt_that_lost_its_node_goes_on_whatever_failed_with_it():
     assert after_failure([USER, GONE], 9, 0, "pod mnist-1 is gone") == Retry("pod mnist-1 is gone")
+
+
+@pytest.mark.parametrize(
+    ("failures", "failed_attempts", "limit", "lost", "verdict"),
+    [
+        ([COLLATERAL, GONE, RAY], 1, 3, "", Leave(GONE)),
+        ([RAY], 1, 3, "", Leave(RAY)),
+        ([GONE, RAY], 4, 3, "", Leave(GONE)),
+        ([GONE, RAY], 0, 3, "pod mnist-1 is gone", Leave(GONE)),
+        ([USER, RAY], 1, 3, "", GiveUp(USER)),
+        ([DISK, RAY], 1, 3, "", GiveUp(DISK)),
+    ],
+)
+def test_a_run_that_is_leaving_anyway_makes_no_other_attempt(failures, failed_attempts, limit, lost, verdict):
+    assert after_failure(failures, failed_attempts, limit, lost, leaving=True) == verdict

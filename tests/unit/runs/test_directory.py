@@ -5,16 +5,19 @@ import math
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from trainjobs.exits import CannotCreate, DataError, Exit, NoInput, NoPermission, StorageError, user_error
+from trainjobs.runs import directory
 from trainjobs.runs.directory import RunDirectory, append_line, write_whole
 from trainjobs.runs.events import Progress, Warned
 from trainjobs.stopping import Observation
 
 HOLD = """
 import sys
+from pathlib import Path
 from pathlib import Path
 from trainjobs.runs.directory import RunDirectory
 with RunDirectory(Path(sys.argv[1])).hold():
@@ -87,7 +90,20 @@ def test_a_line_after_a_torn_one_is_whole(place):
     assert place.history() == (seen(2, val_loss=0.4),)
 
 
-@pytest.mark.parametrize("damage", ["not json", "[]", '{"epoch": 1}', "3"])
+@pytest.mark.parametrize(
+    "damage",
+    ["not json", "[]", '{"epoch": 1}', "3"]
+    + [
+        json.dumps({"epoch": 1, "step": 5, "seconds": 1.0, "metrics": {}} | part)
+        for part in (
+            {"seconds": 1e308},
+            {"seconds": -1},
+            {"step": 10**400},
+            {"epoch": -1},
+            {"seconds": 1e400},
+        )
+    ],
+)
 def test_a_damaged_line_is_named(place, damage):
     place.append_observation(seen(1, val_loss=0.5))
     with (place.path / "history.jsonl").open("a") as file:
@@ -97,11 +113,70 @@ def test_a_damaged_line_is_named(place, damage):
     assert caught.value.exit_code == Exit.DATA
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[1]", "\x00"])
+@pytest.mark.parametrize(
+    "damage", ["", "{", "[1]", "\x00", '{"conditions": 5}', '{"conditions": "ab"}', '{"conditions": [5]}']
+)
 def test_a_damaged_result_is_named(place, damage):
     (place.path / "result.json").write_text(damage)
     with pytest.raises(DataError, match=r"result\.json: damaged"):
         place.result()
+
+
+FILES = ["history.jsonl", "events.jsonl", "result.json"]
+READ = {
+    "history.jsonl": RunDirectory.history,
+    "events.jsonl": RunDirectory.events,
+    "result.json": RunDirectory.result,
+}
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def endless(path):
+    path.symlink_to("/dev/zero")
+
+
+def circle(path):
+    path.symlink_to(path)
+
+
+def deep(path):
+    path.write_text("[" * 200_000 + "\n")
+
+
+def huge(path):
+    with path.open("wb") as file:
+        file.truncate(2**40)
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("damage", [pipe, endless, circle, deep, huge, Path.mkdir])
+def test_what_somebody_has_put_in_place_of_a_file_is_damage_and_keeps_nobody_waiting(
+    place, file, damage, monkeypatch
+):
+    monkeypatch.setattr(directory, "LONGEST", 2**20)
+    damage(place.path / file)
+    with pytest.raises((DataError, StorageError), match=file):
+        READ[file](place)
+
+
+def test_nobody_waits_at_a_pipe_in_place_of_the_lock_or_a_file_to_append_to(place):
+    for file in ("lock", "history.jsonl"):
+        os.mkfifo(place.path / file)
+    assert place.holder() is None
+    with pytest.raises(StorageError, match="lock: "), place.hold():
+        pass
+    with pytest.raises(StorageError, match=r"history\.jsonl: "):
+        place.append_observation(seen(1, val_loss=0.5))
+
+
+@pytest.mark.parametrize("folder", ["../other", "a/b", "\x1b[2J"])
+def test_the_folder_of_a_storage_is_below_it(place, folder):
+    (place.path / "storage-folder").write_text(folder)
+    with pytest.raises(DataError, match="storage-folder: damaged"):
+        place.storage_folder()
 
 
 @pytest.mark.parametrize(

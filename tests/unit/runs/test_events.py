@@ -59,6 +59,34 @@ ONE_OF_EACH = [
 ]
 
 
+HALTED = {"event": "Halted", "decision": {}, "steps": {"0": 5}, "milliseconds": 1.0}
+DECISION = {"outcome": "EarlyStopped", "criterion": "plateau", "reason": "flat", "decided_at_step": 5}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        *(HALTED | {"decision": odd} for odd in ("x", [], 5, {"reason": "r"}, DECISION | {"reason": 5})),
+        *(HALTED | {"steps": odd} for odd in ({}, [], "x", {"0": "x"}, {"a": 1}, {"0": 1e400}, {"0": True})),
+        *(HALTED | {"milliseconds": odd} for odd in ("x", None, [])),
+        {"event": "Decided", "decision": DECISION | {"criterion": 5}},
+        {"event": "Final", "metrics": 5},
+        {"event": "Checkpointed", "uri": "x", "epoch": 1, "step": 1, "seconds": 1.0, "repeats": "x"},
+        {"event": "ModelSaved", "name": 5, "epoch": 1, "step": 1, "best": True},
+        {"event": "Failed", "rank": "x", "kind": "K", "message": "m", "traceback": "", "exit_code": 1},
+        {"event": "Printed", "rank": 0, "text": ["x"]},
+    ],
+)
+def test_what_is_no_such_event_is_refused_where_it_is_read(document):
+    with pytest.raises((TypeError, ValueError, KeyError, AttributeError)):
+        events.from_dict(document)
+
+
+def test_a_decision_may_know_more_or_be_none():
+    assert events.from_dict(HALTED).decision == {}
+    assert events.from_dict(HALTED | {"decision": DECISION | {"later": 1}}).decision["later"] == 1
+
+
 @pytest.mark.parametrize("event", ONE_OF_EACH, ids=lambda event: type(event).__name__)
 def test_an_event_survives_json(event):
     assert events.from_dict(json.loads(json.dumps(events.to_dict(event), allow_nan=False))) == event

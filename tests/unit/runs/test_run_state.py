@@ -132,6 +132,54 @@ def test_metrics_that_criteria_judge_are_never_left_out_of_the_status():
     assert {"val_loss", "absent"} < set(names)
 
 
+def ended_in_a_result(place, *told):
+    record = Record(JOB, place, lambda _: None)
+    for event in told:
+        record.take(event)
+    return record.close().document
+
+
+def test_a_result_holds_only_what_was_measured_and_decided(tmp_path):
+    """The operator counts active seconds; where nothing was decided, nothing is said of a decision."""
+    place = RunDirectory(tmp_path)
+    document = ended_in_a_result(place, Started(1, 2, "cpu", None, 0, 10), Halted({}, {0: 5, 1: 5}, 0.0))
+    assert "activeSeconds" not in document
+    assert document["stopping"] == {"shadow": [], "haltedSteps": {"0": 5, "1": 5}}
+
+
+def test_a_result_says_the_best_of_a_decision_that_knows_one(tmp_path):
+    decision = Decision(
+        Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, 0.4, 3, 5, 5, 1.8e9
+    ).to_dict()
+    document = ended_in_a_result(RunDirectory(tmp_path), Decided(decision), Halted(decision, {0: 5}, 1.5))
+    stopping = document["stopping"]
+    assert (stopping["best"], stopping["bestEpoch"], stopping["millisecondsToHalt"]) == (0.4, 3, 1.5)
+
+
+CURVE = tuple(
+    Observation(epoch=n, step=5 * n, seconds=n, metrics={"val_loss": value})
+    for n, value in enumerate((0.5, 0.3, 0.4), start=1)
+)
+
+
+def test_a_resumed_run_knows_its_best_before_its_first_report():
+    account = Account(JOB)
+    account.take(Started(1, 2, "cpu", 15, 3, 10, CURVE))
+    best = account.training().best
+    assert (best.value, best.epoch) == ("0.3", 2)
+
+
+def test_a_best_that_was_lost_with_a_failed_attempt_is_the_best_no_more():
+    account = Account(JOB)
+    panel = Panel.of(JOB.spec.stopping)
+    account.take(Started(1, 2, "cpu", None, 0, 10))
+    for n, seen in enumerate(CURVE, start=1):
+        account.take(Reported.of(seen, panel.judge(panel.fold(CURVE[:n])), n))
+    account.take(Started(2, 2, "cpu", 5, 1, 10, CURVE[:1]))
+    best = account.training().best
+    assert (best.value, best.epoch) == ("0.5", 1)
+
+
 anything = st.text(max_size=5000) | st.sampled_from(["x" * 50_000, "\udcff.png", "é" * 300])
 floats = st.floats()
 counts = st.integers(0, 2**40)

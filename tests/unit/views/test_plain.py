@@ -6,7 +6,7 @@ import pytest
 from gpujob import JOB
 
 from trainjobs.api import Stopping
-from trainjobs.runs.events import Failed, Progress, Reported, Restarting, Warned
+from trainjobs.runs.events import Failed, Progress, Reported, Restarting, Started, Warned
 from trainjobs.runs.run_state import Account
 from trainjobs.stopping import Observation, Panel
 from trainjobs.views.plain import QUIET_SECONDS, Plain
@@ -110,3 +110,8 @@ def test_a_run_of_so_many_steps_counts_them(recording, lines):
     recording.by_steps()
     (first, *_) = [line for line in lines(recording.events) if line.startswith("epoch ")]
     assert first.startswith("epoch 1  step 100/5,000  10 s  val_loss 0.9")
+
+
+def test_progress_of_a_run_of_so_many_steps_is_a_step(lines):
+    begun = Started(1, 2, "cpu", None, 0, None, (), 6.2, 5000)
+    assert lines([begun, Progress(1, 1200, 1200, None, 100.0)])[1:] == ["step 1,200  1 min 40 s"]

@@ -5,8 +5,8 @@ Reads no file but the manifest it is given. Read `reader.py` first; `messages.py
 
 from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError
 from trainjobs.api.manifest.reader import (
+    Manifest,
     dump,
-    holds_stopping_alone,
     load,
     load_stopping,
     parse,
@@ -14,11 +14,11 @@ from trainjobs.api.manifest.reader import (
 )
 
 __all__ = [
+    "Manifest",
     "Problem",
     "SpecError",
     "UnreadableError",
     "dump",
-    "holds_stopping_alone",
     "load",
     "load_stopping",
     "parse",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _LONGEST_VALUE = 60
+_SETTING = "--set "
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,16 @@ class Problem:
     source: str | None = None
     """Name of the file, or "--set PATH=VALUE". None: the manifest was given as values."""
 
+    @property
+    def of_command_line(self) -> bool:
+        """Whether an override says what is wrong, and not the file."""
+        return self.line is None and (self.source or "").startswith(_SETTING)
+
     def __str__(self) -> str:
         """As "mnist.yaml:14: spec.stopping.criteria[0].plateau.patience: 0: must be at least 1"."""
         line = None if self.line is None else str(self.line)
         place = ":".join(part for part in (self.source, line) if part)
-        if re.fullmatch(rf"--set {re.escape(self.path)}(=.*)?", place, re.DOTALL):
+        if re.fullmatch(rf"{_SETTING}{re.escape(self.path)}(=.*)?", place, re.DOTALL):
             return f"{place}: {self.message}"  # which says path and value already
         value = None if self.value is None else shown(self.value)
         return ": ".join(part for part in (place, self.path, value, self.message) if part)

@@ -5,8 +5,9 @@ number, names as the manifest spells them (camelCase).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -20,6 +21,8 @@ from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError
 from trainjobs.api.stopping import Stopping
 from trainjobs.api.trainjob import API_VERSION, TrainJob
 
+LARGEST = 2**24
+"""Bytes of a file with manifests; a cluster takes far less."""
 _KIND = "TrainJob"
 
 M = TypeVar("M", bound=Model)
@@ -32,35 +35,65 @@ class _StoppingAlone(Model):
     """What would stand in a TrainJob's spec."""
 
 
-def load(path: Path, overrides: Sequence[str] = ()) -> TrainJob:
-    """The one TrainJob of a YAML file, with each `PATH=VALUE` of `overrides` set in turn.
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a YAML file holds: read once, as it may be a pipe, and looked at as often as one likes.
 
-    Other documents of the file are ignored. Raises SpecError with every problem found, and OSError if the
-    file cannot be read.
+    Each `PATH=VALUE` of `overrides` is set in turn; paths start at the top of the file.
     """
-    document = _overridden(_the_trainjob(_documents(path), str(path)), overrides)
-    return _typed(document, TrainJob, required=("apiVersion", "kind"))
+
+    source: str
+    documents: tuple[Document, ...]
+    overrides: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path, overrides: Sequence[str] = ()) -> Self:
+        """Raises UnreadableError for a text that is not YAML, and OSError if the file cannot be read."""
+        return cls(str(path), tuple(_documents(path)), tuple(overrides))
+
+    def job(self) -> TrainJob:
+        """The one TrainJob; other documents are ignored. Raises SpecError with every problem found."""
+        return _typed(self._trainjob(), TrainJob, required=("apiVersion", "kind"))
+
+    def stopping(self) -> Stopping:
+        """The criteria of a TrainJob, of a document with `stopping` alone, or of what stands under that.
+
+        Raises SpecError.
+        """
+        if not self._is_stopping_alone:
+            return self.job().spec.stopping
+        alone = _overridden(self.documents[0], self.overrides)
+        if alone.get("stopping") is not None:
+            return _typed(alone, _StoppingAlone).stopping
+        return _typed(alone, Stopping)
+
+    @property
+    def holds_stopping_alone(self) -> bool:
+        """Whether there are criteria and no TrainJob."""
+        fields = {"stopping", *names_in(Stopping)}
+        return self._is_stopping_alone and any(self.documents[0].get(field) is not None for field in fields)
+
+    def problem(self, at: Location, value: Any, message: str) -> Problem:
+        """A problem with what the TrainJob says at a location, and where it says so."""
+        return self._trainjob().problem(at, value, message)
+
+    @property
+    def _is_stopping_alone(self) -> bool:
+        alone = len(self.documents) == 1
+        return alone and not any(self.documents[0].get(field) for field in ("apiVersion", "kind", "spec"))
+
+    def _trainjob(self) -> Document:
+        return _overridden(_the_trainjob(self.documents, self.source), self.overrides)
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> TrainJob:
+    """The one TrainJob of a YAML file, as `Manifest` reads it. Raises SpecError, and OSError."""
+    return Manifest.read(path, overrides).job()
 
 
 def load_stopping(path: Path, overrides: Sequence[str] = ()) -> Stopping:
-    """The criteria of a YAML file that holds a TrainJob, only its `stopping`, or only what stands under that.
-
-    Raises SpecError and OSError as `load` does. Paths of problems and overrides start at the top of the file.
-    """
-    found = _documents(path)
-    if not _is_stopping_alone(found):
-        return load(path, overrides).spec.stopping
-    alone = _overridden(found[0], overrides)
-    if alone.get("stopping") is not None:
-        return _typed(alone, _StoppingAlone).stopping
-    return _typed(alone, Stopping)
-
-
-def holds_stopping_alone(path: Path) -> bool:
-    """Whether a YAML file holds criteria and no TrainJob. Raises SpecError and OSError as `load` does."""
-    found = _documents(path)
-    fields = {"stopping", *names_in(Stopping)}
-    return _is_stopping_alone(found) and any(found[0].get(field) is not None for field in fields)
+    """The criteria of a YAML file, as `Manifest` reads them. Raises SpecError, and OSError."""
+    return Manifest.read(path, overrides).stopping()
 
 
 def parse(document: Mapping[str, Any]) -> TrainJob:
@@ -86,20 +119,22 @@ def dump(part: Model) -> str:
 
 def _documents(path: Path) -> list[Document]:
     source = str(path)
+    with path.open("rb") as file:
+        written = file.read(LARGEST + 1)
+    if len(written) > LARGEST:
+        raise UnreadableError(
+            [Problem("", None, f"has more than {LARGEST:,} bytes: no manifest has", None, source)]
+        )
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = written.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = path.read_bytes()[: error.start].count(b"\n") + 1
+        line = written[: error.start].count(b"\n") + 1
         problem = Problem("", None, "not UTF-8: save the file as UTF-8", line, source)
         raise UnreadableError([problem]) from None
     return yaml_text.documents(text, source)
 
 
-def _is_stopping_alone(found: list[Document]) -> bool:
-    return len(found) == 1 and not any(found[0].get(field) for field in ("apiVersion", "kind", "spec"))
-
-
-def _the_trainjob(found: list[Document], source: str) -> Document:
+def _the_trainjob(found: Sequence[Document], source: str) -> Document:
     ours = [document for document in found if _resembles(document, closely=len(found) > 1)]
     if len(ours) == 1:
         return ours[0]
