@@ -12,14 +12,11 @@ UserError                 something the user can mend; `exit_code` says which ki
 """
 
 from enum import IntEnum
-from typing import ClassVar
+from typing import ClassVar, Final
 
 
 class Exit(IntEnum):
-    """The exit codes of `trainjobs` and of a training pod.
-
-    64 to 78 are the user's to mend, so a pod that ends with one of them is not tried again, 75 excepted.
-    """
+    """The exit codes of `trainjobs` and of a training pod."""
 
     DONE = 0
     """Trained to the end, stopped early, or stopped on request."""
@@ -47,6 +44,16 @@ class Exit(IntEnum):
     """The manifest is readable but says something impossible."""
     KILLED = 130
     """A second Ctrl-C: left at once, without a checkpoint of the last steps."""
+
+    @property
+    def retryable(self) -> bool:
+        """Whether another attempt may come to another end."""
+        return self is not Exit.DONE and self not in FINAL
+
+
+FINAL: Final = tuple(code for code in range(Exit.USAGE, Exit.CONFIG + 1) if code != Exit.INTERRUPTED)
+"""Codes that another attempt would only repeat: all of `sysexits.h`, which are the user's to mend, but the one of an
+interruption. With one of them pod 0's agent leaves, and the Job fails at once."""
 
 
 class UserError(Exception):

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from trainjobs.pod.identity import LINE_PORT, RAY_PORT
-from trainjobs.pod.processes import PORTS
+from trainjobs.api.pod_contract import AGENTS_PORT, RAY_AGENT_PORTS, RAY_PORT
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text()
@@ -29,9 +28,10 @@ def test_each_row_of_the_page_names_a_test(row):
 
 
 def test_every_fixed_port_of_a_training_pod_is_on_the_page():
-    agents = f"{min(PORTS.values())} to {max(PORTS.values())}"
-    assert len(PORTS) == max(PORTS.values()) - min(PORTS.values()) + 1
-    for port in (RAY_PORT, LINE_PORT, agents):
+    ports = RAY_AGENT_PORTS.values()
+    agents = f"{min(ports)} to {max(ports)}"
+    assert len(ports) == max(ports) - min(ports) + 1
+    for port in (RAY_PORT, AGENTS_PORT, agents):
         assert f"\n| {port}" in PAGE
 
 

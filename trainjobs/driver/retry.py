@@ -58,7 +58,7 @@ def after_failure(
             too, and those may be the first to end.
     """
     cause = min(failures, key=_distance)  # the first one heard among equals
-    again = bool(lost) or cause.exit_code == Exit.FAILURE
+    again = bool(lost) or Exit(cause.exit_code).retryable
     if leaving and again:
         return Leave(cause)
     if lost:

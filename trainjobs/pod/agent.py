@@ -8,10 +8,11 @@ import signal
 from queue import SimpleQueue
 from typing import Any
 
+from trainjobs.api.pod_contract import AGENTS_PORT
 from trainjobs.driver.ray_launcher import set_defaults
 from trainjobs.pod.agent_link import HeadLine, NodeLine
 from trainjobs.pod.head import HeadAgent, Told
-from trainjobs.pod.identity import LINE_PORT, PodPlace, own_address
+from trainjobs.pod.identity import PodPlace, own_address
 from trainjobs.pod.node import NodeAgent
 
 
@@ -25,9 +26,9 @@ def run(told: SimpleQueue[Any]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: events.put(Told()))
     if not told.empty():
         events.put(Told())
-    place, address = PodPlace.of(os.environ), own_address()
+    place, address = PodPlace.of_env(os.environ), own_address()
     if place.index == 0:
-        line = HeadLine((address, LINE_PORT), place.token, events.put)
+        line = HeadLine((address, AGENTS_PORT), place.token(), events.put)
         return HeadAgent(place, events, address, line).run()
-    caller = NodeLine((place.head, LINE_PORT), place.token, place.index, events.put)
+    caller = NodeLine((place.head, AGENTS_PORT), place.token(), place.index, events.put)
     return NodeAgent(place, events, address, caller).run()

@@ -19,6 +19,7 @@ from typing import Any, Final
 import psutil
 
 from trainjobs.api.manifest import SpecError, parse
+from trainjobs.api.pod_contract import RAY_PORT
 from trainjobs.api.reading import read_status
 from trainjobs.api.reasons import NO_PROGRESS
 from trainjobs.driver import driver
@@ -28,7 +29,7 @@ from trainjobs.driver.retry import DRIVER_FAILED
 from trainjobs.exits import ConfigError, Exit, UserError
 from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
 from trainjobs.pod import termination
-from trainjobs.pod.identity import RAY_PORT, PodPlace, own_address
+from trainjobs.pod.identity import PodPlace, own_address
 from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
@@ -83,7 +84,7 @@ class PodDriver:
         return self._leave(result)
 
     def _train(self, sink: Callable[[events.Event], None]) -> Result:
-        storage = self._place.storage_uri()
+        storage = self._place.storage_uri
         if not storage and self._place.nodes > 1:
             raise ConfigError(
                 f"spec.checkpoint.storage: not set; the pods of {self._place.nodes} nodes share no disk. Name a "
@@ -95,7 +96,7 @@ class PodDriver:
             directory.write_job(self._job)
             directory.clear_result()
             return driver.train(
-                *(self._job, directory, sink, self._control, self._place.code, cluster),
+                *(self._job, directory, sink, self._control, self._place.code_directory, cluster),
                 failed_attempts=self._failed,
                 storage=storage,
             )
@@ -112,7 +113,7 @@ class PodDriver:
         if failure["kind"] == DRIVER_FAILED:  # the agent starts another one
             termination.write(DRIVER_FAILED, message)
             return Exit.FAILURE
-        if result.exit_code != Exit.FAILURE:
+        if not result.exit_code.retryable:
             termination.write(USER_ERROR, message)
             return result.exit_code
         reason = NO_PROGRESS if failure["kind"] == NO_PROGRESS else BACKOFF_LIMIT
@@ -163,7 +164,7 @@ def main() -> int:
     logging.basicConfig(
         level=os.environ.get("LOG_LEVEL", "INFO"), format="%(levelname)s %(name)s: %(message)s"
     )
-    place = PodPlace.of(os.environ)
+    place = PodPlace.of_env(os.environ)
     try:
         own = OwnTrainJob(place.namespace, place.name, place.uid)
         return PodDriver(place, own, crashed="--crashed" in sys.argv[1:]).run()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
-from trainjobs.exits import Exit
+from trainjobs.api.pod_contract import RAY_PORT
+from trainjobs.exits import FINAL, Exit
 from trainjobs.pod import processes, termination
 from trainjobs.pod.agent_link import HeadLine, Hung, Said
-from trainjobs.pod.identity import RAY_PORT, PodPlace
+from trainjobs.pod.identity import PodPlace
 from trainjobs.pod.processes import Ended, Process
 
 log = logging.getLogger(__name__)
@@ -90,7 +91,7 @@ class HeadAgent:
 
     def _after_driver(self, code: int) -> int | None:
         """What the driver's end means for this pod."""
-        if code == Exit.DONE or (Exit.USAGE <= code <= Exit.CONFIG and code != Exit.INTERRUPTED):
+        if code == Exit.DONE or code in FINAL:
             self._line.say({"leave": True})
             return code
         if self._told:

@@ -13,19 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from trainjobs.api.pod_contract import RAY_AGENT_PORTS
+
 END_S: Final = 10.0
 """Seconds between SIGTERM and SIGKILL."""
 OBJECT_STORE_BYTES: Final = 256 * 1024 * 1024
 """Ray's shared memory. No training data passes through it, and its default is 30 % of the machine's memory."""
-
-PORTS: Final = {
-    "dashboard-agent-listen-port": 52365,
-    "dashboard-agent-grpc-port": 52366,
-    "runtime-env-agent-port": 52367,
-    "metrics-export-port": 52368,
-}
-"""Ports of Ray's own agents on a node. Left to them they are chosen late, and Ray gives up a node that is too busy to
-tell them within 15 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +82,7 @@ def _ray(role: list[str], address: str, processes: int, ended: Callable[[Ended],
         *(f"--node-ip-address={address}", f"--num-cpus={processes}"),
         *(
             f"--object-store-memory={OBJECT_STORE_BYTES}",
-            *(f"--{name}={port}" for name, port in PORTS.items()),
+            *(f"--{name}={port}" for name, port in RAY_AGENT_PORTS.items()),
         ),
     ]
     return Process([sys.executable, "-m", "ray.scripts.scripts", "start", *role, *options], ended)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from trainjob_operator.trainjob.objects import names
-from trainjob_operator.trainjob.objects.pod import CONTAINER
+from trainjobs.api.pod_contract import CONTAINER, TerminationMessage
 from trainjobs.kube.resources import Object
 
 _HARMLESS: Final = ("ContainerCreating", "PodInitializing")
@@ -60,21 +59,12 @@ def why_not_running(seen: Seen) -> tuple[str, str] | None:
     return reason, f"pod {name}{also}: {message[:_LONGEST]}"
 
 
-@dataclass(frozen=True, slots=True)
-class LastWords:
-    """What the driver said of its end, in its pod's termination message."""
-
-    reason: str = ""
-    """A CamelCase word; empty when the message is not the driver's, but the end of a log."""
-    message: str = ""
-
-
-def last_words(pods: list[Object]) -> LastWords:
+def last_words(pods: list[Object]) -> TerminationMessage:
     """Those of the newest pod 0 that left any."""
     drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(names.INDEX) == "0"]
     drivers.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
     texts = [text for pod in drivers for text in _termination_messages(pod)]
-    return _words(texts[0]) if texts else LastWords()
+    return TerminationMessage.of_text(texts[0]) if texts else TerminationMessage()
 
 
 def why_it_failed(pods: list[Object]) -> str:
@@ -150,14 +140,3 @@ def _termination_messages(pod: Object) -> Iterator[str]:
         message = container.get("state", {}).get("terminated", {}).get("message", "")
         if container["name"] == CONTAINER and message.strip():
             yield message
-
-
-def _words(text: str) -> LastWords:
-    """The driver's JSON, or the end of what a container left behind."""
-    try:
-        said: Any = json.loads(text)
-    except (ValueError, RecursionError):  # brackets alone are enough for the latter
-        said = None
-    if not isinstance(said, dict) or "message" not in said:
-        return LastWords("", text.strip()[-_LONGEST:])
-    return LastWords(str(said.get("reason") or ""), str(said["message"]))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from trainjob_operator.trainjob.conditions import EARLY_STOPPED, FINISHED, STOP_REQUESTED, Kind, State
-from trainjob_operator.trainjob.diagnosis import LastWords
 from trainjob_operator.trainjob.observed_job import JobFacts
 from trainjobs.api import Stop, TrainJob
+from trainjobs.api.pod_contract import TerminationMessage
 
 _BY_EXIT_CODE: Final = "PodFailurePolicy"
 """The Job controller's reason where the driver's exit code ended the Job: the driver knows best why."""
@@ -17,7 +17,7 @@ _NO_REASON: Final = "no reason given"
 
 
 def outcome(
-    job: TrainJob, facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords, cause: str
+    job: TrainJob, facts: JobFacts, overdue: tuple[str, str] | None, words: TerminationMessage, cause: str
 ) -> State:
     """The end.
 
@@ -49,7 +49,7 @@ def _complete(job: TrainJob) -> State:
     return State(Kind.COMPLETE, FINISHED, f"trained {trained} of {length.amount} {length.unit}s")
 
 
-def _failed(facts: JobFacts, overdue: tuple[str, str] | None, words: LastWords, cause: str) -> State:
+def _failed(facts: JobFacts, overdue: tuple[str, str] | None, words: TerminationMessage, cause: str) -> State:
     condition = facts.conditions.get("Failed") or facts.conditions["FailureTarget"]
     reason, said = condition.get("reason", "Failed"), condition.get("message", "") or "the Job failed"
     if reason == _BY_EXIT_CODE:

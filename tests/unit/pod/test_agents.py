@@ -15,7 +15,18 @@ from trainjobs.pod.identity import PodPlace
 from trainjobs.pod.node import Again, NodeAgent
 from trainjobs.pod.processes import Ended
 
-PLACE = PodPlace("mnist", "team", "0123456789", 3, 1, 0, "mnist-0.mnist", Path("/code"), "", b"token")
+PLACE = PodPlace.of_env(
+    {
+        "TRAINJOBS_NAME": "mnist",
+        "TRAINJOBS_NAMESPACE": "team",
+        "TRAINJOBS_UID": "0123456789",
+        "TRAINJOBS_NUM_NODES": "3",
+        "TRAINJOBS_NUM_PROC_PER_NODE": "1",
+        "TRAINJOBS_HEAD": "mnist-0.mnist",
+        "RAY_AUTH_TOKEN_PATH": "/token",
+        "JOB_COMPLETION_INDEX": "0",
+    }
+)
 
 
 class Stage:

@@ -37,22 +37,22 @@ def variables(tmp_path):
 
 
 def test_what_the_operator_sets_is_what_the_agent_reads(variables):
-    place = PodPlace.of(variables)
+    place = PodPlace.of_env(variables)
     assert (place.name, place.namespace, place.uid) == ("mnist", "team", "0123456789ab")
     assert (place.nodes, place.processes, place.index) == (2, 4, 1)
     assert place.head == "mnist-0.mnist.team.svc"
-    assert place.code == Path("/trainjobs/code")
-    assert place.token == b"secret"
+    assert place.code_directory == Path("/trainjobs/code")
+    assert place.token() == b"secret"
     assert place.backoff_limit == 3
 
 
 def test_checkpoints_of_a_new_trainjob_of_the_same_name_are_its_own(variables):
-    place = PodPlace.of(variables)
-    assert place.storage_uri() == "s3://bucket/runs/mnist-01234567"
-    later = PodPlace.of({**variables, "TRAINJOBS_UID": "abcdef0123"})
-    assert later.storage_uri() == "s3://bucket/runs/mnist-abcdef01"
+    place = PodPlace.of_env(variables)
+    assert place.storage_uri == "s3://bucket/runs/mnist-01234567"
+    later = PodPlace.of_env({**variables, "TRAINJOBS_UID": "abcdef0123"})
+    assert later.storage_uri == "s3://bucket/runs/mnist-abcdef01"
 
 
 def test_without_a_storage_there_is_no_uri(variables):
     del variables["TRAINJOBS_STORAGE"]
-    assert PodPlace.of(variables).storage_uri() == ""
+    assert PodPlace.of_env(variables).storage_uri == ""

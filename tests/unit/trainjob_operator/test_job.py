@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjob_operator.trainjob.objects.job import USERS_MISTAKES, digest, indexed_job
+from trainjob_operator.trainjob.objects.job import digest, indexed_job
 from trainjobs.api.manifest import parse
 
 
@@ -29,7 +29,7 @@ def test_a_lost_node_and_an_interruption_count_as_no_failure_and_a_mistake_ends_
     assert [rule["action"] for rule in rules] == ["Ignore", "Ignore", "FailJob"]
     assert rules[0]["onPodConditions"] == [{"type": "DisruptionTarget", "status": "True"}]
     assert rules[1]["onExitCodes"]["values"] == [75]
-    assert (USERS_MISTAKES[0], USERS_MISTAKES[-1], 75 in USERS_MISTAKES) == (64, 78, False)
+    assert rules[2]["onExitCodes"]["values"] == [*range(64, 75), 76, 77, 78]
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Final
 
 from trainjob_operator.trainjob.excerpt import abridged
 from trainjob_operator.trainjob.objects import names, pod
 from trainjobs.api import MUTABLE, TrainJob
+from trainjobs.api.pod_contract import CONTAINER
+from trainjobs.exits import FINAL, Exit
 from trainjobs.kube.resources import JOBS, Object
-
-USERS_MISTAKES: Final = tuple(code for code in range(64, 79) if code != 75)
-"""Exit codes after sysexits.h that another attempt would only repeat."""
-INTERRUPTED: Final = 75
-"""Exit code of a pod that was told to end and left a checkpoint; no failed attempt."""
 
 
 def indexed_job(job: TrainJob, default_image: str) -> Object:
@@ -61,12 +57,16 @@ def _failure_rules() -> list[Object]:
     def on_exit(action: str, codes: tuple[int, ...]) -> Object:
         return {
             "action": action,
-            "onExitCodes": {"containerName": pod.CONTAINER, "operator": "In", "values": list(codes)},
+            "onExitCodes": {
+                "containerName": CONTAINER,
+                "operator": "In",
+                "values": [int(code) for code in codes],
+            },
         }
 
     return [
         # Preemption, eviction, a drained or lost node: not the run's fault.
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-        on_exit("Ignore", (INTERRUPTED,)),
-        on_exit("FailJob", USERS_MISTAKES),
+        on_exit("Ignore", (Exit.INTERRUPTED,)),  # no failed attempt
+        on_exit("FailJob", FINAL),
     ]

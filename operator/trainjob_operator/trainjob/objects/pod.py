@@ -11,12 +11,9 @@ from typing import Final
 from trainjob_operator.trainjob.objects import names
 from trainjob_operator.trainjob.objects.strategic_merge import merged
 from trainjobs.api import TrainJob
+from trainjobs.api.pod_contract import COMMAND, CONTAINER, PodEnvironment
 from trainjobs.kube.resources import Object
 
-CONTAINER: Final = "trainer"
-"""Name of the container; `podTemplate` changes it by this name."""
-AGENT: Final = ("python", "-m", "trainjobs.pod")
-"""The node agent, process 1 of each pod."""
 CODE: Final = "/trainjobs/code"
 CHECKPOINTS: Final = "/trainjobs/checkpoints"
 TOKEN_DIRECTORY: Final = "/var/run/secrets/trainjobs.dev"  # noqa: S105 - a path
@@ -97,20 +94,19 @@ def environment(job: TrainJob) -> list[Object]:
 
 
 def _identity(job: TrainJob) -> list[Object]:
-    values = {
-        "TRAINJOBS_NAME": job.metadata.name,
-        "TRAINJOBS_NAMESPACE": job.metadata.namespace or "",
-        "TRAINJOBS_UID": job.metadata.uid or "",
-        "TRAINJOBS_NUM_NODES": str(job.spec.trainer.num_nodes),
-        "TRAINJOBS_NUM_PROC_PER_NODE": str(job.spec.trainer.num_proc_per_node),
-        "TRAINJOBS_BACKOFF_LIMIT": str(job.spec.backoff_limit),
-        "TRAINJOBS_HEAD": names.head(job),
-        "TRAINJOBS_CODE": CODE if job.spec.trainer.code else "",
-        "TRAINJOBS_STORAGE": _storage(job),
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN_PATH": f"{TOKEN_DIRECTORY}/token",
-    }
-    return [{"name": name, "value": value} for name, value in values.items() if value]
+    told = PodEnvironment(
+        name=job.metadata.name,
+        namespace=job.metadata.namespace or "",
+        uid=job.metadata.uid or "",
+        nodes=job.spec.trainer.num_nodes,
+        processes=job.spec.trainer.num_proc_per_node,
+        head=names.head(job),
+        ray_token_path=f"{TOKEN_DIRECTORY}/token",
+        backoff_limit=job.spec.backoff_limit,
+        code=CODE if job.spec.trainer.code else "",
+        storage=_storage(job),
+    )
+    return [{"name": name, "value": value} for name, value in told.to_env().items()]
 
 
 def _container(job: TrainJob, default_image: str) -> Object:
@@ -119,7 +115,7 @@ def _container(job: TrainJob, default_image: str) -> Object:
     return {
         "name": CONTAINER,
         "image": trainer.image or default_image,
-        "command": list(AGENT),
+        "command": list(COMMAND),
         "env": environment(job),
         "resources": {name: values for name, values in resources.items() if values},
         "volumeMounts": [mount for _, mount in _volumes(job)],
