@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from trainjobs.api import changes, immutable_changes
 from trainjobs.api.manifest import SpecError
+from trainjobs.api.storage_uri import below, storage_root
 from trainjobs.cli.terminal import say
 from trainjobs.exits import CannotCreate, ConfigError, DataError, NoInput
 from trainjobs.runs.directory import RunDirectory
@@ -137,14 +138,11 @@ def _holds_checkpoint(uri: str) -> bool:
 
 def _shared_storage(job: "TrainJob") -> str | None:
     """The URI below which runs of this name may have left checkpoints that no directory here tells of."""
-    storage = job.spec.checkpoint.storage
-    return storage.uri if storage is not None else None
+    return storage_root(job) or None
 
 
 def _folder(uri: str, name: str, *, fresh: bool) -> str:
     """The folder of a run that begins: that of the latest run of the same name; a fresh one gets one of its own."""
-    from trainjobs.runs.storage import below
-
     latest, free = name, name
     for number in numbers(1):
         if not _holds_checkpoint(below(uri, free)):

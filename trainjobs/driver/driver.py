@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 
 from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError
+from trainjobs.api.storage_uri import below, storage_root
 from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.driver.launcher import StartFailed, Unstartable, Workers
 from trainjobs.driver.manifest_watch import ManifestWatch, asked_from_the_start
@@ -28,7 +29,6 @@ from trainjobs.runs.attempt import Setup, written
 from trainjobs.runs.channel import DriverEnd, Message
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import Record, Result
-from trainjobs.runs.storage import below
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
@@ -206,10 +206,10 @@ class Driver:
 
 def storage_uri(job: TrainJob, place: RunDirectory) -> str:
     """Where this run's checkpoints go: its folder below the manifest's URI, or the run directory."""
-    storage = job.spec.checkpoint.storage
-    if storage is not None and storage.uri is not None:
-        return below(storage.uri, place.storage_folder() or job.metadata.name)
-    return str(place.path.absolute())
+    root = storage_root(job)
+    if not root:
+        return str(place.path.absolute())
+    return below(root, place.storage_folder() or job.metadata.name)
 
 
 def _message(request: Request) -> Message:

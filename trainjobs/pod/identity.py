@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from trainjobs.api.pod_contract import PodEnvironment, variable
-from trainjobs.runs.storage import below
+from trainjobs.api.storage_uri import below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class PodPlace(PodEnvironment):
     @property
     def storage_uri(self) -> str:
         """Where this TrainJob's checkpoints go; a new one of the same name begins anew. Empty: the pod's disk."""
-        return below(self.storage, f"{self.name}-{self.uid[:8]}") if self.storage else ""
+        return below(self.storage, f"{self.name}-{self.uid[:8]}")
 
     def token(self) -> bytes:
         """Ray's token; the agents know each other by it too."""

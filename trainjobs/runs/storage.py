@@ -213,12 +213,6 @@ class RemoteStorage:
             raise explained(error, f"{self.uri}/{name}") from error
 
 
-def below(uri: str, folder: str) -> str:
-    """A folder in a storage; how to reach that (`s3://bucket/runs?region=…`) stays at the URI's end."""
-    place, mark, way = uri.partition("?") if "://" in uri else (uri, "", "")
-    return f"{place.rstrip('/')}/{folder}{mark}{way}"
-
-
 def storage_at(uri: str) -> Storage:
     """The storage behind a path (`/data/run`), a `file://` URI, or a remote URI (`s3://bucket/run`)."""
     parts = urlsplit(uri)

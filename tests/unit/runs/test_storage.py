@@ -8,7 +8,7 @@ import pytest
 
 from trainjobs.exits import DataError, NoPermission, StorageError
 from trainjobs.runs import storage as storages
-from trainjobs.runs.storage import LocalStorage, RemoteStorage, below, storage_at
+from trainjobs.runs.storage import LocalStorage, RemoteStorage, storage_at
 
 
 @pytest.fixture(params=["local", "fsspec"])
@@ -147,22 +147,6 @@ def test_a_folder_that_cannot_be_listed_is_not_taken_for_an_empty_one(tmp_path):
 def test_a_place_that_may_not_be_written_names_itself_and_the_remedy():
     with pytest.raises(NoPermission, match=r"/proc/.*choose another spec.checkpoint.storage"):
         LocalStorage(storage_at("/proc/1/fdinfo")._root).write("x/y", lambda _: None)
-
-
-@pytest.mark.parametrize(
-    ("uri", "folder"),
-    [
-        ("/runs/", "/runs/a"),
-        ("/what?/runs", "/what?/runs/a"),
-        ("s3://bucket/runs/", "s3://bucket/runs/a"),
-        (
-            "s3://bucket/runs?region=x&endpoint_override=h:1",
-            "s3://bucket/runs/a?region=x&endpoint_override=h:1",
-        ),
-    ],
-)
-def test_a_folder_of_a_storage_keeps_the_way_to_it(uri, folder):
-    assert below(uri, "a") == folder
 
 
 def test_a_storage_names_its_place_without_the_way_to_it():

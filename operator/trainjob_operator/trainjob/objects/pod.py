@@ -12,6 +12,7 @@ from trainjob_operator.trainjob.objects import names
 from trainjob_operator.trainjob.objects.strategic_merge import merged
 from trainjobs.api import TrainJob
 from trainjobs.api.pod_contract import COMMAND, CONTAINER, PodEnvironment
+from trainjobs.api.storage_uri import storage_root
 from trainjobs.kube.resources import Object
 
 CODE: Final = "/trainjobs/code"
@@ -104,7 +105,7 @@ def _identity(job: TrainJob) -> list[Object]:
         ray_token_path=f"{TOKEN_DIRECTORY}/token",
         backoff_limit=job.spec.backoff_limit,
         code=CODE if job.spec.trainer.code else "",
-        storage=_storage(job),
+        storage=storage_root(job, CHECKPOINTS),
     )
     return [{"name": name, "value": value} for name, value in told.to_env().items()]
 
@@ -171,10 +172,3 @@ def _volumes(job: TrainJob) -> list[tuple[Object, Object]]:
             )
         )
     return volumes
-
-
-def _storage(job: TrainJob) -> str:
-    storage = job.spec.checkpoint.storage
-    if storage is None:
-        return ""
-    return storage.uri or CHECKPOINTS
