@@ -9,6 +9,7 @@ from typing import Any
 
 import psutil
 
+from trainjobs.api.reasons import ConditionType, RunOutcome
 from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.exits import UserError
 from trainjobs.runs.directory import RunDirectory
@@ -54,10 +55,10 @@ class Departure:
 
     def _result(self, reason: str) -> dict[str, Any]:
         suspended = {
-            "type": "Suspended",
+            "type": ConditionType.SUSPENDED,
             "status": "True",
-            "reason": "Interrupted",
+            "reason": RunOutcome.INTERRUPTED,
             "message": reason,
             "lastTransitionTime": datetime.now(UTC).isoformat(),
         }
-        return {"name": self.name, "state": "Interrupted", "conditions": [suspended]}
+        return {"name": self.name, "state": RunOutcome.INTERRUPTED, "conditions": [suspended]}

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainjobs.api.reasons import COMPLETIONS, ConditionType, RunOutcome
 from trainjobs.exits import DataError
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
@@ -20,20 +21,17 @@ if TYPE_CHECKING:
 class State(StrEnum):
     """Where a run stands."""
 
-    FINISHED = "Finished"
+    FINISHED = RunOutcome.FINISHED
     """Trained all epochs."""
-    EARLY_STOPPED = "EarlyStopped"
-    STOP_REQUESTED = "StopRequested"
-    INTERRUPTED = "Interrupted"
+    EARLY_STOPPED = RunOutcome.EARLY_STOPPED
+    STOP_REQUESTED = RunOutcome.STOP_REQUESTED
+    INTERRUPTED = RunOutcome.INTERRUPTED
     """Left after a checkpoint; can be resumed."""
-    FAILED = "Failed"
-    RUNNING = "Running"
+    FAILED = RunOutcome.FAILED
+    RUNNING = ConditionType.RUNNING
     """A process is training it now."""
     UNFINISHED = "Unfinished"
     """Nobody trains it and it has not said how it ended: killed, or the machine went down."""
-
-
-_ENDS = {State.FINISHED, State.EARLY_STOPPED, State.STOP_REQUESTED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Story:
     @property
     def saved(self) -> Saving | None:
         """What was saved; None when nothing was, or the run can still go on. Seconds are of each worker."""
-        if self.state not in _ENDS or self.last is None:
+        if self.state.value not in COMPLETIONS or self.last is None:
             return None
         saving = against_length(self.length, self.history, self.step)
         return saving if self.length.named(saving.epochs, saving.steps) else None

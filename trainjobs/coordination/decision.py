@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Self
 
+from trainjobs.api.reasons import RunOutcome
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,13 +20,13 @@ class Outcome(StrEnum):
 
     CONTINUE = "Continue"
     """Nothing: train on."""
-    EARLY_STOPPED = "EarlyStopped"
+    EARLY_STOPPED = RunOutcome.EARLY_STOPPED
     """A criterion has stopped it; the run is complete."""
-    STOP_REQUESTED = "StopRequested"
+    STOP_REQUESTED = RunOutcome.STOP_REQUESTED
     """A person has stopped it with the stop verb; the run is complete."""
-    INTERRUPTED = "Interrupted"
+    INTERRUPTED = RunOutcome.INTERRUPTED
     """SIGTERM, Ctrl-C or suspend: checkpoint and leave; the run can be resumed."""
-    FAILED = "Failed"
+    FAILED = RunOutcome.FAILED
     """A rank cannot go on (its disk is full): all leave with an error."""
 
 

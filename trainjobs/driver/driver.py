@@ -17,12 +17,13 @@ from queue import Empty, SimpleQueue
 
 from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError
+from trainjobs.api.reasons import Reason
 from trainjobs.api.storage_uri import below, storage_root
 from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.driver.launcher import StartFailed, Unstartable, Workers
 from trainjobs.driver.manifest_watch import ManifestWatch, asked_from_the_start
 from trainjobs.driver.requests import ChangeRequest, Control, InterruptRequest, Request
-from trainjobs.driver.retry import DIED, DRIVER_FAILED, GiveUp, Leave, Verdict, after_failure
+from trainjobs.driver.retry import GiveUp, Leave, Verdict, after_failure
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup, written
@@ -227,14 +228,14 @@ def _event(rank: int, message: Message | None) -> events.Event:
     if message is not None:
         return events.from_dict(message)
     text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
-    return events.Failed(rank, DIED, text, "", Exit.FAILURE)
+    return events.Failed(rank, Reason.WORKER_DIED, text, "", Exit.FAILURE)
 
 
 def explained(failures: Sequence[events.Failed], deaths: Mapping[int, str]) -> list[events.Failed]:
     """The failures with what the launcher knows of `deaths`, by rank; a process that it ended itself is no cause."""
 
     def explain(failure: events.Failed) -> events.Failed:
-        if failure.kind != DIED or not deaths:
+        if failure.kind != Reason.WORKER_DIED or not deaths:
             return failure
         if (death := deaths.get(failure.rank or 0)) is None:
             return replace(failure, of_peers=True)
@@ -257,4 +258,4 @@ def _of_driver(error: Exception, place: RunDirectory) -> events.Failed:
         log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     reason = str(error).strip().partition("\n")[0]
     text = f"the driver failed: {type(error).__name__}: {reason} (more in {log})"
-    return events.Failed(None, DRIVER_FAILED, text, "", Exit.FAILURE)
+    return events.Failed(None, Reason.DRIVER_FAILED, text, "", Exit.FAILURE)

@@ -8,11 +8,6 @@ from dataclasses import dataclass
 from trainjobs.exits import Exit
 from trainjobs.runs.events import Failed
 
-DIED = "WorkerDied"
-"""The kind of a failure whose worker could say nothing any more."""
-DRIVER_FAILED = "DriverFailed"
-"""The kind of a failure of the driver itself, which no attempt of its own can mend."""
-
 
 @dataclass(frozen=True, slots=True)
 class Retry:

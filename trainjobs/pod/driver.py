@@ -14,18 +14,17 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import psutil
 
 from trainjobs.api.manifest import SpecError, parse
 from trainjobs.api.pod_contract import RAY_PORT
 from trainjobs.api.reading import read_status
-from trainjobs.api.reasons import NO_PROGRESS
+from trainjobs.api.reasons import Reason
 from trainjobs.driver import driver
 from trainjobs.driver.ray_launcher import RayCluster
 from trainjobs.driver.requests import Control
-from trainjobs.driver.retry import DRIVER_FAILED
 from trainjobs.exits import ConfigError, Exit, UserError
 from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
 from trainjobs.pod import termination
@@ -36,9 +35,6 @@ from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import Result
 from trainjobs.runs.run_state import now
 from trainjobs.views.plain import Plain
-
-BACKOFF_LIMIT: Final = "BackoffLimitExceeded"
-USER_ERROR: Final = "UserError"
 
 
 class PodDriver:
@@ -68,7 +64,8 @@ class PodDriver:
         if self._failed > limit:
             self._reporter.close()
             termination.write(
-                BACKOFF_LIMIT, f"the driver died; {self._failed} attempts failed (backoffLimit {limit})"
+                Reason.BACKOFF_LIMIT_EXCEEDED,
+                f"the driver died; {self._failed} attempts failed (backoffLimit {limit})",
             )
             return Exit.GAVE_UP
         threading.Thread(target=self._listen, name="agent", daemon=True).start()
@@ -110,13 +107,15 @@ class PodDriver:
         message = failure["message"]
         if result.exit_code == Exit.USER_CODE:
             message = f"{failure['kind']} on rank {failure['rank']}: {message}"
-        if failure["kind"] == DRIVER_FAILED:  # the agent starts another one
-            termination.write(DRIVER_FAILED, message)
+        if failure["kind"] == Reason.DRIVER_FAILED:  # the agent starts another one
+            termination.write(Reason.DRIVER_FAILED, message)
             return Exit.FAILURE
         if not result.exit_code.retryable:
-            termination.write(USER_ERROR, message)
+            termination.write(Reason.USER_ERROR, message)
             return result.exit_code
-        reason = NO_PROGRESS if failure["kind"] == NO_PROGRESS else BACKOFF_LIMIT
+        reason = (
+            Reason.NO_PROGRESS if failure["kind"] == Reason.NO_PROGRESS else Reason.BACKOFF_LIMIT_EXCEEDED
+        )
         termination.write(reason, f"{message} (backoffLimit {self._job.spec.backoff_limit} is used up)")
         return Exit.GAVE_UP
 
@@ -170,11 +169,11 @@ def main() -> int:
         return PodDriver(place, own, crashed="--crashed" in sys.argv[1:]).run()
     except (SpecError, UserError) as error:
         code = error.exit_code if isinstance(error, UserError) else Exit.CONFIG
-        termination.write(USER_ERROR, str(error))
+        termination.write(Reason.USER_ERROR, str(error))
         logging.error("%s", error)
         return code
     except NotOurs as error:
-        termination.write("NotOurs", str(error))
+        termination.write(Reason.NOT_OURS, str(error))
         logging.error("%s", error)
         return Exit.NO_PERMISSION
 

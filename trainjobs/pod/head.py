@@ -9,6 +9,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from trainjobs.api.pod_contract import RAY_PORT
+from trainjobs.api.reasons import Reason
 from trainjobs.exits import FINAL, Exit
 from trainjobs.pod import processes, termination
 from trainjobs.pod.agent_link import HeadLine, Hung, Said
@@ -109,10 +110,10 @@ class HeadAgent:
         # The next driver counts this one's failure and leaves if it was one too many. It may not come to that.
         if limit is not None and self._crashes > limit + 1:
             said = f"{cause}; {self._crashes} drivers have died (backoffLimit {limit})"
-            termination.write("BackoffLimitExceeded", said)
+            termination.write(Reason.BACKOFF_LIMIT_EXCEEDED, said)
             self._line.say({"leave": True})
             return Exit.GAVE_UP
-        termination.write("DriverDied", cause)
+        termination.write(Reason.DRIVER_DIED, cause)
         self._crashed = True
         if self._ray is not None:
             ray, self._ray = self._ray, None

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainjobs.api.reasons import ConditionType
 from trainjobs.exits import CannotCreate, DataError, NoInput, user_error
 from trainjobs.runs import events as told
 from trainjobs.runs.lock import Lock
@@ -85,7 +86,7 @@ class RunDirectory:
     def finished(self) -> bool:
         """Whether the run is complete, so that starting it again would not train."""
         return any(
-            condition.get("type") == "Complete" and condition.get("status") == "True"
+            condition.get("type") == ConditionType.COMPLETE and condition.get("status") == "True"
             for condition in (self.result() or {}).get("conditions", ())
         )
 

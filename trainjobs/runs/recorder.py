@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainjobs.api import status
+from trainjobs.api.reasons import ConditionType, RunOutcome
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
@@ -89,12 +90,13 @@ class Record:
     def close(self) -> Result:
         """Write the result."""
         failed, state = self._account.last(events.Failed), self._account.state
-        code = Exit(failed.exit_code) if failed else Exit.INTERRUPTED if state == "Interrupted" else Exit.DONE
+        ended = Exit.INTERRUPTED if state is RunOutcome.INTERRUPTED else Exit.DONE
+        code = Exit(failed.exit_code) if failed else ended
         document = self._document(state)
         self._place.write_result(document)
         return Result(code, document)
 
-    def _document(self, state: str) -> dict[str, Any]:
+    def _document(self, state: RunOutcome) -> dict[str, Any]:
         account = self._account
         known = status.TrainJobStatus(
             conditions=self._conditions(state),
@@ -138,19 +140,20 @@ class Record:
             }
         return parts
 
-    def _conditions(self, state: str) -> tuple[status.Condition, ...]:
+    def _conditions(self, state: RunOutcome) -> tuple[status.Condition, ...]:
         decision, failed = self._account.last(events.Decided), self._account.last(events.Failed)
         length = self.job.spec.trainer.length
         if failed:
-            return (status.Condition.of("Failed", True, failed.kind, failed.message, now()),)
+            return (status.Condition.of(ConditionType.FAILED, True, failed.kind, failed.message, now()),)
         reason = (
             decision.decision["reason"]
-            if decision and state != "Finished"
+            if decision and state is not RunOutcome.FINISHED
             else f"trained all {length.amount} {length.unit}s"
         )
-        if state == "Interrupted":
-            return (status.Condition.of("Suspended", True, state, reason, now()),)
-        held = ("EarlyStopped", "Complete") if state == "EarlyStopped" else ("Complete",)
+        if state is RunOutcome.INTERRUPTED:
+            return (status.Condition.of(ConditionType.SUSPENDED, True, state, reason, now()),)
+        stopped_early = (ConditionType.EARLY_STOPPED,) if state is RunOutcome.EARLY_STOPPED else ()
+        held = (*stopped_early, ConditionType.COMPLETE)
         return tuple(status.Condition.of(kind, True, state, reason, now()) for kind in held)
 
 

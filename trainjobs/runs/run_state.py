@@ -13,6 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainjobs.api import status
+from trainjobs.api.reasons import COMPLETIONS, RunOutcome
 from trainjobs.runs import events
 from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length, replay
 
@@ -90,12 +91,12 @@ class Account:
         return kind in self._ever
 
     @property
-    def state(self) -> str:
-        """Failed, Interrupted, Finished, EarlyStopped or StopRequested, if the run ended now."""
+    def state(self) -> RunOutcome:
+        """What it would be called if the run ended now."""
         if self.last(events.Failed):
-            return "Failed"
+            return RunOutcome.FAILED
         ending = self.last(events.Halted) or self.last(events.Decided)  # ranks that are gone have not halted
-        return str(ending.decision["outcome"]) if ending and ending.decision else "Finished"
+        return RunOutcome(ending.decision["outcome"]) if ending and ending.decision else RunOutcome.FINISHED
 
     def training(self) -> status.TrainingStatus:
         """How far it is."""
@@ -222,7 +223,7 @@ class Account:
     def saved(self) -> Saving:
         """What a run that is complete has left of its length; nothing before."""
         length = self.job.spec.trainer.length
-        complete = self.last(events.Halted) and self.state in {"Finished", "EarlyStopped", "StopRequested"}
+        complete = self.last(events.Halted) and self.state in COMPLETIONS
         if not complete:
             return Saving(0, 0, 0.0, length.baseline, estimated=True)
         return against_length(length, self.history, self.step)

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from trainjobs.api import EnvironmentVariable, Stopping
-from trainjobs.api.reasons import NO_PROGRESS
+from trainjobs.api.reasons import Reason
 from trainjobs.coordination import (
     ConnectionLost,
     Coordinator,
@@ -75,7 +75,7 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
     def hung(reason: str, stacks: str) -> None:
         for line in (f"{reason}:", *stacks.splitlines()):
             tell(events.Printed(place.rank, line))
-        tell(events.Failed(place.rank, NO_PROGRESS, reason, "", Exit.FAILURE))
+        tell(events.Failed(place.rank, Reason.NO_PROGRESS, reason, "", Exit.FAILURE))
         channel.close()
 
     try:

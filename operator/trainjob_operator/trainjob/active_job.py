@@ -9,9 +9,6 @@ from typing import Final
 from trainjob_operator.trainjob.actions import Desired
 from trainjob_operator.trainjob.conditions import Kind, State
 from trainjob_operator.trainjob.deadlines import (
-    ACTIVE,
-    NO_PROGRESS,
-    STARTUP,
     Deadline,
     deadlines,
     last_heard,
@@ -32,6 +29,7 @@ from trainjob_operator.trainjob.status_fields import (
     written,
 )
 from trainjobs.api import TrainJob
+from trainjobs.api.reasons import Reason
 from trainjobs.api.status import TrainJobStatus, Truth
 from trainjobs.kube.resources import Object
 
@@ -39,17 +37,21 @@ SLOW_START_S: Final = 30
 """Seconds after which a Job that does not run yet has its pods looked at, and again after as many."""
 UNTOLD_S: Final = 10
 """Seconds for which nothing is said of pods that leave: most are gone by then, and what is said is a write."""
-BACKOFF_LIMIT: Final = "BackoffLimitExceeded"
-_DECIDED: Final = (BACKOFF_LIMIT, STARTUP, NO_PROGRESS, ACTIVE)
+_DECIDED: Final = (
+    Reason.BACKOFF_LIMIT_EXCEEDED,
+    Reason.STARTUP_DEADLINE_EXCEEDED,
+    Reason.NO_PROGRESS,
+    Reason.DEADLINE_EXCEEDED,
+)
 """Reasons for which the operator ends a Job."""
-_NO_CAUSE: Final = ("Starting", "Suspending", "Ending")
+_NO_CAUSE: Final = (Reason.STARTING, Reason.SUSPENDING, Reason.ENDING)
 FAREWELL_S: Final = 2 * GRACE_PERIOD_S
 """Seconds after which an ended Job whose pods do not go counts as finished: their node is gone, probably."""
 
 
 def starting(job: TrainJob) -> State:
     """A start like any other. It counts no pods: each new sentence is a write."""
-    return State(Kind.STARTING, "Starting", f"{job.spec.trainer.num_nodes} pods are starting")
+    return State(Kind.STARTING, Reason.STARTING, f"{job.spec.trainer.num_nodes} pods are starting")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ class Upkeep:
             pods = self.seen.pods if self.seen else []
             return outcome(self.job, facts, self._overdue(), last_words(pods), why_it_failed(pods))
         if facts.ending_since is not None:
-            return State(Kind.ENDING, "Ending", "the pods are leaving")
+            return State(Kind.ENDING, Reason.ENDING, "the pods are leaving")
         if facts.suspend:
             return self._pause()
         if (overdue := self._overdue()) is not None:
@@ -109,17 +111,17 @@ class Upkeep:
     def _running(self) -> State:
         stopping = self.status.stopping
         if stopping is not None and stopping.decision_time is not None:
-            return State(Kind.RUNNING, "Stopping", stopping.reason or "a stop is decided")
-        return State(Kind.RUNNING, "Running", "training")
+            return State(Kind.RUNNING, Reason.STOPPING, stopping.reason or "a stop is decided")
+        return State(Kind.RUNNING, Reason.RUNNING, "training")
 
     def _pause(self) -> State:
         if self.facts.active:
             cause = why_not_running(self.seen) if self.seen else None
             said = "the run writes a checkpoint and releases its nodes" if cause is None else cause[1]
-            return State(Kind.ENDING, "Suspending", said)
+            return State(Kind.ENDING, Reason.SUSPENDING, said)
         if self.facts.held and not self.job.spec.suspend:
-            return State(Kind.SUSPENDED, "Queued", "waiting for Kueue to admit the Job")
-        return State(Kind.SUSPENDED, "Suspended", "spec.suspend is true")
+            return State(Kind.SUSPENDED, Reason.QUEUED, "waiting for Kueue to admit the Job")
+        return State(Kind.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
 
     def _starting(self) -> State:
         cause = why_not_running(self.seen) if self.seen else None
@@ -128,7 +130,7 @@ class Upkeep:
         if not self._is_deserted():
             return starting(self.job)
         nodes = self.job.spec.trainer.num_nodes
-        return State(Kind.STARTING, "Starting", f"it goes on when all {nodes} pods are there again")
+        return State(Kind.STARTING, Reason.STARTING, f"it goes on when all {nodes} pods are there again")
 
     def _job_patch(self, state: State) -> Object | None:
         spec, facts = self.job.spec, self.facts
@@ -184,7 +186,7 @@ class Upkeep:
     def _lingers_from(self, state: State) -> datetime | None:
         """When pods of a suspended Job should have left long ago."""
         since = idle_since(self.status) or self.now
-        return since + timedelta(seconds=FAREWELL_S) if state.reason == "Suspending" else None
+        return since + timedelta(seconds=FAREWELL_S) if state.reason == Reason.SUSPENDING else None
 
     def _is_heard(self) -> bool:
         """Whether there is a run that hears of a stop."""
@@ -210,12 +212,17 @@ class Upkeep:
         failed, limit = in_place + with_pods, self.job.spec.backoff_limit
         if in_place and with_pods and failed > limit:  # the run and the Job each look after their own
             why = f"{failed} attempts failed, {with_pods} of them with their pods (backoffLimit {limit})"
-            return BACKOFF_LIMIT, why
+            return Reason.BACKOFF_LIMIT_EXCEEDED, why
         reached = [deadline for deadline in self._deadlines() if deadline.at <= self.now]
         if not reached:
             return None
         end = reached[0]
         waits = told is not None and told.type == Kind.RUNNING and told.status is Truth.FALSE
-        if end.reason == STARTUP and told is not None and waits and told.reason not in _NO_CAUSE + _DECIDED:
+        if (
+            end.reason == Reason.STARTUP_DEADLINE_EXCEEDED
+            and told is not None
+            and waits
+            and told.reason not in _NO_CAUSE + _DECIDED
+        ):
             return end.reason, f"{end.message}; {told.reason}: {told.message}"
         return end.reason, end.message

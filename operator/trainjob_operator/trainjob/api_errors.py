@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from trainjob_operator.trainjob.conditions import Kind, State
+from trainjobs.api.reasons import Reason
 from trainjobs.kube.transport import ApiError
 
 
@@ -13,11 +14,11 @@ class NameTakenError(Exception):
 def refused(error: Exception) -> State | None:
     """The state to show; None: nothing that its owner could mend."""
     if isinstance(error, NameTakenError):
-        return State(Kind.STARTING, "NameTaken", str(error))
+        return State(Kind.STARTING, Reason.NAME_TAKEN, str(error))
     if not isinstance(error, ApiError):
         return None
     if error.status in (400, 422):
-        return State(Kind.FAILED, "InvalidSpec", error.message)
+        return State(Kind.FAILED, Reason.INVALID_SPEC, error.message)
     if error.status == 403:
-        return State(Kind.STARTING, "Forbidden", error.message)
+        return State(Kind.STARTING, Reason.FORBIDDEN, error.message)
     return None

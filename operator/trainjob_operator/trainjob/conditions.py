@@ -7,23 +7,21 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
+from trainjobs.api.reasons import ConditionType, Reason
 from trainjobs.api.status import Condition
 
 
 class Kind(StrEnum):
     """The fact that tells most about a TrainJob; each is the type of a condition, but for the two last."""
 
-    SUSPENDED = "Suspended"
-    RUNNING = "Running"
-    COMPLETE = "Complete"
-    FAILED = "Failed"
-    STARTING = "Starting"
-    ENDING = "Ending"
+    SUSPENDED = ConditionType.SUSPENDED
+    RUNNING = ConditionType.RUNNING
+    COMPLETE = ConditionType.COMPLETE
+    FAILED = ConditionType.FAILED
+    STARTING = Reason.STARTING
+    ENDING = Reason.ENDING
 
 
-EARLY_STOPPED: Final = "EarlyStopped"
-FINISHED: Final = "Finished"
-STOP_REQUESTED: Final = "StopRequested"
 _ORDER: Final = (Kind.FAILED, Kind.COMPLETE, Kind.SUSPENDED, Kind.RUNNING)
 
 
@@ -33,7 +31,7 @@ class State:
 
     kind: Kind
     reason: str
-    """One CamelCase word."""
+    """One CamelCase word: one of `trainjobs.api.reasons`, Kubernetes' own, or a pod's."""
     message: str
     """A sentence with the numbers."""
 
@@ -51,10 +49,14 @@ def conditions(
     Conditions that have never been true are left out. `lastTransitionTime` moves only with the truth.
     """
     telling = Kind.RUNNING if state.kind in (Kind.STARTING, Kind.ENDING) else state.kind
-    stopped_early = state.kind is Kind.COMPLETE and state.reason == EARLY_STOPPED
-    true = {str(state.kind)} | ({EARLY_STOPPED} if stopped_early else set())
+    stopped_early = state.kind is Kind.COMPLETE and state.reason == Reason.EARLY_STOPPED
+    true = {str(state.kind)} | ({str(ConditionType.EARLY_STOPPED)} if stopped_early else set())
     known = {condition.type: condition for condition in before}
-    types = [str(telling), *(str(kind) for kind in _ORDER if kind != telling), EARLY_STOPPED]
+    types = [
+        str(telling),
+        *(str(kind) for kind in _ORDER if kind != telling),
+        str(ConditionType.EARLY_STOPPED),
+    ]
     return tuple(
         Condition.of(
             *(name, name in true, state.reason, state.message, now),

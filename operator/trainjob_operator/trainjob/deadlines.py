@@ -9,10 +9,8 @@ from typing import Final
 
 from trainjob_operator.trainjob.observed_job import JobFacts
 from trainjobs.api import TrainJob
+from trainjobs.api.reasons import Reason
 
-STARTUP: Final = "StartupDeadlineExceeded"
-NO_PROGRESS: Final = "NoProgress"
-ACTIVE: Final = "DeadlineExceeded"
 MARGIN_S: Final = 120
 """Seconds that the run, which watches its own progress, has more than its deadlines before the operator steps in."""
 
@@ -68,13 +66,13 @@ def deadlines(
     if away_since is not None:
         yield Deadline(
             away_since + timedelta(seconds=spec.startup_deadline_seconds),
-            STARTUP,
+            Reason.STARTUP_DEADLINE_EXCEEDED,
             f"its pods were not there again within {spec.startup_deadline_seconds} s (startupDeadlineSeconds)",
         )
     elif not started(job, facts):
         yield Deadline(
             facts.start_time + timedelta(seconds=spec.startup_deadline_seconds),
-            STARTUP,
+            Reason.STARTUP_DEADLINE_EXCEEDED,
             f"not all workers have started within {spec.startup_deadline_seconds} s (startupDeadlineSeconds)",
         )
     else:
@@ -82,13 +80,13 @@ def deadlines(
         signs = (last_heard(job), running_since, facts.start_time)
         yield Deadline(
             max(sign for sign in signs if sign is not None) + timedelta(seconds=quiet_s),
-            NO_PROGRESS,
+            Reason.NO_PROGRESS,
             f"the run has said nothing for {quiet_s} s (progressDeadlineSeconds, startupDeadlineSeconds and "
             f"{MARGIN_S} s)",
         )
     if limit is not None and (running_since is not None or active_s >= limit):
         yield Deadline(
             now + timedelta(seconds=max(0.0, limit - active_s)),
-            ACTIVE,
+            Reason.DEADLINE_EXCEEDED,
             f"it has run for {limit} s (activeDeadlineSeconds)",
         )

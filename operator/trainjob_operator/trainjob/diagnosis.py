@@ -8,6 +8,7 @@ from typing import Final
 
 from trainjob_operator.trainjob.objects import names
 from trainjobs.api.pod_contract import CONTAINER, TerminationMessage
+from trainjobs.api.reasons import KubernetesReason, Reason
 from trainjobs.kube.resources import Object
 
 _HARMLESS: Final = ("ContainerCreating", "PodInitializing")
@@ -112,22 +113,22 @@ def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
     name, status = pod["metadata"]["name"], pod.get("status", {})
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            yield condition.get("reason", "Unschedulable"), condition.get("message", ""), name
+            yield condition.get("reason", KubernetesReason.UNSCHEDULABLE), condition.get("message", ""), name
     for container in (*status.get("initContainerStatuses", ()), *status.get("containerStatuses", ())):
         waiting = container.get("state", {}).get("waiting")
         if waiting and waiting.get("reason") not in _HARMLESS:
-            reason = waiting.get("reason", "Waiting")
+            reason = waiting.get("reason", KubernetesReason.WAITING)
             yield reason, f"{reason}: {waiting.get('message', '')}".strip(": "), name
     beside = [
         each["name"] for each in status.get("containerStatuses", ()) if "running" in each.get("state", {})
     ]
     if beside and any(_is_done(each) for each in status["containerStatuses"]):
         said = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
-        yield "SidecarRuns", f"{said}: an init container with restartPolicy: Always", name
+        yield Reason.SIDECAR_RUNS, f"{said}: an init container with restartPolicy: Always", name
     if (until := pod["metadata"].get("deletionTimestamp")) is not None:
         node = pod.get("spec", {}).get("nodeName", "")
         told = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
-        yield "Terminating", f"{told} or deleted", name
+        yield Reason.TERMINATING, f"{told} or deleted", name
 
 
 def _is_done(container: Object) -> bool:

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
+from trainjobs.api.reasons import ConditionType, Reason
 from trainjobs.kube.resources import EVENTS, Object
 
 _LONGEST_NOTE: Final = 1024
 """Bytes, not characters: the API server refuses a longer one."""
-_WARNINGS: Final = ("Failed",)
-_ON_THE_WAY: Final = ("Starting", "Suspending", "Ending", "Stopping")
+_WARNINGS: Final = (ConditionType.FAILED,)
+_ON_THE_WAY: Final = (Reason.STARTING, Reason.SUSPENDING, Reason.ENDING, Reason.STOPPING)
 """Reasons of what is soon followed by something that is told: the condition says it meanwhile."""
 
 

@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from trainjobs.api.reading import read_status
+from trainjobs.api.reasons import KubernetesReason, Reason
 from trainjobs.api.status import Accounting, TrainJobStatus
 from trainjobs.api.stopping import Criterion
 from trainjobs.api.trainjob import Trainer
@@ -25,24 +26,7 @@ from trainjobs.kube.resources import Object
 CONTROLLER: Final = "trainjob"
 MODEL_TYPE: Final = "trainjobs.dev/model-type"
 """Label of a TrainJob that says what kind of model it trains, for metrics."""
-STATES: Final = frozenset(
-    (
-        *("New", "Starting", "Running", "Stopping", "Suspending", "Suspended", "Queued", "Ending"),
-        *("Finished", "EarlyStopped", "StopRequested"),
-        *("InvalidSpec", "NameTaken", "Forbidden", "NotOurs", "UserError", "OperatorError"),
-        *("StartupDeadlineExceeded", "DeadlineExceeded", "NoProgress", "BackoffLimitExceeded"),
-        *(
-            "Unschedulable",
-            "SchedulingGated",
-            "FailedScheduling",
-            "FailedCreate",
-            "FailedMount",
-            "Terminating",
-        ),
-        *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"),
-        *("CrashLoopBackOff", "FailedCreatePodSandBox", "FailedAttachVolume"),
-    )
-)
+STATES: Final = frozenset((*Reason, *KubernetesReason))
 """Reasons that are counted by name; a pod may have given another one."""
 OTHER: Final = "other"
 MODELS: Final = 100
@@ -172,7 +156,7 @@ class _States(Collector):
         tally: Tally[str] = Tally()
         for trainjob in self._trainjobs():
             status, metadata = trainjob.get("status") or {}, trainjob["metadata"]
-            conditions = status.get("conditions") or [{"reason": "New"}]
+            conditions = status.get("conditions") or [{"reason": Reason.NEW}]
             state = conditions[0]["reason"]
             tally[state if state in STATES else OTHER] += 1
             for metric, value in _best(status):

@@ -22,6 +22,7 @@ from trainjob_operator.trainjob.status_fields import at_the_end, changes, idle_s
 from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError, parse
 from trainjobs.api.reading import read_status
+from trainjobs.api.reasons import Reason
 from trainjobs.api.status import TrainJobStatus, clipped
 from trainjobs.kube.resources import Object
 
@@ -75,7 +76,7 @@ def desired(
 
 
 def _invalid(raw: Object, status: TrainJobStatus, problem: str, now: datetime) -> Desired:
-    state = State(Kind.FAILED, "InvalidSpec", problem)
+    state = State(Kind.FAILED, Reason.INVALID_SPEC, problem)
     return Desired(status=changes(raw, written(state, status, raw["metadata"].get("generation"), now)))
 
 
@@ -90,7 +91,7 @@ def broken(raw: Object, facts: JobFacts | None, cause: Exception, now: datetime)
         {"type": Kind.RUNNING, "status": "Unknown", "lastTransitionTime": text(now)}
     ]
     said = f"the operator cannot work on this TrainJob, a fault of its own: {type(cause).__name__}: {cause}"
-    told = {**known[0], "reason": "OperatorError", "message": clipped(said)}
+    told = {**known[0], "reason": Reason.OPERATOR_ERROR, "message": clipped(said)}
     return Desired(
         patch_job={"spec": {"suspend": suspend}}
         if ours and facts and not facts.held and facts.suspend != suspend
@@ -164,7 +165,7 @@ def refusal(raw: Object, state: State, has_job: bool, now: datetime) -> Object:
 def _name_taken(raw: Object, job: TrainJob, now: datetime) -> Desired:
     name = job.metadata.name
     state = State(
-        Kind.STARTING, "NameTaken", f"a Job named {name} belongs to another object; it has to go first"
+        Kind.STARTING, Reason.NAME_TAKEN, f"a Job named {name} belongs to another object; it has to go first"
     )
     return Desired(status=refusal(raw, state, has_job=False, now=now), requeue_after_s=NAME_TAKEN_S)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainjobs.api.reasons import NO_PROGRESS
-from trainjobs.driver.retry import DIED, GiveUp, Leave, Retry, after_failure
+from trainjobs.api.reasons import Reason
+from trainjobs.driver.retry import GiveUp, Leave, Retry, after_failure
 from trainjobs.exits import Exit
 from trainjobs.runs.events import Failed
 
@@ -11,9 +11,9 @@ USER = Failed(1, "ValueError", "bad label", "...", Exit.USER_CODE)
 DISK = Failed(0, "StorageError", "no space left", "", Exit.IO)
 COLLATERAL = Failed(0, "RuntimeError", "Connection closed by peer", "", Exit.FAILURE, of_peers=True)
 BACKWARD = Failed(0, "RuntimeError", "the gradients did not come", "...", Exit.USER_CODE, of_peers=True)
-GONE = Failed(2, DIED, "the process of rank 2 died", "", Exit.FAILURE)
+GONE = Failed(2, Reason.WORKER_DIED, "the process of rank 2 died", "", Exit.FAILURE)
 FROZEN = Failed(1, "RankLost", "rank 1 has not been heard of for 60 s", "", Exit.FAILURE)
-HUNG = Failed(0, NO_PROGRESS, "no step for 30 s", "", Exit.FAILURE)
+HUNG = Failed(0, Reason.NO_PROGRESS, "no step for 30 s", "", Exit.FAILURE)
 RAY = Failed(None, "WorkerGroupError", "no resources", "", Exit.FAILURE)
 
 

@@ -4,6 +4,7 @@ import pytest
 from prometheus_client import generate_latest
 
 from trainjob_operator.trainjob.metrics import MODELS, Metrics
+from trainjobs.api.reasons import Reason
 
 STATUS = {
     "conditions": [{"type": "Complete", "status": "True", "reason": "EarlyStopped"}],
@@ -97,6 +98,16 @@ def test_a_state_that_nobody_knows_is_another(metrics, item):
     told = {"conditions": [{"type": "Failed", "status": "True", "reason": "Whatever9"}]}
     metrics.watch(lambda: [{**item("a", 1), "status": told}])
     assert metrics.registry.get_sample_value("trainjobs_trainjobs", {"state": "other"}) == 1
+
+
+def test_every_reason_of_ours_is_counted_by_its_name(metrics, item):
+    told = [{"conditions": [{"type": "Running", "status": "False", "reason": reason}]} for reason in Reason]
+    metrics.watch(lambda: [{**item(f"job-{i}", 1), "status": each} for i, each in enumerate(told)])
+    counts = {
+        reason: metrics.registry.get_sample_value("trainjobs_trainjobs", {"state": reason})
+        for reason in Reason
+    }
+    assert set(counts.values()) == {1}
 
 
 def test_states_and_best_values_are_those_of_the_cache(metrics, item):

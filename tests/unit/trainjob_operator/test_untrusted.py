@@ -8,7 +8,6 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trainjob_operator.trainjob.conditions import EARLY_STOPPED
 from trainjob_operator.trainjob.diagnosis import Seen
 from trainjob_operator.trainjob.events import notice
 from trainjob_operator.trainjob.metrics import Metrics
@@ -17,6 +16,7 @@ from trainjob_operator.trainjob.observed_job import job_facts, projected
 from trainjob_operator.trainjob.plan import Settings, desired
 from trainjobs.api.crd.openapi import structural
 from trainjobs.api.manifest import parse
+from trainjobs.api.reasons import ConditionType, Reason
 from trainjobs.api.status import TrainJobStatus
 
 T0 = datetime(2026, 11, 21, 10, tzinfo=UTC)
@@ -111,8 +111,10 @@ def is_shown(raw, found):
 @example(status={"activeSeconds": 1e308}, limit=3600, condition=None)
 def test_whatever_the_schema_admits_as_a_status_a_pass_ends(status, limit, condition):
     raw = trainjob(status, **({"activeDeadlineSeconds": limit} if limit else {}))
-    is_shown(raw, look(raw, job(raw, condition)))
-    is_shown(raw, look(raw, None))
+    for facts in (job(raw, condition), None):
+        found = look(raw, facts)
+        is_shown(raw, found)
+        assert {each["reason"] for each in found.status.get("conditions", ())} <= set(Reason)
 
 
 def test_who_takes_a_stop_back_after_the_decision_has_stopped_the_run_all_the_same():
@@ -153,7 +155,7 @@ def test_whatever_a_pod_leaves_as_its_last_words_a_failure_is_a_failure(words):
     found = look(raw, job(raw, "Failed"), [pod])
     told = {each["type"]: each for each in found.status["conditions"]}
     assert told["Failed"]["status"] == "True"
-    assert EARLY_STOPPED not in told
+    assert ConditionType.EARLY_STOPPED not in told
     assert told["Failed"]["reason"] not in ("EarlyStopped", "Finished", "StopRequested")
     is_shown(raw, found)
 
