@@ -267,7 +267,7 @@ def test_a_run_that_an_earlier_version_halted_is_trained_on(tmp_path):
     runs = earlier.unpacked(tmp_path)
     (runs / "trainjob.yaml").write_text((runs / "halted" / "trainjob.yaml").read_text())
     more = ["--set", "spec.trainer.maxEpochs=25", "--run-dir", "halted", "--resume", "--launcher", "local"]
-    subprocess.run([*TRAINJOBS, "run", "trainjob.yaml", *more], cwd=runs, check=True, capture_output=True)
+    subprocess.run([TRAINJOBS, "run", "trainjob.yaml", *more], cwd=runs, check=True, capture_output=True)
     trained = RunDirectory(runs / "halted").history()
     assert [seen.epoch for seen in trained] == list(range(1, 26))
     assert trained[-1].step == 50
