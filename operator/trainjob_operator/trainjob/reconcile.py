@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from trainjob_operator.core.cache import Cache
+from trainjob_operator.core.controller import RepeatError
 from trainjob_operator.trainjob.actions import Desired
 from trainjob_operator.trainjob.api_errors import NameTakenError, refused
 from trainjob_operator.trainjob.diagnosis import Seen, glimpse, unexplained
@@ -45,7 +46,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciler:
+class TrainJobReconciler:
     """What a pass needs; passes over different keys run side by side."""
 
     client: Client
@@ -59,14 +60,14 @@ class Reconciler:
 
     def reconcile(self, key: Key) -> float | None:
         """One pass; returns the seconds until the next one that is needed anyway. Raises TransportError and
-        NameTakenError; the pass is then to be repeated."""
+        RepeatError; the pass is then to be repeated."""
         raw = self.trainjobs.get(key)
         if raw is None:
             return None  # what belongs to it is collected by Kubernetes
         now = self.now()
         try:
             return self._pass(raw, key, now)
-        except (TransportError, NameTakenError):
+        except (TransportError, RepeatError):
             raise
         except Exception as error:
             self._own_up(error, raw, key, now)

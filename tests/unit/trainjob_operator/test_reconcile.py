@@ -4,61 +4,21 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
+from stored_api import Store
 
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.trainjob.api_errors import NameTakenError
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.observed_job import projected
 from trainjob_operator.trainjob.plan import Settings
-from trainjob_operator.trainjob.reconcile import Reconciler, contains
+from trainjob_operator.trainjob.reconcile import TrainJobReconciler, contains
 from trainjobs.kube.client import Client
 from trainjobs.kube.resources import Key
 from trainjobs.kube.transport import ApiError, TransportError
 
 KEY = Key("team", "mnist")
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
-
-
-class Store:
-    """An API server in a dictionary, for the order of writes; the real one is in the cluster tests."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, dict] = {}
-        self.log: list[str] = []
-        self.version = 100
-        self.refuse: dict[str, Exception] = {}
-
-    def request(self, method, path, query=None, body=None, content_type="application/json"):
-        if method == "POST" and not path.endswith("/events"):
-            path += f"/{body['metadata']['name']}"
-        what = f"{method} {path.split('/team/')[1]}"
-        if method != "GET":
-            self.log.append(what)
-        if what in self.refuse:
-            raise self.refuse[what]
-        self.version += 1
-        if method == "GET":
-            if path not in self.objects:
-                raise ApiError(404, "NotFound", "no")
-            return self.objects[path]
-        if method == "POST" and path in self.objects:
-            raise ApiError(409, "AlreadyExists", "it is there")
-        if path.endswith("/status"):
-            path = path.removesuffix("/status")
-            body = {
-                **self.objects[path],
-                "status": {**self.objects[path].get("status", {}), **body["status"]},
-            }
-        if method == "DELETE":
-            return self.objects.pop(path)
-        known = self.objects.get(path, {"metadata": {"uid": f"uid-{path}"}})
-        metadata = {**known["metadata"], **body["metadata"], "resourceVersion": str(self.version)}
-        merged = {"spec": {**known["spec"], **body["spec"]}} if "spec" in known and "spec" in body else {}
-        self.objects[path] = {**known, **body, **merged, "metadata": metadata}
-        return self.objects[path]
-
-    def stream(self, path, query, silence_s):
-        raise NotImplementedError
 
 
 @pytest.fixture
@@ -68,8 +28,14 @@ def store():
 
 @pytest.fixture
 def reconciler(store):
-    return Reconciler(
-        Client(store), Cache(), Cache(projected), Settings(), Metrics(), "operator-1", lambda: NOW
+    return TrainJobReconciler(
+        Client(store),
+        Cache(),
+        Cache(projected),
+        Settings(),
+        Metrics(CollectorRegistry()),
+        "operator-1",
+        lambda: NOW,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
 from trainjob_operator.trainjob.conditions import EARLY_STOPPED
 from trainjob_operator.trainjob.diagnosis import Seen
@@ -92,7 +93,7 @@ def is_shown(raw, found):
     shown = {**raw, "status": {**(raw.get("status") or {}), **json.loads(json.dumps(found.status))}}
     event = notice(raw, found.status, "operator-1", NOW)
     assert event is None or len(event["note"].encode()) <= 1024
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     metrics.watch(lambda: [shown])
     metrics.ended(shown)
     assert "inf" not in str(
