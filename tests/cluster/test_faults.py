@@ -128,17 +128,17 @@ def test_two_operators_that_both_lead_come_to_the_same_end(stage, undisturbed):
 class JobFirst(TrainJobReconciler):
     """An error planted: what stands around a Job is made after it, so an operator that ends between leaves it out."""
 
-    def _wish(self, raw, key, now):
-        wish = super()._wish(raw, key, now)
-        return replace(wish, create=wish.create[::-1])
+    def _plan(self, observed, key):
+        plan = super()._plan(observed, key)
+        return replace(plan, create=plan.create[::-1])
 
 
 class Restless(TrainJobReconciler):
     """An error planted: the status is written on each pass, changed or not."""
 
-    def _wish(self, raw, key, now):
-        wish = super()._wish(raw, key, now)
-        return replace(wish, status=wish.status or {"observedGeneration": 1})
+    def _plan(self, observed, key):
+        plan = super()._plan(observed, key)
+        return replace(plan, status=plan.status or {"observedGeneration": 1})
 
 
 class Forgetful(TrainJobReconciler):
@@ -146,12 +146,12 @@ class Forgetful(TrainJobReconciler):
 
     sent: ClassVar[set[tuple[Any, str]]] = set()
 
-    def _show(self, status, raw, key, now):
+    def _write_status(self, status, raw, key, now):
         what = (key, str([each["reason"] for each in status.get("conditions", ())]))
         if what in self.sent:
             return False
         self.sent.add(what)
-        return super()._show(status, raw, key, now)
+        return super()._write_status(status, raw, key, now)
 
 
 def with_reconciler(kind: type[TrainJobReconciler]) -> MakeOperator:

@@ -11,6 +11,8 @@ class Store:
     def __init__(self) -> None:
         self.objects: dict[str, dict] = {}
         self.log: list[str] = []
+        """Writes."""
+        self.lists: list[str] = []
         self.version = 100
         self.refuse: dict[str, Exception] = {}
         self.ended = threading.Event()
@@ -72,13 +74,17 @@ class Store:
                 yield event
 
     def _collection(self, path):
-        """The objects of a list of all namespaces; None: it asks for one object."""
-        if "/namespaces/" in path:
+        """The objects of a list, and that it was asked for; None: it asks for one object."""
+        below = path.partition("/namespaces/")[2]
+        if below.count("/") > 1:
             return None
+        self.lists.append(path.rpartition("/")[2])
         return [item for where, item in self.objects.items() if _is_of(path, where)]
 
 
 def _is_of(collection, path):
-    """Whether the object at a path is one of a collection, over all namespaces."""
+    """Whether the object at a path is one of a collection, of one namespace or of all."""
+    if "/namespaces/" in collection:
+        return f"{path}/".startswith(f"{collection}/")
     prefix, _, plural = collection.rpartition("/")
     return path.startswith(f"{prefix}/namespaces/") and f"/{plural}/" in f"{path}/"

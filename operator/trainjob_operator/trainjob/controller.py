@@ -9,7 +9,7 @@ from trainjob_operator.core.controller import Controller, Host, Watch
 from trainjob_operator.trainjob.excerpt import excerpt
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.names import LABEL
-from trainjob_operator.trainjob.observed_job import projected
+from trainjob_operator.trainjob.observed_job import job_projection
 from trainjob_operator.trainjob.plan import Settings
 from trainjob_operator.trainjob.reconcile import TrainJobReconciler
 from trainjobs.kube.resources import JOBS, TRAINJOBS
@@ -17,7 +17,7 @@ from trainjobs.kube.resources import JOBS, TRAINJOBS
 
 def controller(host: Host, settings: Settings) -> Controller:
     """Of TrainJobs; their Jobs have the same keys."""
-    trainjobs, jobs = Cache(excerpt), Cache(projected)
+    trainjobs, jobs = Cache(excerpt), Cache(job_projection)
     metrics = Metrics(host.registry)
     metrics.watch(trainjobs.values)
     return Controller(

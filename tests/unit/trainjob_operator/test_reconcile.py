@@ -8,9 +8,10 @@ from prometheus_client import CollectorRegistry
 from stored_api import Store
 
 from trainjob_operator.core.cache import Cache
+from trainjob_operator.trainjob import observed
 from trainjob_operator.trainjob.api_errors import NameTakenError
 from trainjob_operator.trainjob.metrics import Metrics
-from trainjob_operator.trainjob.observed_job import projected
+from trainjob_operator.trainjob.observed_job import job_projection
 from trainjob_operator.trainjob.plan import Settings
 from trainjob_operator.trainjob.reconcile import TrainJobReconciler, contains
 from trainjobs.kube.client import Client
@@ -31,7 +32,7 @@ def reconciler(store):
     return TrainJobReconciler(
         Client(store),
         Cache(),
-        Cache(projected),
+        Cache(job_projection),
         Settings(),
         Metrics(CollectorRegistry()),
         "operator-1",
@@ -63,6 +64,36 @@ def trainjob(reconciler, store):
 def test_an_unknown_key_is_no_work(reconciler, store):
     assert reconciler.reconcile(KEY) is None
     assert store.log == []
+
+
+def test_nothing_is_done_for_a_trainjob_that_is_being_deleted(reconciler, store, trainjob):
+    item = trainjob()
+    going = {**item["metadata"], "resourceVersion": "50", "deletionTimestamp": "2026-11-21T09:59:59Z"}
+    reconciler.trainjobs.put({**item, "metadata": going})
+    assert reconciler.reconcile(KEY) is None
+    assert store.log == []
+
+
+def test_a_pass_reads_the_trainjob_once_also_when_it_looks_at_pods_or_is_refused(
+    reconciler, store, trainjob, monkeypatch
+):
+    trainjob(suspend=True)
+    reconciler.reconcile(KEY)
+    read = []
+    for name in ("parse", "read_status"):
+        known = getattr(observed, name)
+        monkeypatch.setattr(
+            observed, name, lambda *args, name=name, known=known: read.append(name) or known(*args)
+        )
+    made = store.objects["/apis/batch/v1/namespaces/team/jobs/mnist"]
+    metadata = {**made["metadata"], "resourceVersion": str(store.version + 1)}
+    status = {"active": 1, "startTime": "2026-11-21T09:59:00Z"}
+    reconciler.jobs.put({**made, "metadata": metadata, "spec": {"suspend": False}, "status": status})
+    store.refuse["PATCH jobs/mnist"] = ApiError(422, "Invalid", "not so")
+    with pytest.raises(ApiError, match="not so"):
+        reconciler.reconcile(KEY)
+    assert store.lists == ["pods", "events"]
+    assert read == ["read_status", "parse"]
 
 
 def test_the_job_comes_after_what_its_pods_need_and_then_the_status(reconciler, store, trainjob):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,12 +11,13 @@ from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
 from trainjob_operator.trainjob.conditions import EARLY_STOPPED
-from trainjob_operator.trainjob.diagnosis import Seen
-from trainjob_operator.trainjob.events import notice
+from trainjob_operator.trainjob.events import event_for
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.job import digest
-from trainjob_operator.trainjob.observed_job import job_facts, projected
-from trainjob_operator.trainjob.plan import Settings, desired
+from trainjob_operator.trainjob.observed import Valid, observe
+from trainjob_operator.trainjob.observed_job import job_projection, observed_job
+from trainjob_operator.trainjob.observed_pods import ObservedPods
+from trainjob_operator.trainjob.plan import Settings, plan
 from trainjobs.api.crd.openapi import structural
 from trainjobs.api.manifest import parse
 from trainjobs.api.status import TrainJobStatus
@@ -78,11 +80,16 @@ def job(raw, condition=None, **spec):
         "annotations": {"trainjobs.dev/made-from": digest(parse({**raw, "status": None}))},
     }  # fmt: skip
     status = {"active": 2, "ready": 2, "startTime": "2026-11-21T10:00:00Z", "conditions": told}
-    return job_facts(projected({"metadata": metadata, "spec": {"suspend": False, **spec}, "status": status}))
+    return observed_job(
+        job_projection({"metadata": metadata, "spec": {"suspend": False, **spec}, "status": status})
+    )
 
 
-def look(raw, facts, pods=()):
-    return desired(raw, facts, NOW, "secret", Settings(), Seen(list(pods)))
+def look(raw, job, pods=()):
+    observed = observe(raw, job, NOW)
+    if isinstance(observed, Valid):
+        observed = replace(observed, pods=ObservedPods(list(pods)))
+    return plan(observed, "secret", Settings())
 
 
 def is_shown(raw, found):
@@ -91,7 +98,7 @@ def is_shown(raw, found):
         assert REASON.fullmatch(condition["reason"])
         assert len(condition["reason"]) <= 128
     shown = {**raw, "status": {**(raw.get("status") or {}), **json.loads(json.dumps(found.status))}}
-    event = notice(raw, found.status, "operator-1", NOW)
+    event = event_for(raw, found.status, "operator-1", NOW)
     assert event is None or len(event["note"].encode()) <= 1024
     metrics = Metrics(CollectorRegistry())
     metrics.watch(lambda: [shown])
