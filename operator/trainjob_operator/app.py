@@ -35,9 +35,11 @@ class Options:
     health_address: tuple[str, int] = ("", 8080)
 
 
-Kind: TypeAlias = Callable[[Host, Options], Controller]
+MakeController: TypeAlias = Callable[[Host, Options], Controller]
 
-KINDS: Final[tuple[Kind, ...]] = (lambda host, options: trainjob.controller(host, options.settings),)
+KINDS: Final[tuple[MakeController, ...]] = (
+    lambda host, options: trainjob.controller(host, options.settings),
+)
 """All kinds. Another one is a package beside `trainjob/`, and an entry here."""
 WATCHES: Final = 2
 """Of a kind, in each namespace: the objects of the kind, and those that are made for them."""
@@ -55,7 +57,7 @@ class Operator(Manager):
         self,
         transport: Transport,
         options: Options,
-        kinds: tuple[Kind, ...] = KINDS,
+        kinds: tuple[MakeController, ...] = KINDS,
     ) -> None:
         client, registry = Client(transport), CollectorRegistry()
         host = Host(client, options.identity, options.namespaces, registry, LoopMetrics(registry))

@@ -40,7 +40,7 @@ def trainjob(status=None, labels=None, **spec):
     }
 
 
-def job(raw, *conditions, started=0, suspend=False, owner="me", **fields) -> ObservedJob:
+def job_of(raw, *conditions, started=0, suspend=False, owner="me", **fields) -> ObservedJob:
     """Its Job: started at a time (None: not), with conditions as (type, reason, message, since)."""
     status = {"active": 0 if suspend else 2, "ready": 0 if suspend else 2}
     if started is not None:
@@ -88,7 +88,7 @@ def running(since, **status):
     return heard(since, conditions=[condition], observedGeneration=3, **status)
 
 
-def look(raw, job, now, pods=None, warnings=()):
+def planned(raw, job, now, pods=None, warnings=()):
     """The plan for a TrainJob at a time; `pods`: those that were looked at."""
     observed = observe(raw, job, T0 + timedelta(seconds=now))
     if pods is not None:
@@ -106,11 +106,11 @@ def warning(kind, name, number, note):
     }
 
 
-def story(found) -> list[tuple[str, str, str]]:
+def conditions_of(found) -> list[tuple[str, str, str]]:
     """Conditions as (type, status, reason)."""
     return [(each["type"], each["status"], each["reason"]) for each in found.status["conditions"]]
 
 
-def settled(raw, found):
+def after_write(raw, found):
     """The TrainJob after the status was written."""
     return {**raw, "status": {**(raw.get("status") or {}), **found.status}}

@@ -113,12 +113,12 @@ def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
         each["name"] for each in status.get("containerStatuses", ()) if "running" in each.get("state", {})
     ]
     if beside and any(_is_done(each) for each in status["containerStatuses"]):
-        said = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
-        yield "SidecarRuns", f"{said}: an init container with restartPolicy: Always", name
+        message = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
+        yield "SidecarRuns", f"{message}: an init container with restartPolicy: Always", name
     if (until := pod["metadata"].get("deletionTimestamp")) is not None:
         node = pod.get("spec", {}).get("nodeName", "")
-        told = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
-        yield "Terminating", f"{told} or deleted", name
+        message = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
+        yield "Terminating", f"{message} or deleted", name
 
 
 def _is_done(container: Object) -> bool:

@@ -1,11 +1,11 @@
 """Which condition comes first, and when its time moves. Times are seconds after `T0`."""
 
 import pytest
-from observed_trainjobs import at, heard, job, look, settled, story, trainjob
+from observed_trainjobs import after_write, at, conditions_of, heard, job_of, planned, trainjob
 
 
 @pytest.mark.parametrize(
-    ("status", "facts", "now", "expected"),
+    ("status", "fields", "now", "expected"),
     [
         (None, {}, 5, ("Running", "False", "Starting")),
         (heard(50), {}, 60, ("Running", "True", "Running")),
@@ -21,15 +21,15 @@ from observed_trainjobs import at, heard, job, look, settled, story, trainjob
     ],
     ids=["starting", "running", "restarted", "stopping", "suspended", "suspending"],
 )
-def test_the_first_condition_tells_the_state(status, facts, now, expected):
-    raw = trainjob(status, suspend=facts.get("suspend", False))
-    assert story(look(raw, job(raw, **facts), now))[0] == expected
+def test_the_first_condition_tells_the_state(status, fields, now, expected):
+    raw = trainjob(status, suspend=fields.get("suspend", False))
+    assert conditions_of(planned(raw, job_of(raw, **fields), now))[0] == expected
 
 
 def test_a_transition_time_moves_only_with_the_truth():
     raw = trainjob(heard(50))
-    raw = settled(raw, look(raw, job(raw), 60))
+    raw = after_write(raw, planned(raw, job_of(raw), 60))
     raw["status"]["stopping"] = {"decisionTime": at(70), "reason": "enough"}
-    found = look(raw, job(raw), 75)
-    assert story(found) == [("Running", "True", "Stopping")]
+    found = planned(raw, job_of(raw), 75)
+    assert conditions_of(found) == [("Running", "True", "Stopping")]
     assert found.status["conditions"][0]["lastTransitionTime"] == at(60)

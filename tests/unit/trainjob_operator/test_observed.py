@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from observed_trainjobs import T0, heard, job, look, story, trainjob
+from observed_trainjobs import T0, conditions_of, heard, job_of, planned, trainjob
 
 from trainjob_operator.trainjob.observed import Invalid, Valid, observe
 
@@ -12,8 +12,8 @@ UNREADABLE = {"stopping": {"monitor": "a", "criteria": [{"budget": {}}]}}
 
 def test_a_running_job_outlives_a_bad_edit_of_its_criteria():
     raw = trainjob(heard(50), **UNREADABLE)
-    found = look(raw, job(trainjob()), 60)
-    assert story(found) == [("Running", "True", "Running")]
+    found = planned(raw, job_of(trainjob()), 60)
+    assert conditions_of(found) == [("Running", "True", "Running")]
 
 
 def test_before_there_is_a_job_the_same_edit_is_invalid():
@@ -25,12 +25,12 @@ def test_before_there_is_a_job_the_same_edit_is_invalid():
 
 def test_a_spec_without_what_trains_is_invalid_also_with_a_job():
     raw = trainjob(trainer={"entrypoint": ""})
-    assert isinstance(observe(raw, job(trainjob()), T0), Invalid)
+    assert isinstance(observe(raw, job_of(trainjob()), T0), Invalid)
 
 
 @pytest.mark.parametrize(("owner", "is_own"), [("me", True), ("former", False)])
 def test_a_job_of_the_name_is_its_own_if_it_says_so(owner, is_own):
-    assert observe(trainjob(), job(trainjob(), owner=owner), T0).has_own_job is is_own
+    assert observe(trainjob(), job_of(trainjob(), owner=owner), T0).has_own_job is is_own
 
 
 def test_the_status_is_read_in_one_place_and_no_time_in_it_is_to_come():

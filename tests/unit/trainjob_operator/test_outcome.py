@@ -1,7 +1,7 @@
 """How a TrainJob ends, and what is said of it. Times are seconds after `T0`."""
 
 import pytest
-from observed_trainjobs import at, heard, job, look, story, trainjob
+from observed_trainjobs import at, conditions_of, heard, job_of, planned, trainjob
 
 COMPLETE = ("Complete", "CompletionsReached", "Reached expected number of succeeded pods", 100)
 
@@ -35,8 +35,8 @@ SUCCESS = ("SuccessCriteriaMet", "SuccessPolicy", "", 100)
 )
 def test_a_complete_job_completes_the_trainjob_with_its_reason(status, spec, expected, message):
     raw = trainjob(status, **spec)
-    found = look(raw, job(raw, COMPLETE, SUCCESS, active=0), 101)
-    assert story(found) == expected
+    found = planned(raw, job_of(raw, COMPLETE, SUCCESS, active=0), 101)
+    assert conditions_of(found) == expected
     assert found.status["conditions"][0]["message"] == message
     assert found.status["completionTime"] == at(101)
 
@@ -66,9 +66,9 @@ def test_a_failed_job_fails_the_trainjob_with_the_runs_last_words(condition, rea
             ]
         },
     }
-    assert look(raw, job(raw, condition), 101).wants_pods
-    found = look(raw, job(raw, condition), 101, [pod])
-    assert story(found) == [("Failed", "True", reason)]
+    assert planned(raw, job_of(raw, condition), 101).wants_pods
+    found = planned(raw, job_of(raw, condition), 101, [pod])
+    assert conditions_of(found) == [("Failed", "True", reason)]
     said = found.status["conditions"][0]["message"]
     assert said.startswith(message)
     assert said.endswith("the run's last words: no module named trian")
@@ -81,8 +81,8 @@ def test_what_the_driver_says_of_its_end_is_the_conditions_reason_and_message():
         "metadata": {"name": "mnist-0-abcde", "labels": {"batch.kubernetes.io/job-completion-index": "0"}},
         "status": {"containerStatuses": [{"name": "trainer", "state": {"terminated": {"message": words}}}]},
     }
-    found = look(raw, job(raw, ("Failed", "PodFailurePolicy", "exit code 69", 100)), 101, [pod])
-    assert story(found) == [("Failed", "True", "NoProgress")]
+    found = planned(raw, job_of(raw, ("Failed", "PodFailurePolicy", "exit code 69", 100)), 101, [pod])
+    assert conditions_of(found) == [("Failed", "True", "NoProgress")]
     assert found.status["conditions"][0]["message"] == "no step for 30 s"
 
 
@@ -108,6 +108,6 @@ def container(name, **terminated):
 def test_why_a_pod_failed_is_in_the_condition(pod, cause):
     raw = trainjob(heard(90))
     limit = ("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit", 100)
-    found = look(raw, job(raw, limit, ready=0), 101, [pod])
+    found = planned(raw, job_of(raw, limit, ready=0), 101, [pod])
     message = found.status["conditions"][0]["message"]
     assert message == f"Job has reached the specified backoff limit; pod mnist-1: {cause}"

@@ -4,29 +4,29 @@ Times are seconds after `T0`.
 """
 
 import pytest
-from observed_trainjobs import at, heard, job, look, settled, story, trainjob
+from observed_trainjobs import after_write, at, conditions_of, heard, job_of, planned, trainjob
 
 
 def test_without_a_job_everything_is_made_the_job_last():
-    found = look(trainjob(), None, 1)
+    found = planned(trainjob(), None, 1)
     kinds = [item["kind"] for item in found.create]
     assert kinds == ["ServiceAccount", "RoleBinding", "Secret", "Service", "NetworkPolicy", "Job"]
-    assert story(found) == [("Running", "False", "Starting")]
+    assert conditions_of(found) == [("Running", "False", "Starting")]
 
 
 def test_everything_but_what_a_namespace_shares_goes_with_the_trainjob():
-    for item in look(trainjob(), None, 1).create[2:]:
+    for item in planned(trainjob(), None, 1).create[2:]:
         assert [owner["uid"] for owner in item["metadata"]["ownerReferences"]] == ["me"]
         assert item["metadata"]["labels"]["trainjobs.dev/trainjob"] == "mnist"
 
 
 def test_kueue_gets_its_labels_and_a_suspended_job_which_we_leave_alone():
     raw = trainjob(labels={"kueue.x-k8s.io/queue-name": "q", "other": "x"})
-    made = look(raw, None, 1).create[-1]
+    made = planned(raw, None, 1).create[-1]
     assert made["spec"]["suspend"] is True
     assert made["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "q"
     assert "other" not in made["metadata"]["labels"]
-    assert look(raw, job(raw), 2).patch_job is None
+    assert planned(raw, job_of(raw), 2).patch_job is None
 
 
 def test_an_invalid_spec_fails_until_it_is_mended():
@@ -35,18 +35,21 @@ def test_an_invalid_spec_fails_until_it_is_mended():
         "criteria": [{"plateau": {"patience": 1}, "name": "x"}, {"budget": {}, "name": "x"}],
     }
     raw = trainjob(stopping=broken)
-    found = look(raw, None, 1)
-    assert story(found) == [("Failed", "True", "InvalidSpec")]
+    found = planned(raw, None, 1)
+    assert conditions_of(found) == [("Failed", "True", "InvalidSpec")]
     assert "must name at least one of epochs, steps, seconds" in found.status["conditions"][0]["message"]
     assert not found.create
-    mended = settled(trainjob(), found)
-    assert story(look(mended, None, 2)) == [("Running", "False", "Starting"), ("Failed", "False", "Starting")]
-    assert look(mended, None, 2).create
+    mended = after_write(trainjob(), found)
+    assert conditions_of(planned(mended, None, 2)) == [
+        ("Running", "False", "Starting"),
+        ("Failed", "False", "Starting"),
+    ]
+    assert planned(mended, None, 2).create
 
 
 def test_a_job_on_its_way_out_is_waited_for():
     raw = trainjob()
-    found = look(raw, job(raw, metadata={"deletionTimestamp": at(4)}), 5)
+    found = planned(raw, job_of(raw, metadata={"deletionTimestamp": at(4)}), 5)
     assert (found.create, found.delete_job) == ((), False)
     assert found.requeue_after_s
 
@@ -56,11 +59,11 @@ COMPLETE = ("Complete", "CompletionsReached", "Reached expected number of succee
 
 def test_the_job_of_a_former_trainjob_of_the_same_name_says_nothing_about_this_one():
     raw = trainjob(startupDeadlineSeconds=60)
-    found = look(raw, job(raw, COMPLETE, owner="former"), 5)
-    assert story(found) == [("Running", "False", "NameTaken")]
+    found = planned(raw, job_of(raw, COMPLETE, owner="former"), 5)
+    assert conditions_of(found) == [("Running", "False", "NameTaken")]
     assert (found.create, found.delete_job, found.patch_job) == ((), False, None)
     assert found.requeue_after_s
-    assert story(look(raw, job(raw, owner="foreign"), 60)) == [("Failed", "True", "NameTaken")]
+    assert conditions_of(planned(raw, job_of(raw, owner="foreign"), 60)) == [("Failed", "True", "NameTaken")]
 
 
 @pytest.mark.parametrize(
@@ -69,29 +72,31 @@ def test_the_job_of_a_former_trainjob_of_the_same_name_says_nothing_about_this_o
 )
 def test_a_finished_trainjob_is_deleted_when_its_time_has_come(ttl, now, deleted, wait):
     raw = trainjob(heard(90), **({} if ttl is None else {"ttlSecondsAfterFinished": ttl}))
-    raw = settled(raw, look(raw, job(raw, COMPLETE), 100))
-    found = look(raw, job(raw, COMPLETE), now)
+    raw = after_write(raw, planned(raw, job_of(raw, COMPLETE), 100))
+    found = planned(raw, job_of(raw, COMPLETE), now)
     assert (found.delete_trainjob, found.requeue_after_s) == (deleted, wait)
     assert (found.status, found.create, found.delete_job) == ({}, (), False)
 
 
 def test_a_container_that_would_outlive_the_training_is_refused_with_the_way_out():
     proxy = {"podTemplate": {"spec": {"containers": [{"name": "trainer"}, {"name": "proxy", "image": "x"}]}}}
-    found = look(trainjob(**proxy), None, 1)
-    assert story(found) == [("Failed", "True", "InvalidSpec")]
+    found = planned(trainjob(**proxy), None, 1)
+    assert conditions_of(found) == [("Failed", "True", "InvalidSpec")]
     message = found.status["conditions"][0]["message"]
     assert message.startswith("spec.podTemplate.spec.containers: proxy ")
     assert "initContainers with restartPolicy: Always" in message
     assert not found.create
     native = {"podTemplate": {"spec": {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}]}}}
-    assert look(trainjob(**native), None, 1).create
+    assert planned(trainjob(**native), None, 1).create
     raw = trainjob(heard(50), **proxy)
-    assert story(look(raw, job(raw), 60)) == [("Running", "True", "Running")]  # what runs goes on
+    assert conditions_of(planned(raw, job_of(raw), 60)) == [
+        ("Running", "True", "Running")
+    ]  # what runs goes on
 
 
 def test_labels_of_the_pods_are_the_jobs_too():
     metadata = {"labels": {"cost-center": "7"}, "annotations": {"team": "vision"}}
-    made = look(trainjob(podTemplate={"metadata": metadata}), None, 1).create[-1]
+    made = planned(trainjob(podTemplate={"metadata": metadata}), None, 1).create[-1]
     for each in (made, made["spec"]["template"]):
         assert each["metadata"]["labels"]["cost-center"] == "7"
         assert each["metadata"]["annotations"]["team"] == "vision"
