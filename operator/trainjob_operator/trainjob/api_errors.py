@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from trainjob_operator.core.controller import RepeatError
 from trainjob_operator.trainjob.conditions import Kind, State
 from trainjobs.kube.transport import ApiError
 
 
-class NameTakenError(Exception):
+class NameTakenError(RepeatError):
     """An object of the name that we need belongs to somebody else, or to a TrainJob that is going."""
 
 

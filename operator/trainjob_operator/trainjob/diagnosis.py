@@ -4,41 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 from trainjob_operator.trainjob.objects import names
 from trainjob_operator.trainjob.objects.pod import CONTAINER
+from trainjob_operator.trainjob.observed_pods import ObservedPods
 from trainjobs.kube.resources import Object
 
 _HARMLESS: Final = ("ContainerCreating", "PodInitializing")
 _LONGEST: Final = 500
 
 
-def glimpse(pod: Object) -> Object:
-    """What is read of a pod: without its template, which may be a megabyte and is in each of ten thousand."""
-    metadata, spec = pod["metadata"], pod.get("spec", {})
-    kept = ("name", "labels", "creationTimestamp", "deletionTimestamp")
-    return {
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": {"nodeName": spec.get("nodeName", "")},
-        "status": pod.get("status", {}),
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was looked up of a Job that does not run or has failed."""
-
-    pods: list[Object]
-    warnings: list[Object] = field(default_factory=list)
-    """Events of type Warning about what `unexplained` names."""
-
-
 def unexplained(pods: list[Object], nodes: int, job: str) -> tuple[str, str] | None:
     """Kind and name of the object whose Events may say what keeps the Job's pods from running; None: they say it
     themselves, or nothing keeps them."""
-    if why_not_running(Seen(pods)) is not None:
+    if why_not_running(ObservedPods(pods)) is not None:
         return None
     there = [pod for pod in pods if pod.get("status", {}).get("phase") in ("Pending", "Running")]
     if len(there) < nodes:
@@ -47,11 +28,11 @@ def unexplained(pods: list[Object], nodes: int, job: str) -> tuple[str, str] | N
     return ("Pod", pending[0]) if pending else None  # a volume, say, cannot be mounted
 
 
-def why_not_running(seen: Seen) -> tuple[str, str] | None:
+def why_not_running(observed: ObservedPods) -> tuple[str, str] | None:
     """A reason and a sentence; None when nothing is known to be wrong."""
-    causes = [cause for pod in seen.pods for cause in _causes(pod)]
-    if not causes and seen.warnings:
-        return _newest(seen.warnings)
+    causes = [cause for pod in observed.pods for cause in _causes(pod)]
+    if not causes and observed.warnings:
+        return _newest(observed.warnings)
     if not causes:
         return None
     reason, message, name = causes[0]
@@ -61,7 +42,7 @@ def why_not_running(seen: Seen) -> tuple[str, str] | None:
 
 
 @dataclass(frozen=True, slots=True)
-class LastWords:
+class TerminationMessage:
     """What the driver said of its end, in its pod's termination message."""
 
     reason: str = ""
@@ -69,12 +50,12 @@ class LastWords:
     message: str = ""
 
 
-def last_words(pods: list[Object]) -> LastWords:
-    """Those of the newest pod 0 that left any."""
+def termination_message(pods: list[Object]) -> TerminationMessage:
+    """That of the newest pod 0 that left one."""
     drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(names.INDEX) == "0"]
     drivers.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
     texts = [text for pod in drivers for text in _termination_messages(pod)]
-    return _words(texts[0]) if texts else LastWords()
+    return _parsed(texts[0]) if texts else TerminationMessage()
 
 
 def why_it_failed(pods: list[Object]) -> str:
@@ -83,11 +64,11 @@ def why_it_failed(pods: list[Object]) -> str:
     pods = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
     last = {pod["metadata"].get("labels", {}).get(names.INDEX): pod for pod in pods}
     return next(
-        (f"pod {pod['metadata']['name']}: {cause}" for pod in last.values() for cause in _deaths(pod)), ""
+        (f"pod {pod['metadata']['name']}: {cause}" for pod in last.values() for cause in _failures(pod)), ""
     )
 
 
-def _deaths(pod: Object) -> Iterator[str]:
+def _failures(pod: Object) -> Iterator[str]:
     status = pod.get("status", {})
     if status.get("phase") == "Failed" and status.get("reason"):  # an eviction, say
         yield f"{status['reason']}: {status.get('message', '')}"[:_LONGEST].strip(": ")
@@ -95,12 +76,12 @@ def _deaths(pod: Object) -> Iterator[str]:
         for container in status.get(where, ()):
             states = (container.get("state", {}), container.get("lastState", {}))
             for ended in (state["terminated"] for state in states if "terminated" in state):
-                if ended.get("exitCode", 0) and (said := _unsaid(kind, ended)):
-                    yield f"{kind} {container['name']}: {said}"
+                if ended.get("exitCode", 0) and (cause := _not_in_message(kind, ended)):
+                    yield f"{kind} {container['name']}: {cause}"
 
 
-def _unsaid(kind: str, ended: Object) -> str:
-    """What is not in the driver's own words: these are told anyway."""
+def _not_in_message(kind: str, ended: Object) -> str:
+    """What the driver's own message does not say: that is shown anyway."""
     known = ended.get("reason", "Error")
     if kind == "container":
         return f"{known} (exit code {ended['exitCode']})" if known != "Error" else ""
@@ -108,12 +89,12 @@ def _unsaid(kind: str, ended: Object) -> str:
 
 
 def _newest(warnings: list[Object]) -> tuple[str, str]:
-    def told_at(event: Object) -> str:
+    def last_seen(event: Object) -> str:
         series = event.get("series") or {}
         times = (series.get("lastObservedTime"), event.get("deprecatedLastTimestamp"), event.get("eventTime"))
         return max(time or "" for time in times)
 
-    event = max(warnings, key=told_at)
+    event = max(warnings, key=last_seen)
     about = event["regarding"]
     return event["reason"], f"{about['kind'].lower()} {about['name']}: {event.get('note', '')[:_LONGEST]}"
 
@@ -132,12 +113,12 @@ def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
         each["name"] for each in status.get("containerStatuses", ()) if "running" in each.get("state", {})
     ]
     if beside and any(_is_done(each) for each in status["containerStatuses"]):
-        said = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
-        yield "SidecarRuns", f"{said}: an init container with restartPolicy: Always", name
+        message = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
+        yield "SidecarRuns", f"{message}: an init container with restartPolicy: Always", name
     if (until := pod["metadata"].get("deletionTimestamp")) is not None:
         node = pod.get("spec", {}).get("nodeName", "")
-        told = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
-        yield "Terminating", f"{told} or deleted", name
+        message = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
+        yield "Terminating", f"{message} or deleted", name
 
 
 def _is_done(container: Object) -> bool:
@@ -152,12 +133,12 @@ def _termination_messages(pod: Object) -> Iterator[str]:
             yield message
 
 
-def _words(text: str) -> LastWords:
+def _parsed(text: str) -> TerminationMessage:
     """The driver's JSON, or the end of what a container left behind."""
     try:
-        said: Any = json.loads(text)
+        message: Any = json.loads(text)
     except (ValueError, RecursionError):  # brackets alone are enough for the latter
-        said = None
-    if not isinstance(said, dict) or "message" not in said:
-        return LastWords("", text.strip()[-_LONGEST:])
-    return LastWords(str(said.get("reason") or ""), str(said["message"]))
+        message = None
+    if not isinstance(message, dict) or "message" not in message:
+        return TerminationMessage("", text.strip()[-_LONGEST:])
+    return TerminationMessage(str(message.get("reason") or ""), str(message["message"]))
