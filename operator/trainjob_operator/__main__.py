@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from trainjob_operator.app import Operator, Options
+from trainjob_operator.app import Operator, Options, connections
 from trainjob_operator.trainjob.plan import Settings
 from trainjobs.kube.resources import Key
 from trainjobs.kube.transport import connect
@@ -42,8 +42,7 @@ def main() -> int:
         workers=arguments.workers,
         health_address=("", arguments.health_port),
     )
-    watches = 2 * max(1, len(options.namespaces))
-    Operator(connect(arguments.kubeconfig, connections=arguments.workers + watches + 2), options).run(stop)
+    Operator(connect(arguments.kubeconfig, connections(options)), options).run(stop)
     return 0 if asked.is_set() else 1
 
 

@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 from installed import CHART
+from prometheus_client import CollectorRegistry
 from testbed.helm import Helm, HelmError
 from testbed.images import REPOSITORY
 from testbed.kubectl import Kubectl
 
+from trainjob_operator.core.loop_metrics import LoopMetrics
 from trainjob_operator.trainjob.metrics import Metrics
 
 GENERATED = (
@@ -275,7 +277,9 @@ def module(name: str, version: str, checksum: str) -> Path:
 
 def exposed():
     """Names under which Prometheus gets the operator's metrics."""
-    for metric in Metrics().registry.collect():
+    registry = CollectorRegistry()
+    LoopMetrics(registry), Metrics(registry)
+    for metric in registry.collect():
         suffix = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(metric.type, ("",))
         yield from (metric.name + each for each in suffix)
     # Those that need a TrainJob to be there.

@@ -71,7 +71,7 @@ IN_OUR_WORDS = {
             trainer={"env": [{"name": "A", "value": "1", "valueFrom": {"fieldRef": {"fieldPath": "x"}}}]}
         ),
         "spec.trainer.env[0]",
-        "must name one of value, valueFrom",
+        "must name at most one of value, valueFrom",
     ),
     "config map": (
         manifest(trainer={"code": {"configMap": "Code_1"}}),

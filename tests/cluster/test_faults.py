@@ -21,7 +21,7 @@ from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
 from testbed.kubectl import RESTRICTED, Kubectl
 
 from trainjob_operator.app import Operator, Options
-from trainjob_operator.trainjob.reconcile import Reconciler
+from trainjob_operator.trainjob.reconcile import TrainJobReconciler
 from trainjobs.kube.client import Client
 from trainjobs.kube.transport import ApiError, connect
 
@@ -125,40 +125,41 @@ def test_two_operators_that_both_lead_come_to_the_same_end(stage, undisturbed):
     assert_alike(trials, undisturbed)
 
 
-class JobFirst(Reconciler):
+class JobFirst(TrainJobReconciler):
     """An error planted: what stands around a Job is made after it, so an operator that ends between leaves it out."""
 
-    def _wish(self, raw, key, now):
-        wish = super()._wish(raw, key, now)
-        return replace(wish, create=wish.create[::-1])
+    def _plan(self, observed, key):
+        plan = super()._plan(observed, key)
+        return replace(plan, create=plan.create[::-1])
 
 
-class Restless(Reconciler):
+class Restless(TrainJobReconciler):
     """An error planted: the status is written on each pass, changed or not."""
 
-    def _wish(self, raw, key, now):
-        wish = super()._wish(raw, key, now)
-        return replace(wish, status=wish.status or {"observedGeneration": 1})
+    def _plan(self, observed, key):
+        plan = super()._plan(observed, key)
+        return replace(plan, status=plan.status or {"observedGeneration": 1})
 
 
-class Forgetful(Reconciler):
+class Forgetful(TrainJobReconciler):
     """An error planted: memory instead of a look at what is there; what was sent counts as done."""
 
     sent: ClassVar[set[tuple[Any, str]]] = set()
 
-    def _show(self, status, raw, key, now):
+    def _write_status(self, status, raw, key, now):
         what = (key, str([each["reason"] for each in status.get("conditions", ())]))
         if what in self.sent:
             return False
         self.sent.add(what)
-        return super()._show(status, raw, key, now)
+        return super()._write_status(status, raw, key, now)
 
 
-def with_reconciler(kind: type[Reconciler]) -> MakeOperator:
+def with_reconciler(kind: type[TrainJobReconciler]) -> MakeOperator:
     def make(seam: Seam, options: Options) -> Operator:
         operator = Operator(seam, options)
-        own = operator._reconciler
-        operator._reconciler = kind(*(getattr(own, each.name) for each in fields(own)))
+        (trainjobs,) = operator.controllers
+        own = trainjobs.reconciler
+        trainjobs.reconciler = kind(*(getattr(own, each.name) for each in fields(own)))
         return operator
 
     return make
@@ -167,7 +168,7 @@ def with_reconciler(kind: type[Reconciler]) -> MakeOperator:
 def edge_triggered(seam: Seam, options: Options) -> Operator:
     """An error planted: only events lead to work, and what a list brings is kept but not looked at."""
     operator = Operator(seam, options)
-    for reflector in operator.reflectors:
+    for reflector in operator.controllers[0].reflectors:
         known = reflector._cache.replace
         reflector._cache.replace = lambda *listing, known=known: known(*listing) and set()
     return operator

@@ -214,7 +214,7 @@ def test_a_run_at_rest_costs_no_writes(gpus: Kubectl, operator: Operator, seam: 
     before = seam.writes[gpus.namespace]
     assert before
     for _ in range(5):
-        operator.queue.add(Key(gpus.namespace, "mnist"))
+        operator.controllers[0].queue.add(Key(gpus.namespace, "mnist"))
         time.sleep(0.3)
     assert seam.writes[gpus.namespace] == before
 

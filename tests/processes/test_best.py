@@ -5,6 +5,7 @@ import torch
 from living import LivingWorkers
 from trials import Trial
 
+from trainjobs.api import Stopping
 from trainjobs.cli.run_report import read
 from trainjobs.cli.summary import document
 from trainjobs.exits import Exit
@@ -25,7 +26,7 @@ def trial(living, tmp_path):
     return Trial(tmp_path, living)
 
 
-def ended(trial, loop, react=lambda _: None, stopping=PATIENT, **parts):
+def ended(trial, loop, stopping=PATIENT, react=lambda _: None, **parts):
     result = trial.train(
         react, entrypoint=f"best:{loop}", stopping=stopping, workers=1, max_epochs=6, **parts
     )
@@ -41,7 +42,11 @@ def ended(trial, loop, react=lambda _: None, stopping=PATIENT, **parts):
         ("two_reports", 2),
         ("silent_epochs", 3),
         ("amid", 2),
+        ("amid_a_step", 2),
+        ("inner_loop", 2),
+        ("averaged", 2),
         ("before_the_steps", 1),
+        ("spoiled_before_the_steps", 2),
         ("left", 2),
         ("own_reports", 2),
         ("own_polls", 2),
@@ -67,12 +72,7 @@ def test_only_improvements_are_called_best(trial):
 
 
 def test_a_best_checkpoint_that_is_gone_is_told_and_the_last_weights_are_kept(trial):
-    def lose(event):
-        if isinstance(event, events.Reported) and event.report == 4:
-            for path in trial.place.checkpoints.glob("*report-00002*"):
-                path.unlink()
-
-    result, kept = ended(trial, "epochs_alone", lose)
+    result, kept = ended(trial, "epochs_alone", config={"spoil": "lose"})
     assert kept == 5
     assert "the checkpoint of the best epoch 2 is gone" in trial.of(events.Warned)[-1].message
     assert not trial.of(events.ModelSaved)[0].best
@@ -81,33 +81,48 @@ def test_a_best_checkpoint_that_is_gone_is_told_and_the_last_weights_are_kept(tr
 
 
 def test_a_best_checkpoint_that_is_damaged_is_told_and_the_last_weights_are_kept(trial):
-    def damage(event):
-        if isinstance(event, events.Reported) and event.report == 4:
-            for path in trial.place.checkpoints.glob("*report-00002*"):
-                path.write_bytes(b"nothing")
-
-    _, kept = ended(trial, "epochs_alone", damage)
+    _, kept = ended(trial, "epochs_alone", config={"spoil": "damage"})
     assert kept == 5
     assert "cannot be read" in trial.of(events.Warned)[-1].message
 
 
-@pytest.mark.parametrize("loop", ["epochs_alone", "two_reports", "amid", "own_polls"])
+@pytest.mark.parametrize(
+    "loop", ["epochs_alone", "two_reports", "amid", "amid_a_step", "inner_loop", "averaged", "own_polls"]
+)
 def test_the_best_is_found_again_after_a_resume(trial, loop):
-    def interrupt(event):
-        if isinstance(event, events.Reported) and event.report == 3:
-            trial.control.interrupt("test")
+    parts = {
+        "entrypoint": f"best:{loop}",
+        "stopping": PATIENT | {"criteria": []},
+        "config": {"interrupt": 3},
+        "checkpoint": {"keep": 1},
+    }
+    assert trial.train(workers=1, max_epochs=6, **parts).exit_code == Exit.INTERRUPTED
+    del parts["entrypoint"]
+    assert ended(trial, loop, **parts)[1] == 2
 
-    stopping = PATIENT | {"criteria": []}
-    first = trial.train(
-        interrupt,
-        entrypoint=f"best:{loop}",
-        stopping=stopping,
-        workers=1,
-        max_epochs=6,
-        checkpoint={"keep": 1},
+
+@pytest.mark.parametrize(
+    ("before", "after", "weight"),
+    [({}, {"restoreBest": True}, 2), ({"restoreBest": True}, {"restoreBest": True, "mode": "max"}, 1)],
+    ids=["restored after all", "another best"],
+)
+def test_the_best_is_that_of_the_criteria_at_the_end(trial, before, after, weight):
+    limit = {"criteria": [{"budget": {"steps": 1000}}]}  # for which the function waits
+
+    def change(event):
+        if isinstance(event, events.Reported) and event.report == 1:
+            trial.control.change(Stopping.model_validate({"monitor": "loss"} | limit | after))
+
+    _, kept = ended(
+        trial,
+        "epochs_alone",
+        stopping={"monitor": "loss"} | before,
+        react=change,
+        config={"await_change": True},
     )
-    if first.exit_code == Exit.INTERRUPTED:
-        assert ended(trial, loop, stopping=stopping, checkpoint={"keep": 1})[1] == 2
+    assert kept == weight
+    assert f"after the loop {weight}" in [event.text for event in trial.of(events.Printed)]
+    assert document(read(trial.place))["best"]["epoch"] == weight
 
 
 def test_without_restore_best_the_words_say_last(trial):

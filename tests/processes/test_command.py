@@ -7,12 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
+from processes import until
 from torch import nn
 
 from trainjobs.runs.directory import RunDirectory
@@ -23,6 +23,7 @@ import os, signal, time
 from pathlib import Path
 
 import torch
+from processes import until
 from torch import nn
 
 from trainjobs.runtime import Run
@@ -238,10 +239,3 @@ def documented(section, language):
     page = (SUPPORT.parent.parent / "docs/running.md").read_text()
     text = page[page.index(f"\n## {section}\n") :]
     return re.search(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
-
-
-def until(condition):
-    deadline = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

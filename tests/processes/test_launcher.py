@@ -10,7 +10,8 @@ from pathlib import Path
 import earlier
 import psutil
 import pytest
-from processes import TRAINJOBS
+import torch
+from processes import TRAINJOBS, until
 
 from trainjobs.driver.forkserver import ForkServer
 from trainjobs.driver.launcher import StartFailed
@@ -65,6 +66,46 @@ def train(run):
         for _ in run.steps(range(run.config["steps"])):
             time.sleep(0.01)
         run.report(loss=1.0)
+"""
+ADVERSARIES = """
+import time
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+
+def await_a_signal(run, here=Path("here"), go=Path("go")):
+    if run.config["halt"] and run.step == 7 and not here.exists():
+        here.touch()
+        while not go.exists():
+            time.sleep(0.005)
+
+
+def train(run):
+    torch.manual_seed(0)
+    makes = run.prepare_model(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4)))
+    judges = run.prepare_model(nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.2), nn.Linear(4, 1)))
+    made, judged = (torch.optim.Adam(model.parameters(), 0.01) for model in (makes, judges))
+    scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=4)
+    run.track(makes=makes, judges=judges, made=made, judged=judged, scaler=scaler)
+    data = TensorDataset(torch.randn(40, 4, generator=torch.Generator().manual_seed(1)))
+    loader = run.prepare_loader(data, batch_size=8, shuffle=True, num_workers=2, persistent_workers=True)
+    for epoch in run.epochs():
+        for (x,) in run.steps(loader):
+            noise = torch.randn_like(x)
+            loss = (judges(makes(noise).detach()).square() + (judges(x) - 1).square()).mean()
+            judged.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(judged)
+            made.zero_grad()
+            scaler.scale((judges(makes(noise)) - 1).square().mean()).backward()
+            scaler.step(made)
+            scaler.update()
+            run.log(loss=loss.detach())
+            await_a_signal(run)
+        run.report(scale=scaler.get_scale())
 """
 MANIFEST = """
 apiVersion: trainjobs.dev/v1alpha1
@@ -169,6 +210,29 @@ def test_no_process_is_left_after(signals, desk):
     assert psutil.wait_procs(of_session(mark), timeout=10)[1] == []
 
 
+def test_ctrl_c_amid_an_epoch_changes_nothing_for_two_models_with_one_scaler_and_workers_that_load(desk):
+    def trained(run_dir, *options):
+        options = ("--run-dir", run_dir, "--set", "spec.trainer.numProcPerNode=1", *options)
+        return start(desk, ADVERSARIES, "--set", "spec.trainer.maxEpochs=3", *options)
+
+    def outcome(run_dir):
+        model = torch.load(desk / run_dir / "model.pt", weights_only=True)
+        weights = {(part, name): value.tolist() for part, own in model.items() for name, value in own.items()}
+        return weights, [(seen.step, dict(seen.metrics)) for seen in RunDirectory(desk / run_dir).history()]
+
+    halts = ("--set", "spec.trainer.config.halt=true")
+    trained("whole", "--set", "spec.trainer.config.halt=false").communicate(timeout=120)
+    process = trained("broken", *halts)
+    until((desk / "here").exists)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert "Ctrl-C again leaves at once" in process.stderr.readline()
+    (desk / "go").touch()
+    process.communicate(timeout=120)
+    assert process.returncode == 75
+    trained("broken", "--resume", *halts).communicate(timeout=120)
+    assert outcome("broken") == outcome("whole")
+
+
 def test_no_process_is_left_of_a_command_that_does_not_train(desk):
     process = start(desk, FAMILY, "--set", "spec.trainer.entrypoint=code:nothing", MINE=str(desk))
     process.communicate(timeout=60)
@@ -203,7 +267,7 @@ def test_a_run_that_an_earlier_version_halted_is_trained_on(tmp_path):
     runs = earlier.unpacked(tmp_path)
     (runs / "trainjob.yaml").write_text((runs / "halted" / "trainjob.yaml").read_text())
     more = ["--set", "spec.trainer.maxEpochs=25", "--run-dir", "halted", "--resume", "--launcher", "local"]
-    subprocess.run([*TRAINJOBS, "run", "trainjob.yaml", *more], cwd=runs, check=True, capture_output=True)
+    subprocess.run([TRAINJOBS, "run", "trainjob.yaml", *more], cwd=runs, check=True, capture_output=True)
     trained = RunDirectory(runs / "halted").history()
     assert [seen.epoch for seen in trained] == list(range(1, 26))
     assert trained[-1].step == 50

@@ -4,8 +4,10 @@ import random
 from itertools import product
 
 import pytest
-from living import LivingWorkers, outcome, shape, trained
+from living import LOSS, LivingWorkers, outcome, shape, trained
+from trials import Trial
 
+from trainjobs.exits import Exit
 from trainjobs.runs import events
 
 AXES = {
@@ -44,9 +46,14 @@ def test_any_loop_of_run_halted_anywhere_equals_its_undisturbed_self(living, tmp
     [
         *[("own_steps", {"loader": loader, "accumulate": n}) for loader in AXES["loader"] for n in (1, 2)],
         ("train", {"loader": "several"}),
+        ("train", {"accumulate": 3, "leave": "break", "evaluate": "both"}),
+        ("train", {"ddp": {"broadcast_buffers": False}}),
         ("by_the_reduced_loss", {}),
         ("other_weights", {}),
         ("other_weights", {"evaluate": "both"}),
+        ("other_weights", {"write": "data"}),
+        ("halved_states", {}),
+        ("kept_iterators", {}),
         *[("own_polls", {"loader": loader}) for loader in ("own", "stream")],
         ("own_epochs", {}),
     ],
@@ -77,6 +84,13 @@ def test_a_rate_that_follows_the_reduced_loss_is_one_on_all_ranks(living, tmp_pa
     trial, _ = trained(living, tmp_path / "run", "by_the_reduced_loss", shape())
     rates = [[line.text for line in trial.of(events.Printed) if line.rank == rank] for rank in (0, 1)]
     assert rates[0] == rates[1] == ["rate 0.025", "rate 0.0125", "rate 0.00625"]
+
+
+def test_steps_that_go_on_into_the_next_epoch_are_refused(living, tmp_path):
+    trial = Trial(tmp_path, living)
+    result = trial.train(entrypoint="shapes:one_iterator", config=shape() | {"mark": "none"}, stopping=LOSS)
+    assert result.exit_code == Exit.USER_CODE
+    assert "these run.steps() were of an earlier epoch" in result.document["failure"]["message"]
 
 
 def test_a_loop_that_begins_its_epoch_again_says_so(living, tmp_path):

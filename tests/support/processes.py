@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -35,3 +36,11 @@ def follow(process, react=lambda event: None):
             process.kill()
             raise
     return told, process.returncode, errors
+
+
+def until(condition):
+    """Wait for what another process does."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -4,9 +4,17 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from enum import Enum
+from typing import Any, ClassVar, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
@@ -25,6 +33,42 @@ def path_text(at: Location) -> str:
         else:
             text += f".{step}" if text else step
     return text
+
+
+class HowMany(Enum):
+    """So many of the alternatives are to be given: the fewest and the most."""
+
+    EXACTLY_ONE = (1, 1)
+    AT_LEAST_ONE = (1, None)
+    AT_MOST_ONE = (0, 1)
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+    def allows(self, count: int) -> bool:
+        """Whether so many may be given."""
+        fewest, most = self.value
+        return bool(fewest <= count and (most is None or count <= most))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Fields of a model that are alternatives: its validator and its rule in the CRD both read this."""
+
+    many: HowMany
+    of: tuple[str, ...] = ()
+    """Python names of the fields. Empty: all but those of `beside`."""
+    beside: tuple[str, ...] = ()
+
+    def fault(self, model: "Model") -> str | None:
+        """What is wrong with the number of fields that are given."""
+        names = model.alternatives()
+        fields = type(model).model_fields
+        written = {name: fields[name].alias or name for name in names}
+        given = [written[name] for name in names if getattr(model, name) is not None]
+        if self.many.allows(len(given)):
+            return None
+        return f"must name {self.many} of {', '.join(written.values())}; got {' and '.join(given) or 'none'}"
 
 
 class Model(BaseModel):
@@ -46,6 +90,21 @@ class Model(BaseModel):
 
     example: ClassVar[str] = ""
     """A small valid one in YAML, shown to a person who wrote something else in its place."""
+    choice: ClassVar[Choice | None] = None
+    """Which of the fields are alternatives."""
+
+    @classmethod
+    def alternatives(cls) -> tuple[str, ...]:
+        """The Python names of the fields that are alternatives."""
+        if cls.choice is None:
+            return ()
+        return cls.choice.of or tuple(name for name in cls.model_fields if name not in cls.choice.beside)
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Self:
+        if self.choice is not None and (fault := self.choice.fault(self)):
+            raise ValueError(fault)
+        return self
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from trainjobs.api.base import Model
+from trainjobs.api.base import Choice, HowMany, Model
 
 Count = Annotated[int, Field(ge=1, strict=True)]
 Number = Annotated[float, Field(strict=True)]
@@ -44,39 +44,6 @@ class MinDeltaMode(StrEnum):
     RELATIVE = "Relative"
 
 
-def given(model: Model, names: tuple[str, ...]) -> list[str]:
-    """Those of the fields that are set, as the manifest writes them."""
-    fields = type(model).model_fields
-    return [fields[name].alias or name for name in names if getattr(model, name) is not None]
-
-
-def require_one(model: Model, names: tuple[str, ...], subject: str = "") -> None:
-    """Raise ValueError naming the alternatives unless exactly one of the fields is set."""
-    present = given(model, names)
-    if len(present) != 1:
-        fields = type(model).model_fields
-        alternatives = ", ".join(fields[name].alias or name for name in names)
-        got = " and ".join(present) or "none"
-        raise ValueError(f"{subject}must name exactly one of {alternatives}; got {got}")
-
-
-class ExactlyOne(Model):
-    """A union: exactly one of the fields that `alternatives()` names is given."""
-
-    beside: ClassVar[tuple[str, ...]] = ()
-    """Fields that are not alternatives."""
-
-    @classmethod
-    def alternatives(cls) -> tuple[str, ...]:
-        """The Python names of the fields of which exactly one must be given."""
-        return tuple(name for name in cls.model_fields if name not in cls.beside)
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        require_one(self, self.alternatives())
-        return self
-
-
 class Ema(Model):
     """Exponential moving average, bias-corrected: the mean of all values with weights (1 - alpha)^age."""
 
@@ -95,10 +62,11 @@ class Window(Model):
     """Number of values, 1 to 1000 (1 = no smoothing); until so many are there, those that are."""
 
 
-class Smoothing(ExactlyOne):
+class Smoothing(Model):
     """How a metric is smoothed before it is judged."""
 
     example: ClassVar[str] = "{mean: {window: 3}}"
+    choice: ClassVar[Choice] = Choice(HowMany.EXACTLY_ONE)
 
     ema: Ema | None = None
     """Exponential moving average."""
@@ -108,11 +76,11 @@ class Smoothing(ExactlyOne):
     """Median of the last values."""
 
 
-class StartAfter(ExactlyOne):
+class StartAfter(Model):
     """A gate: while closed, a criterion sees nothing and does not stop. Judged anew at every observation."""
 
     example: ClassVar[str] = "{epoch: 3}"
-    beside: ClassVar[tuple[str, ...]] = ("below", "above", "when_missing")
+    choice: ClassVar[Choice] = Choice(HowMany.EXACTLY_ONE, of=("epoch", "step", "metric"))
 
     epoch: Annotated[int, Field(ge=0, strict=True)] | None = None
     """Open once so many epochs are finished: for reports in later epochs (0 = always open)."""
@@ -129,11 +97,12 @@ class StartAfter(ExactlyOne):
 
     @model_validator(mode="after")
     def _bound_goes_with_metric(self) -> Self:
-        bounds = ("below", "above")
-        if self.metric is not None:
-            require_one(self, bounds, subject="metric: ")
-        elif given(self, bounds):
-            raise ValueError(f"{given(self, bounds)[0]}: goes with metric only")
+        bounds = [name for name in ("below", "above") if getattr(self, name) is not None]
+        if self.metric is None and bounds:
+            raise ValueError(f"{bounds[0]}: goes with metric only")
+        if self.metric is not None and len(bounds) != 1:
+            got = " and ".join(bounds) or "none"
+            raise ValueError(f"metric: must name exactly one of below, above; got {got}")
         return self
 
 

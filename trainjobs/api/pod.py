@@ -1,10 +1,10 @@
 """The parts of a TrainJob that become parts of a pod; shaped as Kubernetes shapes them."""
 
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
 
-from trainjobs.api.base import Form, Model
+from trainjobs.api.base import Choice, Form, HowMany, Model
 from trainjobs.api.metadata import Labels, ObjectName
 
 _QUANTITY = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?"
@@ -59,6 +59,7 @@ class EnvironmentVariable(Model):
     """One environment variable of the training processes: a value, or where the cluster finds it."""
 
     example: ClassVar[str] = '{name: LEVEL, value: "3"}'
+    choice: ClassVar[Choice] = Choice(HowMany.AT_MOST_ONE, of=("value", "value_from"))
 
     name: VariableName
     """Name of the variable; each name once."""
@@ -67,12 +68,6 @@ class EnvironmentVariable(Model):
     value_from: ValueFrom | None = None
     """Where the cluster takes the value from, as in a container's `env`: `secretKeyRef`, `configMapKeyRef`,
     `fieldRef` or `resourceFieldRef`. On one machine the caller's environment has to hold such a variable."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Self:
-        if self.value is not None and self.value_from is not None:
-            raise ValueError("must name one of value, valueFrom; got both")
-        return self
 
 
 class Resources(Model):

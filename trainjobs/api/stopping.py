@@ -11,12 +11,11 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from trainjobs.api.base import Form, Location, Model, refuse
+from trainjobs.api.base import Choice, Form, HowMany, Location, Model, refuse
 from trainjobs.api.monitoring import (
     Amount,
     Count,
     Ema,
-    ExactlyOne,
     Flag,
     MetricName,
     MinDeltaMode,
@@ -30,8 +29,6 @@ from trainjobs.api.monitoring import (
     Watched,
     WhenMissing,
     Window,
-    given,
-    require_one,
 )
 
 __all__ = [
@@ -75,6 +72,7 @@ class Divergence(Monitored):
     """Stop when a metric is worse than a limit; exactly one of `value`, `factor`, `amount` sets the limit."""
 
     example: ClassVar[str] = "{factor: 0.5}"
+    choice: ClassVar[Choice] = Choice(HowMany.EXACTLY_ONE, of=("value", "factor", "amount"))
 
     value: Number | None = None
     """Worse than this value, in units of the metric."""
@@ -84,11 +82,6 @@ class Divergence(Monitored):
     """Worse than the best value so far by more than this, in units of the metric."""
     patience: Count = 1
     """Successive reports beyond the limit until the stop, at least 1."""
-
-    @model_validator(mode="after")
-    def _one_limit(self) -> Self:
-        require_one(self, ("value", "factor", "amount"))
-        return self
 
 
 class NonFiniteMetric(Watched):
@@ -104,6 +97,7 @@ class Budget(Model):
     """Stop when the run has used what it may use; at least one limit, the first one reached counts."""
 
     example: ClassVar[str] = "{seconds: 3600}"
+    choice: ClassVar[Choice] = Choice(HowMany.AT_LEAST_ONE)
 
     epochs: Count | None = None
     """Finished epochs since the start of the run."""
@@ -111,12 +105,6 @@ class Budget(Model):
     """Finished optimizer steps since the start of the run."""
     seconds: Positive | None = None
     """Training seconds since the start of the run, all attempts added up."""
-
-    @model_validator(mode="after")
-    def _some_limit(self) -> Self:
-        if not given(self, tuple(type(self).model_fields)):
-            raise ValueError("must name at least one of epochs, steps, seconds; got none")
-        return self
 
 
 class Overfitting(Monitored):
@@ -132,11 +120,11 @@ class Overfitting(Monitored):
     """Successive reports with a larger gap until the stop, at least 1."""
 
 
-class Single(ExactlyOne):
+class Single(Model):
     """One criterion of one family."""
 
     example: ClassVar[str] = "{plateau: {patience: 5}}"
-    beside: ClassVar[tuple[str, ...]] = ("name", "shadow", "start_after")
+    choice: ClassVar[Choice] = Choice(HowMany.EXACTLY_ONE, beside=("name", "shadow", "start_after"))
 
     start_after: StartAfter | None = None
     """Gate of this criterion. Default of a criterion in `criteria`: `stopping.startAfter`."""
@@ -167,12 +155,17 @@ class Single(ExactlyOne):
     @property
     def key(self) -> str:
         """The family's or composition's name as the manifest writes it, e.g. "plateau"."""
-        return given(self, self.alternatives())[0]
+        return self._given()[0][0]
 
     @property
     def parameters(self) -> Any:
         """The value under `key`: a parameter model, or what a composition holds."""
-        return next(value for name in self.alternatives() if (value := getattr(self, name)) is not None)
+        return self._given()[0][1]
+
+    def _given(self) -> list[tuple[str, Any]]:
+        """What is given of the alternatives: its name in a manifest, and its value."""
+        fields, values = type(self).model_fields, {name: getattr(self, name) for name in self.alternatives()}
+        return [(fields[name].alias or name, value) for name, value in values.items() if value is not None]
 
     def members(self) -> tuple[tuple[Location, "Single"], ...]:
         """What a composition holds, each with its location inside this criterion; a family holds nothing."""

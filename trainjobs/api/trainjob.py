@@ -4,10 +4,9 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, JsonValue, model_validator
 
-from trainjobs.api.base import Form, Model, refuse
+from trainjobs.api.base import Choice, Form, HowMany, Model, refuse
 from trainjobs.api.length import Length
 from trainjobs.api.metadata import Metadata, ObjectName
-from trainjobs.api.monitoring import require_one
 from trainjobs.api.pod import Code, EnvironmentVariable, Image, PodTemplate, Resources
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.api.stopping import Stopping
@@ -37,6 +36,7 @@ class Trainer(Model):
     """The function that trains, its settings, and the processes that call it."""
 
     example: ClassVar[str] = '{entrypoint: "train:train", maxEpochs: 10}'
+    choice: ClassVar[Choice] = Choice(HowMany.EXACTLY_ONE, of=("max_epochs", "max_steps"))
 
     entrypoint: Entrypoint
     """Function that every worker calls with its Run, as `module:function`. The module lies beside the
@@ -79,11 +79,6 @@ class Trainer(Model):
         return Length.of(self.max_epochs, self.max_steps)
 
     @model_validator(mode="after")
-    def _one_length(self) -> Self:
-        require_one(self, ("max_epochs", "max_steps"))
-        return self
-
-    @model_validator(mode="after")
     def _a_gpu_for_each(self) -> Self:
         gpus, processes = self.resources_per_node.gpus, self.num_proc_per_node
         if 0 < gpus < processes:
@@ -106,18 +101,12 @@ class Storage(Model):
     """Where checkpoints outlive their pod: exactly one of `claimName`, `uri`."""
 
     example: ClassVar[str] = "{claimName: checkpoints}"
+    choice: ClassVar[Choice] = Choice(HowMany.EXACTLY_ONE)
 
     claim_name: ObjectName | None = None
     """Name of a PersistentVolumeClaim that all pods can mount (ReadWriteMany with more than one node)."""
     uri: Uri | None = None
     """Directory that all pods can write, as a URI or an absolute path; each run uses a directory below it."""
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.claim_name is None) == (self.uri is None):
-            got = "none" if self.uri is None else "both"
-            raise ValueError(f"must name exactly one of claimName, uri; got {got}")
-        return self
 
 
 class Checkpoint(Model):

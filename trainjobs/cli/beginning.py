@@ -97,6 +97,8 @@ def _check_resume(place: RunDirectory, job: "TrainJob", *, resume: bool) -> None
         and before.spec.trainer != job.spec.trainer
     ):
         raise ConfigError(f"{place.path}: nothing to train: {enough}; raise it, or put it back")
+    if changed := [path for path in changes(before.spec, job.spec) if path not in _VERBS]:
+        say(f"{place.path}: changed with this resume: {', '.join(changed)}")
 
 
 def check_same_run(place: RunDirectory, before: "TrainJob", job: "TrainJob") -> None:

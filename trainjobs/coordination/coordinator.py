@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from trainjobs.coordination.communicator import Communicator
     from trainjobs.coordination.errors import RankLost
-    from trainjobs.stopping.panel import Panel
+    from trainjobs.stopping.panel import Panel, Ruling
 
 GRACE_S = 5.0
 """How long rank 0 waits at the end for the others to hang up before its transport goes away."""
@@ -109,6 +109,16 @@ class Coordinator:
         """Rank 0: all votes received, the one that counted first. Other ranks: none."""
         return tuple(self._delegate.chair.votes) if self._delegate.chair else ()
 
+    @property
+    def ruling(self) -> Ruling | None:
+        """Rank 0: what the criteria of now say of the whole history. Other ranks: None."""
+        return self._judge.now() if self._judge else None
+
+    @property
+    def restores_best(self) -> bool:
+        """Rank 0: whether the run is to end with the weights of the best, by the criteria of now. Others: False."""
+        return self._judge is not None and self._judge.restores_best
+
     def begin(self, step: int, seconds: float | None = None) -> None:
         """From here each poll is one finished training step; `step` are finished, in `seconds` of training so far.
 
@@ -173,7 +183,8 @@ class Coordinator:
         decision = published.decision or Decision.from_dict(published.body["onward"])
         self._started = (observation.seconds, self._clock())
         self._set_deadline()
-        return Reported(decision, observation, self._judge.ruling if self._judge else None)
+        ruling = self._judge.ruling if self._judge else None
+        return Reported(decision, observation, ruling, published.body["best"], published.body["restore best"])
 
     def align(self, count: int) -> int:
         """Collective: the smallest `count` of all ranks, for an epoch of as many batches; 0 if the run halts here."""

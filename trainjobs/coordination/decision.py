@@ -129,6 +129,10 @@ class Reported:
     """None if another rank had halted before this report, so that there was nothing whole to reduce."""
     ruling: Ruling | None
     """The panel's view of every criterion; on rank 0 only."""
+    best: bool = False
+    """It is the best so far, by the criteria of now."""
+    restore_best: bool = False
+    """The run is to end with the weights of the best, by the criteria of now."""
 
 
 @dataclass(frozen=True, slots=True)

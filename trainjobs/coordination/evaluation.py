@@ -38,6 +38,15 @@ class Judge:
     def limits(self) -> Limits:
         return self._panel.limits
 
+    @property
+    def restores_best(self) -> bool:
+        return self._panel.restore_best
+
+    def now(self) -> Ruling:
+        """What the criteria of now say of the whole history."""
+        with self._lock:
+            return self._panel.judge(self._state)
+
     def change(self, panel: Panel) -> Ruling:
         """Fold the whole history again under other criteria."""
         with self._lock:
@@ -99,4 +108,10 @@ class Judge:
             None if ruling.stop is None else Decision.of_vote(Vote.of_finding(0, ruling.stop), step, now)
         )
         onward = Decision.to_continue(ruling.waiting, step, now)
-        return decision, {"observation": observation.to_dict(), "onward": onward.to_dict()}
+        best = ruling.best is not None and ruling.best.report == len(self._history)
+        return decision, {
+            "observation": observation.to_dict(),
+            "onward": onward.to_dict(),
+            "best": best,
+            "restore best": self._panel.restore_best,
+        }

@@ -27,6 +27,8 @@ CHECKPOINT = re.compile(r"(?:epoch-(\d{5,})-)?step-(\d{8,})-report-(\d{5,})(?:-(
 """The name of a checkpoint: its place in the run, and a number where the best one has that place already."""
 OBJECT_STORES = frozenset({"s3", "s3a", "gcs", "gs", "abfs", "abfss", "az", "oss", "oci"})
 """File systems, as pyarrow and fsspec name them, of which an upload that does not end leaves nothing."""
+BEST = re.compile(r"best-report-(\d{5,})\.pt")
+"""The name of a file that holds the weights of the best report alone, where no checkpoint has them."""
 _NO_FILE = {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, errno.ENOTDIR}
 """What opening says of a link that leads nowhere, a socket, a device or a directory."""
 

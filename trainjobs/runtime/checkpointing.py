@@ -13,10 +13,10 @@ from typing import Any
 
 import torch
 
-from trainjobs.api import Stopping
 from trainjobs.coordination import Coordinator, Halt, Reported, Vote
 from trainjobs.exits import UserError
 from trainjobs.runs import events
+from trainjobs.runtime.checkpoint.best import BestWeights
 from trainjobs.runtime.checkpoint.store import (
     BestCheckpoint,
     Checkpoints,
@@ -26,15 +26,15 @@ from trainjobs.runtime.checkpoint.store import (
     packed,
     unpacked,
 )
+from trainjobs.runtime.checkpoint.tracked import Tracked
 from trainjobs.runtime.models.wrappers import load_own_state, own_weights
-from trainjobs.stopping import Best, Panel
+from trainjobs.stopping import Best
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
     """What the manifest says about keeping."""
 
-    stopping: Stopping
     every_epochs: int
     every_steps: int | None = None
 
@@ -70,28 +70,34 @@ class Keeper:
         self._checkpoints = checkpoints
         self._terms = terms
         self._tell = tell if rank == 0 else _nobody
-        self._panel = Panel.of(terms.stopping.model_copy(update={"criteria": ()}))
-        self._seen = self._panel.fold(coordinator.history)
         self.improved = False
         """Whether the best value so far is newer than the last checkpoint, and its weights are to be kept."""
+        self._unsaved: BestWeights | None = None
+        """Of the best report, on rank 0, until the next checkpoint."""
         self._saved_step = self.restored.position.step if self.restored else 0
         checkpoints.best = self._known_best()
 
     @property
     def best(self) -> Best | None:
-        """The best value of `stopping.monitor` so far, the same on every rank."""
-        return self._panel.judge(self._seen).best
+        """The best value of `stopping.monitor` so far, by the criteria of now; on rank 0 only."""
+        ruling = self._coordinator.ruling
+        return ruling.best if ruling else None
 
-    def reported(self, reported: Reported) -> None:
-        """Account for a judged report."""
+    def reported(self, reported: Reported, tracked: Tracked) -> None:
+        """Account for a judged report on what is tracked."""
         if reported.observation is None:
             return
-        before = self.best
-        self._seen = self._panel.fold((reported.observation,), self._seen)
-        if self._terms.stopping.restore_best and self.best != before:
-            self.improved = True
+        number = len(self._coordinator.history)
+        if reported.best:
+            self._improve(number, tracked, wanted=reported.restore_best)
         if reported.ruling is not None:
-            self._tell(events.Reported.of(reported.observation, reported.ruling, self._seen.reports))
+            self._tell(events.Reported.of(reported.observation, reported.ruling, number))
+
+    def _improve(self, report: int, tracked: Tracked, *, wanted: bool) -> None:
+        self.improved |= wanted
+        if self.rank == 0:
+            self._unsaved = None  # the last one's copies go first
+            self._unsaved = BestWeights.of(report, tracked, copied=wanted)
 
     def rest_if_halted(self, step: int) -> Halt | None:
         """If every rank is to halt here, agree that they did. Called after each collective, by all ranks."""
@@ -102,11 +108,9 @@ class Keeper:
 
     def judge_again(self) -> None:
         """Judge the restored history by today's criteria: a run that had ended does not train again. Collective."""
-        if self.rank == 0:
-            panel = Panel.of(self._terms.stopping)
-            finding = panel.judge(panel.fold(self._coordinator.history)).stop
-            if finding is not None:
-                self._coordinator.vote(Vote.of_finding(0, finding))
+        ruling = self._coordinator.ruling
+        if ruling is not None and ruling.stop is not None:
+            self._coordinator.vote(Vote.of_finding(0, ruling.stop))
         self._coordinator.exchange(b"")
 
     def conclude(self, step: int) -> None:
@@ -152,51 +156,52 @@ class Keeper:
         def write() -> None:
             ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
             contents = Contents(position, dict(objects), self._coordinator.history[:reports], ranks)
-            saved = self._checkpoints.save(contents, self._best_report_at(position))
+            saved = self._checkpoints.save(contents, self._best_report_in(objects))
             self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds, repeats))
 
         self._coordinator.on_rank_0(write, UserError)
         self.rest_if_halted(position.step)
-        self.improved = False
+        self.improved, self._unsaved = False, None
         self._saved_step = position.step
 
     def restore_best(self, models: Mapping[str, torch.nn.Module]) -> Best | None:
         """Load the best weights into the models, if the manifest asks for it. Collective.
 
         Returns:
-            Whose weights the models have now; None if they have the last ones.
+            Whose weights the models have now, on rank 0; None if they have the last ones.
         """
-        best = self.best
-        if not self._terms.stopping.restore_best or best is None or not models:
+        if not models:
             return None
-        contents = self._best_contents(best) if self.rank == 0 else None
-        name = contents[0].name if contents else ""
+        best = self.best if self._coordinator.restores_best else None
+        name, states = self._best_states(best) if best else ("", None)
         name = self._coordinator.exchange(name.encode())[0].decode()
         if not name:
             return None
-        if contents is None:
-            contents = self._checkpoints.named(name), self._checkpoints.load(self._checkpoints.named(name))
+        if states is None:
+            states = self._checkpoints.states_in(name)
         for key, model in models.items():
-            load_own_state(model, contents[1].objects[key])
+            load_own_state(model, states[key])
         return best
 
     def states_restored(self) -> Mapping[str, Any]:
         """The states of the checkpoint that this attempt has resumed from, read once more."""
         assert self._source is not None  # noqa: S101 - asked by a resumed run
-        return self._checkpoints.load(self._source).objects
+        return self._checkpoints.load(self._source).seen_by(self.rank).objects
 
-    def _best_contents(self, best: Best) -> tuple[Saved, Contents] | None:
-        """The checkpoint that holds the best weights; says so if there is none any more."""
-        held, why = self._checkpoints.best, "is gone"
-        name = held.name if held is not None and held.report == best.report else None
+    def _best_states(self, best: Best) -> tuple[str, Mapping[str, Any] | None]:
+        """Which file holds the best weights, and these; says so if there is none any more."""
+        why = "was not kept, since `stopping` was another then"
         try:
-            for saved in self._checkpoints.all():
-                if saved.name == name:
-                    return saved, self._checkpoints.load(saved)
+            self._save_best_alone()
+            held = self._checkpoints.best
+            if held is not None and held.report == best.report:
+                why = "is gone"
+                if self._checkpoints.holds(held.name):
+                    return held.name, self._checkpoints.states_in(held.name)
         except UserError as error:
             why = f"cannot be read ({error})"
         self.warn(f"the checkpoint of the best epoch {best.epoch} {why}; keeping the last weights")
-        return None
+        return "", None
 
     def save_model(
         self, models: Mapping[str, torch.nn.Module], position: Position, restored: Best | None
@@ -236,11 +241,18 @@ class Keeper:
         found = self._checkpoints.find(self.best.step, self.best.report)
         return BestCheckpoint(found.name, self.best.report) if found else None
 
-    def _best_report_at(self, position: Position) -> int | None:
-        """Which report's weights are those of this place, if they are the best."""
-        best = self.best
-        here = best is not None and (best.epoch, best.step) == (position.epoch, position.step)
-        return best.report if best and here else None
+    def _best_report_in(self, objects: Mapping[str, Any]) -> int | None:
+        """The best report since the last checkpoint, if this one holds its weights; if not, they are written alone."""
+        if self._unsaved is not None and self._unsaved.are_in(objects):
+            return self._unsaved.report
+        self._save_best_alone()
+        return None
+
+    def _save_best_alone(self) -> None:
+        """Write the best weights that no checkpoint holds, where they are wanted at the end."""
+        if self._unsaved is not None and self._unsaved.copies is not None:
+            self._checkpoints.save_best(self._unsaved.report, self._unsaved.copies)
+            self._unsaved = None
 
     def _tell_rest(self, rest: Halt) -> None:
         decision = rest.decision.to_dict() if rest.decision else {}

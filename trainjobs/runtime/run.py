@@ -130,14 +130,17 @@ class Run:
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs to train, from 1; a resumed run goes on where its checkpoint was taken."""
         journey = self._journey
-        journey.begin()
+        loop = journey.begin_loop()
         while not journey.is_over():
             journey.enter_epoch()
             try:
                 yield journey.position.epoch
             except GeneratorExit:
-                journey.leave_epochs()
+                if journey.loop is loop:  # else it was left before, and kept by an error that is kept
+                    journey.leave_epochs()
                 raise
+            if journey.loop is not loop:
+                raise RuntimeError("this loop over run.epochs() was left for another one; it cannot go on")
             journey.end_epoch()
         journey.finish()
 

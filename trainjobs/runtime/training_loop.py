@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from typing import Any
 
+import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.api import Length, Unit
@@ -26,7 +27,7 @@ from trainjobs.runtime.checkpoint import randomness
 from trainjobs.runtime.checkpoint.rank_states import RankStates
 from trainjobs.runtime.checkpoint.snapshot import Snapshot
 from trainjobs.runtime.checkpoint.store import Position
-from trainjobs.runtime.checkpoint.tracked import Tracked
+from trainjobs.runtime.checkpoint.tracked import Tracked, are_same
 from trainjobs.runtime.checkpointing import Keeper
 from trainjobs.runtime.data.lockstep import Lent, Lockstep, share_buffers
 from trainjobs.runtime.meters import Meters
@@ -57,6 +58,8 @@ class Journey:
         """Batches of this epoch; None while nobody knows."""
         self.lent: Lent | None = None
         self.finished = False
+        self.loop: object = None
+        """The loop over epochs that is gone through."""
         self._begun = False
         self._left = False
         self._whole = True
@@ -68,8 +71,12 @@ class Journey:
         """Observations until the end of this epoch's steps."""
         self._entry: Anew | None = None
         """The beginning of this epoch."""
-        self._weights: tuple[tuple[int, int], ...] = ()
-        """Those of the last place, see `Tracked.weights`."""
+        self._entry_sums: list[torch.Tensor] | None = None
+        """See `Tracked.heavy_sums`."""
+        self._weights: tuple[tuple[tuple[int, int], ...], list[torch.Tensor] | None] = ((), None)
+        """Those of the last place: `Tracked.weights` and `Tracked.weight_sums`."""
+        self._evaluates_own = True
+        """Whether this evaluation is of the model's own weights, as far as its first batch can tell."""
         self._anew: Anew | None = None
         """The beginning of this epoch, or of what follows its steps; None while nobody has come there."""
         self._amid: Snapshot | None = None
@@ -116,6 +123,14 @@ class Journey:
             self.keeper.restored = None  # every state is loaded, and this one held memory
         self.coordinator.pause()
         self._began = time.monotonic()
+
+    def begin_loop(self) -> object:
+        """Begin a loop over epochs; one before that was not closed has been left. Collective."""
+        if self.phase is not Phase.OUTSIDE:
+            self.leave_epochs()
+        self.loop = object()
+        self.begin()
+        return self.loop
 
     def restore_numbers(self) -> None:
         """Go on with the checkpoint's random numbers and sums, once: here, where a loop is about to begin."""
@@ -175,7 +190,8 @@ class Journey:
         self.batches = None
         self.phase = Phase.BODY
         self._entry = self._begin_anew()
-        self._weights = self.tracked.weights()
+        self._entry_sums = self.tracked.heavy_sums()
+        self._mark_weights()
 
     def leave_epochs(self) -> None:
         """The function has broken out of the loop. Not collective: it may be unwinding."""
@@ -244,13 +260,14 @@ class Journey:
             self._amid = None
 
     def _undo_writes(self) -> None:
-        """On the way back, weights that the function has written before the steps are the checkpoint's again."""
-        if self._amid is not None and not self._weights_are_as_before:
+        """On the way back, what the function has written before the steps is the checkpoint's again."""
+        if self._amid is not None and self._body_has_written:
             self.tracked.reload(self.keeper.states_restored())
 
     def begin_steps(self) -> None:
         """Ticks are steps from here. Collective, if the run halts here or the best is to be kept."""
-        if self.keeper.improved and self.phase is Phase.BODY and not self.coordinator.halted:
+        before = self.phase is Phase.BODY and not self.coordinator.halted
+        if self.keeper.improved and before and not self._body_has_written:
             self._save_anew()  # the report came before the steps, which are about to change the weights
         if self.position.batch == 0 or self._start_of_epoch is None:
             self._start_of_epoch = randomness.capture(self.place.device)
@@ -267,20 +284,21 @@ class Journey:
         self._undo_writes()
         if self.position.steps_over:
             self.phase, self._anew = Phase.AFTER, None
-            self._weights = self.tracked.weights()
+            self._mark_weights()
             self._reports_again = self._reports_amid
             return
         self.come_back()
         self.begin_steps()
-        try:
-            yield from self._walk(loader, accumulate, limit)
-        finally:
-            self.leave_steps()
-
-    def _walk(self, loader: Iterable[Any], accumulate: int, limit: int | None) -> Iterator[Any]:
         lockstep = self._lockstep = Lockstep(
             loader, self.coordinator, rank=self.place.rank, accumulate=accumulate, limit=limit
         )
+        try:
+            yield from self._walk(lockstep)
+        finally:
+            if self._lockstep is lockstep:  # else an earlier epoch's, which something has kept until now
+                self.leave_steps()
+
+    def _walk(self, lockstep: Lockstep) -> Iterator[Any]:
         lockstep.restore(self._state_of_loader)
         self._state_of_loader = None
         with self._as_at_the_start_of_the_epoch():
@@ -291,6 +309,8 @@ class Journey:
         for lent in batches:
             self.batches, self.lent = lockstep.total, lent
             yield lent.batch
+            if self._lockstep is not lockstep or self.phase is Phase.BODY:
+                raise RuntimeError("these run.steps() were of an earlier epoch; each epoch asks for its own")
             if self.end_batch(lent):
                 return
         if not self.coordinator.halted:
@@ -358,7 +378,7 @@ class Journey:
         if not self.rested:
             self.position = replace(self.position, steps_over=True)
             self._anew = None
-            self._weights = self.tracked.weights()
+            self._mark_weights()
             self._reports_amid = len(self.coordinator.history)
 
     def advance(self, batch: int, *, completes_step: bool) -> None:
@@ -412,7 +432,7 @@ class Journey:
             whole=self._whole and not (self.phase is Phase.BODY and self.position.step > 0),
             without_data=without_data,
         )
-        self.keeper.reported(reported)
+        self.keeper.reported(reported, self.tracked)
         decision = self.decision
         metrics = reported.observation.metrics if reported.observation else {}
         leave = decision is not None and decision.outcome is not Outcome.INTERRUPTED
@@ -423,20 +443,38 @@ class Journey:
 
         It does so only after the epoch's steps, and not while other weights are in the model's place (an average's).
         """
-        return self.phase is Phase.AFTER and self._weights_are_as_before and self.coordinator.poll()
+        own = self._evaluates_own and self.tracked.weights() == self._weights[0]
+        return self.phase is Phase.AFTER and own and self.coordinator.poll()
+
+    def _mark_weights(self) -> None:
+        """The function would come back to a place where the weights are those of now."""
+        self._weights = self.tracked.weights(), self.tracked.weight_sums()
 
     @property
     def _weights_are_as_before(self) -> bool:
         """Whether no weight was written since the place that the function would come back to."""
-        return self.tracked.weights() == self._weights
+        written, before = self._weights
+        return self.tracked.weights() == written and are_same(before, self.tracked.weight_sums())
+
+    @property
+    def _has_written(self) -> bool:
+        """Whether the function, coming back to the last place, would write once more what it has written since."""
+        return not self._weights_are_as_before if self.phase is Phase.AFTER else self._body_has_written
+
+    @property
+    def _body_has_written(self) -> bool:
+        """Whether models or optimizers are others than at the beginning of this epoch, before its steps."""
+        return not are_same(self._entry_sums, self.tracked.heavy_sums())
 
     def begin_evaluation(self) -> None:
         """Batches for evaluation are asked for. Outside of a loop that was left, they are the end of the run's."""
         if self._left:
             self.finish()
-        elif self.phase is Phase.AFTER and self._anew is None:
-            self.come_back()
-            self._begin_anew()
+        elif self.phase is Phase.AFTER:
+            if self._anew is None:
+                self.come_back()
+                self._begin_anew()
+            self._evaluates_own = self._weights_are_as_before
 
     # --- halts and checkpoints ----------------------------------------------------------------------------------------
 
@@ -449,7 +487,7 @@ class Journey:
         self.rest_if_halted()
         if self.phase is Phase.STEPS and self.position.batch:
             self.checkpoint()
-        elif self._amid is None and self._weights_are_as_before:
+        elif self._amid is None and not self._has_written:
             self._save_anew()  # else an older checkpoint is the last place that the function comes back to
         self.leave_if_interrupted()
 
@@ -471,6 +509,7 @@ class Journey:
         mine = self._mine(place)
         if self.place.world_size > 1:
             mine["objects"] = self._rank_states.apart(self.tracked.objects, objects)
+            mine["buffers"] = self._rank_states.apart_buffers(self.tracked.loose_buffers(objects))
             self.rest_if_halted()
         position = replace(place.position, seconds=self.seconds)
         by_hand = self._lockstep is None and not position.reported

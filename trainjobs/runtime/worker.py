@@ -154,7 +154,7 @@ def _coordinated(
         timeout_s=setup.lost_timeout_s,
         on_lost=lambda lost: _abandon(lost, place.rank, setup.code, tell),
     )
-    terms = Terms(spec.stopping, spec.checkpoint.every_epochs, spec.checkpoint.every_steps)
+    terms = Terms(spec.checkpoint.every_epochs, spec.checkpoint.every_steps)
     with coordinator:
         if place.rank == 0:
             inbox.open(coordinator)

@@ -107,6 +107,8 @@ class Panel:
     monitor: str | None
     improvement: Improvement
     """Decides `Best`: any strict gain counts."""
+    restore_best: bool = False
+    """Whether the run is to end with the weights of the best."""
 
     @classmethod
     def of(cls, stopping: api.Stopping, path: str = "spec.stopping") -> Self:
@@ -114,7 +116,8 @@ class Panel:
         around = Scope.of(stopping, path)
         named = enumerate(zip(stopping.names, stopping.criteria, strict=True))
         judges = tuple(Judge.of(name, criterion, stopping, around, i) for i, (name, criterion) in named)
-        return cls(judges, _limits(stopping), stopping.monitor, Improvement(Order(stopping.mode)))
+        better = Improvement(Order(stopping.mode))
+        return cls(judges, _limits(stopping), stopping.monitor, better, stopping.restore_best)
 
     def fold(self, history: Iterable[Observation], state: PanelState | None = None) -> PanelState:
         """The state after these observations, on top of a state or from the start. Raises MissingMetric."""

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import TensorDataset, random_split
 
-from trainjobs.runtime import Run
+from trainjobs import Run
 
 
 def train(run: Run) -> None:

@@ -48,6 +48,11 @@ class Cache:
         with self._lock:
             return list(self._items)
 
+    def values(self) -> list[Object]:
+        """All objects."""
+        with self._lock:
+            return list(self._items.values())
+
     def put(self, item: Object) -> bool:
         """A newer state of an object; whether it was news."""
         key, version = key_of(item), version_of(item)

@@ -1,4 +1,5 @@
-"""The kind TrainJob: what should be there for one, as values, and the pass that makes it so.
+"""The kind TrainJob: what is to be done for one, as values, and the pass that does it.
 
-Read `plan.py` first: what should be there is a function of values; then `reconcile.py`, which looks and acts.
+Read `plan.py` first: what is to be done is a function of values; then `reconcile.py`, which looks and acts.
+`controller.py` says what is watched.
 """

@@ -1,4 +1,4 @@
-"""What should be, as values."""
+"""What a pass is to do, as values."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from trainjobs.kube.resources import Object
 
 
 @dataclass(frozen=True, slots=True)
-class Desired:
-    """What should be."""
+class Plan:
+    """What a pass is to do."""
 
     create: tuple[Object, ...] = ()
     """Objects to make, in this order; those that are there already and are ours are brought up to date."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from trainjob_operator.core.controller import RepeatError
 from trainjob_operator.trainjob.conditions import Kind, State
 from trainjobs.api.reasons import Reason
 from trainjobs.kube.transport import ApiError
 
 
-class NameTakenError(Exception):
+class NameTakenError(RepeatError):
     """An object of the name that we need belongs to somebody else, or to a TrainJob that is going."""
 
 

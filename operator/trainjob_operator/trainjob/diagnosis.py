@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
 
 from trainjob_operator.trainjob.objects import names
+from trainjob_operator.trainjob.observed_pods import ObservedPods
 from trainjobs.api.pod_contract import CONTAINER, TerminationMessage
 from trainjobs.api.reasons import KubernetesReason, Reason
 from trainjobs.kube.resources import Object
@@ -15,30 +15,10 @@ _HARMLESS: Final = ("ContainerCreating", "PodInitializing")
 _LONGEST: Final = 500
 
 
-def glimpse(pod: Object) -> Object:
-    """What is read of a pod: without its template, which may be a megabyte and is in each of ten thousand."""
-    metadata, spec = pod["metadata"], pod.get("spec", {})
-    kept = ("name", "labels", "creationTimestamp", "deletionTimestamp")
-    return {
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
-        "spec": {"nodeName": spec.get("nodeName", "")},
-        "status": pod.get("status", {}),
-    }
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What was looked up of a Job that does not run or has failed."""
-
-    pods: list[Object]
-    warnings: list[Object] = field(default_factory=list)
-    """Events of type Warning about what `unexplained` names."""
-
-
 def unexplained(pods: list[Object], nodes: int, job: str) -> tuple[str, str] | None:
     """Kind and name of the object whose Events may say what keeps the Job's pods from running; None: they say it
     themselves, or nothing keeps them."""
-    if why_not_running(Seen(pods)) is not None:
+    if why_not_running(ObservedPods(pods)) is not None:
         return None
     there = [pod for pod in pods if pod.get("status", {}).get("phase") in ("Pending", "Running")]
     if len(there) < nodes:
@@ -47,11 +27,11 @@ def unexplained(pods: list[Object], nodes: int, job: str) -> tuple[str, str] | N
     return ("Pod", pending[0]) if pending else None  # a volume, say, cannot be mounted
 
 
-def why_not_running(seen: Seen) -> tuple[str, str] | None:
+def why_not_running(observed: ObservedPods) -> tuple[str, str] | None:
     """A reason and a sentence; None when nothing is known to be wrong."""
-    causes = [cause for pod in seen.pods for cause in _causes(pod)]
-    if not causes and seen.warnings:
-        return _newest(seen.warnings)
+    causes = [cause for pod in observed.pods for cause in _causes(pod)]
+    if not causes and observed.warnings:
+        return _newest(observed.warnings)
     if not causes:
         return None
     reason, message, name = causes[0]
@@ -60,8 +40,8 @@ def why_not_running(seen: Seen) -> tuple[str, str] | None:
     return reason, f"pod {name}{also}: {message[:_LONGEST]}"
 
 
-def last_words(pods: list[Object]) -> TerminationMessage:
-    """Those of the newest pod 0 that left any."""
+def termination_message(pods: list[Object]) -> TerminationMessage:
+    """That of the newest pod 0 that left one."""
     drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(names.INDEX) == "0"]
     drivers.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
     texts = [text for pod in drivers for text in _termination_messages(pod)]
@@ -74,11 +54,11 @@ def why_it_failed(pods: list[Object]) -> str:
     pods = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
     last = {pod["metadata"].get("labels", {}).get(names.INDEX): pod for pod in pods}
     return next(
-        (f"pod {pod['metadata']['name']}: {cause}" for pod in last.values() for cause in _deaths(pod)), ""
+        (f"pod {pod['metadata']['name']}: {cause}" for pod in last.values() for cause in _failures(pod)), ""
     )
 
 
-def _deaths(pod: Object) -> Iterator[str]:
+def _failures(pod: Object) -> Iterator[str]:
     status = pod.get("status", {})
     if status.get("phase") == "Failed" and status.get("reason"):  # an eviction, say
         yield f"{status['reason']}: {status.get('message', '')}"[:_LONGEST].strip(": ")
@@ -86,12 +66,12 @@ def _deaths(pod: Object) -> Iterator[str]:
         for container in status.get(where, ()):
             states = (container.get("state", {}), container.get("lastState", {}))
             for ended in (state["terminated"] for state in states if "terminated" in state):
-                if ended.get("exitCode", 0) and (said := _unsaid(kind, ended)):
-                    yield f"{kind} {container['name']}: {said}"
+                if ended.get("exitCode", 0) and (cause := _not_in_message(kind, ended)):
+                    yield f"{kind} {container['name']}: {cause}"
 
 
-def _unsaid(kind: str, ended: Object) -> str:
-    """What is not in the driver's own words: these are told anyway."""
+def _not_in_message(kind: str, ended: Object) -> str:
+    """What the driver's own message does not say: that is shown anyway."""
     known = ended.get("reason", "Error")
     if kind == "container":
         return f"{known} (exit code {ended['exitCode']})" if known != "Error" else ""
@@ -99,12 +79,12 @@ def _unsaid(kind: str, ended: Object) -> str:
 
 
 def _newest(warnings: list[Object]) -> tuple[str, str]:
-    def told_at(event: Object) -> str:
+    def last_seen(event: Object) -> str:
         series = event.get("series") or {}
         times = (series.get("lastObservedTime"), event.get("deprecatedLastTimestamp"), event.get("eventTime"))
         return max(time or "" for time in times)
 
-    event = max(warnings, key=told_at)
+    event = max(warnings, key=last_seen)
     about = event["regarding"]
     return event["reason"], f"{about['kind'].lower()} {about['name']}: {event.get('note', '')[:_LONGEST]}"
 
@@ -123,12 +103,12 @@ def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:
         each["name"] for each in status.get("containerStatuses", ()) if "running" in each.get("state", {})
     ]
     if beside and any(_is_done(each) for each in status["containerStatuses"]):
-        said = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
-        yield Reason.SIDECAR_RUNS, f"{said}: an init container with restartPolicy: Always", name
+        message = f"{CONTAINER} is done, and {', '.join(beside)} keeps the pod; make it a sidecar that Kubernetes ends"
+        yield Reason.SIDECAR_RUNS, f"{message}: an init container with restartPolicy: Always", name
     if (until := pod["metadata"].get("deletionTimestamp")) is not None:
         node = pod.get("spec", {}).get("nodeName", "")
-        told = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
-        yield Reason.TERMINATING, f"{told} or deleted", name
+        message = f"was to be gone from node {node} by {until}; if that node is lost, it stays until the node is back"
+        yield Reason.TERMINATING, f"{message} or deleted", name
 
 
 def _is_done(container: Object) -> bool:

@@ -17,13 +17,13 @@ _ON_THE_WAY: Final = (Reason.STARTING, Reason.SUSPENDING, Reason.ENDING, Reason.
 """Reasons of what is soon followed by something that is told: the condition says it meanwhile."""
 
 
-def notice(trainjob: Object, status: Mapping[str, Any], reporter: str, now: datetime) -> Object | None:
-    """The Event for a status about to be shown; None when its first condition tells nothing that is worth one."""
-    known = _told((trainjob.get("status") or {}).get("conditions"))
-    told = _told(status.get("conditions"))
-    if told is None or told == known or told[2] in _ON_THE_WAY:
+def event_for(trainjob: Object, status: Mapping[str, Any], reporter: str, now: datetime) -> Object | None:
+    """The Event for a status that is being written; None when its first condition says nothing that is worth one."""
+    known = _first_condition((trainjob.get("status") or {}).get("conditions"))
+    first = _first_condition(status.get("conditions"))
+    if first is None or first == known or first[2] in _ON_THE_WAY:
         return None
-    kind, truth, reason = told
+    kind, truth, reason = first
     metadata = trainjob["metadata"]
     warns = kind in _WARNINGS or truth == "False"
     return {
@@ -47,7 +47,7 @@ def notice(trainjob: Object, status: Mapping[str, Any], reporter: str, now: date
     }
 
 
-def _told(conditions: Any) -> tuple[str, str, str] | None:
+def _first_condition(conditions: Any) -> tuple[str, str, str] | None:
     if not conditions:
         return None
     first = conditions[0]

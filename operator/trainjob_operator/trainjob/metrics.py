@@ -1,4 +1,4 @@
-"""What Prometheus can ask. Names of queue and loop are controller-runtime's, so that its dashboards fit.
+"""What Prometheus can ask of TrainJobs.
 
 Half of what is counted was written by runs, and nothing holds them to the truth: numbers are bounded by what the
 operator knows itself, words are those that there are, and what cannot be read is not counted.
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -23,7 +23,6 @@ from trainjobs.api.stopping import Criterion
 from trainjobs.api.trainjob import Trainer
 from trainjobs.kube.resources import Object
 
-CONTROLLER: Final = "trainjob"
 MODEL_TYPE: Final = "trainjobs.dev/model-type"
 """Label of a TrainJob that says what kind of model it trains, for metrics."""
 STATES: Final = frozenset((*Reason, *KubernetesReason))
@@ -31,49 +30,14 @@ STATES: Final = frozenset((*Reason, *KubernetesReason))
 OTHER: Final = "other"
 MODELS: Final = 100
 """Kinds of models that are counted by name: those first seen."""
-_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """All metrics of one operator, in a registry of their own."""
+    """Those of TrainJobs."""
 
-    def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.registry = registry
         self._models: set[str] = set()
-        self.reconciles = Counter(
-            "controller_runtime_reconcile",
-            "Passes over an object.",
-            ["controller", "result"],
-            registry=self.registry,
-        )
-        self.errors = Counter(
-            "controller_runtime_reconcile_errors",
-            "Passes that failed.",
-            ["controller"],
-            registry=self.registry,
-        )
-        self.seconds = Histogram(
-            "controller_runtime_reconcile_time_seconds",
-            "Seconds of a pass.",
-            ["controller"],
-            registry=self.registry,
-            buckets=_BUCKETS,
-        )
-        self.workers = Gauge(
-            "controller_runtime_active_workers",
-            "Workers that are busy.",
-            ["controller"],
-            registry=self.registry,
-        )
-        self.depth = Gauge(
-            "workqueue_depth", "Keys that wait for a worker.", ["name"], registry=self.registry
-        )
-        self.leading = Gauge(
-            "leader_election_master_status",
-            "1 on the operator that works, else 0.",
-            ["name"],
-            registry=self.registry,
-        )
         self._early_stops = Counter(
             "trainjobs_early_stop_events",
             "Runs that a criterion has stopped.",

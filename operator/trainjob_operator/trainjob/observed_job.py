@@ -17,7 +17,7 @@ _KUBERNETES: Final = "kubernetes.io/job-controller"
 _LONGEST_MESSAGE: Final = 256
 
 
-def projected(item: Object) -> Object:
+def job_projection(item: Object) -> Object:
     """A Job without its template, about a kilobyte: a cache holds every Job of the cluster."""
     metadata, spec, status = item["metadata"], item.get("spec", {}), item.get("status", {})
     owners = [
@@ -45,7 +45,7 @@ def projected(item: Object) -> Object:
 
 
 @dataclass(frozen=True, slots=True)
-class JobFacts:
+class ObservedJob:
     """One Job at one moment."""
 
     uid: str
@@ -95,12 +95,12 @@ class JobFacts:
         return time_of(decided.get("lastTransitionTime")) if decided else None
 
 
-def job_facts(item: Object | None) -> JobFacts | None:
+def observed_job(item: Object | None) -> ObservedJob | None:
     """What a projected Job says; None without one."""
     if item is None:
         return None
     metadata, spec, status = item["metadata"], item.get("spec", {}), item.get("status", {})
-    return JobFacts(
+    return ObservedJob(
         uid=metadata["uid"],
         owner=next((owner["uid"] for owner in metadata.get("ownerReferences", ())), ""),
         made_from=metadata.get("annotations", {}).get(names.MADE_FROM, ""),

@@ -1,4 +1,4 @@
-"""What should be, given what is: a function of values. The loop makes it so.
+"""What a pass is to do, given what is: a function of values.
 
 Level, not edge: what woke the operator is not asked. Everything is computed from the TrainJob, its Job and the
 time, so a missed event, a restart or a second operator changes nothing.
@@ -10,20 +10,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainjob_operator.trainjob.actions import Desired
-from trainjob_operator.trainjob.active_job import Upkeep, starting
+from trainjob_operator.trainjob.actions import Plan
+from trainjob_operator.trainjob.active_job import ActiveJob, starting
 from trainjob_operator.trainjob.conditions import Kind, State
-from trainjob_operator.trainjob.diagnosis import Seen
 from trainjob_operator.trainjob.objects import dependents, pod
 from trainjob_operator.trainjob.objects.job import indexed_job
-from trainjob_operator.trainjob.observed_job import JobFacts
+from trainjob_operator.trainjob.observed import Invalid, Observed, Valid
+from trainjob_operator.trainjob.observed_job import ObservedJob
 from trainjob_operator.trainjob.outcome import stopped_while_idle
-from trainjob_operator.trainjob.status_fields import at_the_end, changes, idle_since, text, written
-from trainjobs.api import TrainJob
-from trainjobs.api.manifest import SpecError, parse
-from trainjobs.api.reading import read_status
+from trainjob_operator.trainjob.status_fields import (
+    changes,
+    final_fields,
+    idle_since,
+    state_fields,
+    timestamp,
+)
 from trainjobs.api.reasons import Reason
-from trainjobs.api.status import TrainJobStatus, clipped
+from trainjobs.api.status import clipped
 from trainjobs.kube.resources import Object
 
 _OUTLIVES: Final = (
@@ -42,141 +45,107 @@ class Settings:
     """Image of TrainJobs that name none."""
 
 
-def desired(
-    raw: Object,
-    facts: JobFacts | None,
-    now: datetime,
-    token: str,
-    settings: Settings,
-    seen: Seen | None = None,
-) -> Desired:
-    """What should be of one TrainJob.
+def plan(observed: Valid | Invalid, token: str, settings: Settings) -> Plan:
+    """What a pass over one TrainJob is to do.
 
     Args:
-        raw: the TrainJob as the API server has it.
-        facts: its Job. None: there is none.
-        now: with a time zone.
+        observed: the TrainJob and its Job. Look at its pods and ask again if the plan wants them.
         token: a new Ray token, used if there is none yet.
         settings: the administrator's.
-        seen: the Job's pods. None: not asked for; ask and call again if `wants_pods`.
     """
-    if "deletionTimestamp" in raw["metadata"]:
-        return Desired()
-    status = read_status(raw.get("status"), now)
-    job, problem = _readable(raw, status, lenient=facts is not None)
-    if job is None:
-        return _invalid(raw, status, problem, now)
-    if status.completion_time is not None:
-        return _after_the_end(job, status.completion_time, facts, now)
-    if facts is not None and facts.owner != job.metadata.uid:
-        return _name_taken(raw, job, now)
-    if facts is None or facts.deleting:
-        return _without_job(raw, job, status, facts, token, settings, now)
-    return Upkeep(raw, job, status, facts, now, seen).result()
+    if isinstance(observed, Invalid):
+        return _invalid(observed, observed.problem)
+    job = observed.job
+    if observed.status.completion_time is not None:
+        return _after_the_end(observed, observed.status.completion_time)
+    if job is not None and not observed.has_own_job:
+        return _name_taken(observed)
+    if job is None or job.deleting:
+        return _without_job(observed, token, settings)
+    return ActiveJob(observed, job).plan()
 
 
-def _invalid(raw: Object, status: TrainJobStatus, problem: str, now: datetime) -> Desired:
-    state = State(Kind.FAILED, Reason.INVALID_SPEC, problem)
-    return Desired(status=changes(raw, written(state, status, raw["metadata"].get("generation"), now)))
-
-
-def broken(raw: Object, facts: JobFacts | None, cause: Exception, now: datetime) -> Desired:
+def broken(raw: Object, job: ObservedJob | None, cause: Exception, now: datetime) -> Plan:
     """What is done for a TrainJob over which the operator itself stumbles: whoever asks for the nodes gets them,
     and the first condition says why nothing else happens. It uses as little as it can of what may be odd."""
     if "completionTime" in (raw.get("status") or {}):
-        return Desired()  # an end that was shown stays
+        return Plan()  # an end that was shown stays
     suspend = raw["spec"].get("suspend", False)
-    ours = facts is not None and facts.owner == raw["metadata"]["uid"] and not facts.finished
+    is_ours = job is not None and job.owner == raw["metadata"]["uid"] and not job.finished
     known = (raw.get("status") or {}).get("conditions") or [
-        {"type": Kind.RUNNING, "status": "Unknown", "lastTransitionTime": text(now)}
+        {"type": Kind.RUNNING, "status": "Unknown", "lastTransitionTime": timestamp(now)}
     ]
-    said = f"the operator cannot work on this TrainJob, a fault of its own: {type(cause).__name__}: {cause}"
-    told = {**known[0], "reason": Reason.OPERATOR_ERROR, "message": clipped(said)}
-    return Desired(
+    message = (
+        f"the operator cannot work on this TrainJob, a fault of its own: {type(cause).__name__}: {cause}"
+    )
+    first = {**known[0], "reason": Reason.OPERATOR_ERROR, "message": clipped(message)}
+    return Plan(
         patch_job={"spec": {"suspend": suspend}}
-        if ours and facts and not facts.held and facts.suspend != suspend
+        if is_ours and job and not job.held and job.suspend != suspend
         else None,
-        status=changes(raw, {"conditions": [told, *known[1:]]}),
+        status=changes(raw, {"conditions": [first, *known[1:]]}),
     )
 
 
-def _readable(raw: Object, status: TrainJobStatus, lenient: bool) -> tuple[TrainJob | None, str]:
-    """The TrainJob, or what is wrong with it. `lenient`: a running one with criteria that cannot be read goes
-    on, since the run keeps those that it has; its configuration is the run's alone."""
-    document = {**raw, "status": None}
-    try:
-        job = parse(document)
-    except SpecError as error:
-        if not lenient:
-            return None, str(error)
-        try:
-            trainer = {**raw["spec"]["trainer"], "config": {}}
-            job = parse({**document, "spec": {**raw["spec"], "stopping": {}, "trainer": trainer}})
-        except SpecError:
-            return None, str(error)
-    return job.model_copy(update={"status": status}), ""
-
-
-def _without_job(
-    raw: Object,
-    job: TrainJob,
-    status: TrainJobStatus,
-    facts: JobFacts | None,
-    token: str,
-    settings: Settings,
-    now: datetime,
-) -> Desired:
-    if job.spec.stop is not None:
-        fields = written(stopped_while_idle(job.spec.stop), status, job.metadata.generation, now)
-        return Desired(status=changes(raw, fields | at_the_end(job, status, now)))
-    news = changes(raw, written(starting(job), status, job.metadata.generation, now))
-    if facts is not None:  # the old one is on its way out; its end wakes us
-        return Desired(status=news, requeue_after_s=NAME_TAKEN_S)
-    if beside := pod.beside(job):
-        return _invalid(raw, status, _OUTLIVES.format(", ".join(beside)), now)
-    return Desired(
-        create=(
-            *dependents.runner(job),
-            dependents.secret(job, token),
-            dependents.service(job),
-            dependents.network_policy(job),
-            indexed_job(job, settings.default_image),
-        ),
-        status=news,
-    )
-
-
-def refusal(raw: Object, state: State, has_job: bool, now: datetime) -> Object:
+def refused_status(observed: Valid | Invalid, state: State) -> Object:
     """The status of a TrainJob for which something was refused. What keeps it from having a Job has the startup
     deadline, as what keeps the Job from its pods."""
-    status = read_status(raw.get("status"), now)
+    status, now = observed.status, observed.now
     if status.completion_time is not None:  # an end that was shown stays
         return {}
-    job, _ = _readable(raw, status, lenient=True)
-    made = datetime.fromisoformat(raw["metadata"]["creationTimestamp"])
+    made = datetime.fromisoformat(observed.raw["metadata"]["creationTimestamp"])
     since = idle_since(status) or (now if status.conditions else made)
     fields: Object = {}
-    waits_s = 0 if job is None or has_job or state.is_end else job.spec.startup_deadline_seconds
-    if job is not None and waits_s and now - since >= timedelta(seconds=waits_s):
-        state, fields = replace(state, kind=Kind.FAILED), at_the_end(job, status, now)
-    return changes(raw, written(state, status, raw["metadata"].get("generation"), now) | fields)
+    if isinstance(observed, Valid) and not observed.has_own_job and not state.is_end:
+        waits_s = observed.trainjob.spec.startup_deadline_seconds
+        if now - since >= timedelta(seconds=waits_s):
+            state, fields = replace(state, kind=Kind.FAILED), final_fields(observed)
+    return changes(observed.raw, state_fields(state, observed) | fields)
 
 
-def _name_taken(raw: Object, job: TrainJob, now: datetime) -> Desired:
-    name = job.metadata.name
+def _invalid(observed: Observed, problem: str) -> Plan:
+    state = State(Kind.FAILED, Reason.INVALID_SPEC, problem)
+    return Plan(status=changes(observed.raw, state_fields(state, observed)))
+
+
+def _without_job(observed: Valid, token: str, settings: Settings) -> Plan:
+    trainjob = observed.trainjob
+    if trainjob.spec.stop is not None:
+        fields = state_fields(stopped_while_idle(trainjob.spec.stop), observed)
+        return Plan(status=changes(observed.raw, fields | final_fields(observed)))
+    status = changes(observed.raw, state_fields(starting(trainjob), observed))
+    if observed.job is not None:  # the old one is on its way out; its end wakes us
+        return Plan(status=status, requeue_after_s=NAME_TAKEN_S)
+    if beside := pod.beside(trainjob):
+        return _invalid(observed, _OUTLIVES.format(", ".join(beside)))
+    return Plan(
+        create=(
+            *dependents.runner(trainjob),
+            dependents.secret(trainjob, token),
+            dependents.service(trainjob),
+            dependents.network_policy(trainjob),
+            indexed_job(trainjob, settings.default_image),
+        ),
+        status=status,
+    )
+
+
+def _name_taken(observed: Valid) -> Plan:
+    name = observed.trainjob.metadata.name
     state = State(
         Kind.STARTING, Reason.NAME_TAKEN, f"a Job named {name} belongs to another object; it has to go first"
     )
-    return Desired(status=refusal(raw, state, has_job=False, now=now), requeue_after_s=NAME_TAKEN_S)
+    return Plan(status=refused_status(observed, state), requeue_after_s=NAME_TAKEN_S)
 
 
-def _after_the_end(job: TrainJob, ended: datetime, facts: JobFacts | None, now: datetime) -> Desired:
+def _after_the_end(observed: Valid, completion_time: datetime) -> Plan:
     """Nothing changes any more, but the record goes when its time has come."""
-    left_over = facts is not None and facts.owner == job.metadata.uid and not facts.finished
-    delete_job = left_over and facts is not None and not facts.deleting and facts.ending_since is None
-    if job.spec.ttl_seconds_after_finished is None:
-        return Desired(delete_job=delete_job)
-    left_s = (ended + timedelta(seconds=job.spec.ttl_seconds_after_finished) - now).total_seconds()
+    job, ttl_s = observed.job, observed.trainjob.spec.ttl_seconds_after_finished
+    is_left = job is not None and observed.has_own_job and not job.finished
+    delete_job = is_left and job is not None and not job.deleting and job.ending_since is None
+    if ttl_s is None:
+        return Plan(delete_job=delete_job)
+    left_s = (completion_time + timedelta(seconds=ttl_s) - observed.now).total_seconds()
     if left_s <= 0:
-        return Desired(delete_trainjob=True)
-    return Desired(delete_job=delete_job, requeue_after_s=left_s)
+        return Plan(delete_trainjob=True)
+    return Plan(delete_job=delete_job, requeue_after_s=left_s)

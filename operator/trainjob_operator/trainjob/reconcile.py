@@ -1,4 +1,4 @@
-"""One pass over one TrainJob: look at the caches, ask what should be, make it so.
+"""One pass over one TrainJob: look at the caches, plan, carry the plan out.
 
 Every write may be repeated: names are deterministic, deletes and patches say which object or version they mean.
 So a pass that is cut off anywhere is finished by the next one.
@@ -9,19 +9,22 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from trainjob_operator.core.cache import Cache
-from trainjob_operator.trainjob.actions import Desired
+from trainjob_operator.core.controller import RepeatError
+from trainjob_operator.trainjob.actions import Plan
 from trainjob_operator.trainjob.api_errors import NameTakenError, refused
-from trainjob_operator.trainjob.diagnosis import Seen, glimpse, unexplained
-from trainjob_operator.trainjob.events import notice
+from trainjob_operator.trainjob.diagnosis import unexplained
+from trainjob_operator.trainjob.events import event_for
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.names import LABEL
-from trainjob_operator.trainjob.observed_job import job_facts
-from trainjob_operator.trainjob.plan import Settings, broken, desired, refusal
+from trainjob_operator.trainjob.observed import Invalid, Valid, observe
+from trainjob_operator.trainjob.observed_job import ObservedJob, observed_job
+from trainjob_operator.trainjob.observed_pods import ObservedPods, pod_projection
+from trainjob_operator.trainjob.plan import Settings, broken, plan, refused_status
 from trainjobs.kube.client import Client
 from trainjobs.kube.resources import (
     EVENTS,
@@ -45,7 +48,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Reconciler:
+class TrainJobReconciler:
     """What a pass needs; passes over different keys run side by side."""
 
     client: Client
@@ -59,75 +62,86 @@ class Reconciler:
 
     def reconcile(self, key: Key) -> float | None:
         """One pass; returns the seconds until the next one that is needed anyway. Raises TransportError and
-        NameTakenError; the pass is then to be repeated."""
+        RepeatError; the pass is then to be repeated."""
         raw = self.trainjobs.get(key)
-        if raw is None:
+        if raw is None or "deletionTimestamp" in raw["metadata"]:
             return None  # what belongs to it is collected by Kubernetes
         now = self.now()
         try:
             return self._pass(raw, key, now)
-        except (TransportError, NameTakenError):
+        except (TransportError, RepeatError):
             raise
         except Exception as error:
-            self._own_up(error, raw, key, now)
+            self._report_own_fault(error, raw, key, now)
             raise
 
     def _pass(self, raw: Object, key: Key, now: datetime) -> float | None:
-        wish = self._wish(raw, key, now)
-        if wish.create:
+        observed = observe(raw, self._job(key), now)
+        plan = self._plan(observed, key)
+        if plan.create:
             whole = self.client.get(TRAINJOBS, key)
             if whole is None:
                 return 1.0  # its end is about to be heard of
             if self.trainjobs.put(whole):
                 return 0.0  # it has changed meanwhile
-            wish, raw = self._wish(whole, key, now), whole
+            observed = observe(whole, self._job(key), now)
+            plan = self._plan(observed, key)
         try:
-            self._act(wish, raw, key)
+            self._carry_out(plan, observed.raw, key)
         except (ApiError, NameTakenError) as error:
-            self._explain(error, raw, key, now)
+            self._report_refusal(error, observed, key)
             raise
-        news = bool(wish.create) or wish.patch_job is not None
-        news |= self._told(wish, raw, key, now)
+        is_changed = bool(plan.create) or plan.patch_job is not None
+        is_changed |= self._show(plan, observed.raw, key, now)
         # Our own writes are in the caches already, so their events will wake nobody: look again.
-        return 0.0 if news else wish.requeue_after_s
+        return 0.0 if is_changed else plan.requeue_after_s
 
-    def _own_up(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
-        wish = broken(raw, job_facts(self.jobs.get(key)), error, now)
-        self._act(wish, raw, key)
-        self._told(wish, raw, key, now)
+    def _report_own_fault(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
+        plan = broken(raw, self._job(key), error, now)
+        self._carry_out(plan, raw, key)
+        self._show(plan, raw, key, now)
 
-    def _told(self, wish: Desired, raw: Object, key: Key, now: datetime) -> bool:
-        return bool(wish.status) and not wish.delete_trainjob and self._show(wish.status, raw, key, now)
+    def _report_refusal(self, error: Exception, observed: Valid | Invalid, key: Key) -> None:
+        """Put into the status what its owner can mend."""
+        state = refused(error)
+        status = refused_status(observed, state) if state else {}
+        if status:
+            self._write_status(status, observed.raw, key, observed.now)
 
-    def _wish(self, raw: Object, key: Key, now: datetime) -> Desired:
-        facts, token = job_facts(self.jobs.get(key)), secrets.token_urlsafe(32)
-        wish = desired(raw, facts, now, token, self.settings)
-        if wish.wants_pods:
-            seen = self._seen(key, wish.expected_pods)
-            wish = desired(raw, facts, now, token, self.settings, seen)
-        return wish
+    def _job(self, key: Key) -> ObservedJob | None:
+        return observed_job(self.jobs.get(key))
 
-    def _seen(self, key: Key, expected_pods: int) -> Seen:
-        pods = list(self.client.list(PODS, key.namespace, f"{LABEL}={key.name}", projection=glimpse).items)
-        about = unexplained(pods, expected_pods, key.name) if expected_pods else None
+    def _plan(self, observed: Valid | Invalid, key: Key) -> Plan:
+        token = secrets.token_urlsafe(32)
+        first = plan(observed, token, self.settings)
+        if not first.wants_pods or isinstance(observed, Invalid):
+            return first
+        pods = self._pods(key, first.expected_pods)
+        return plan(replace(observed, pods=pods), token, self.settings)
+
+    def _pods(self, key: Key, expected: int) -> ObservedPods:
+        labels = f"{LABEL}={key.name}"
+        pods = list(self.client.list(PODS, key.namespace, labels, projection=pod_projection).items)
+        about = unexplained(pods, expected, key.name) if expected else None
         if about is None:
-            return Seen(pods)
+            return ObservedPods(pods)
         kind, name = about
         fields = f"type=Warning,regarding.kind={kind},regarding.name={name}"
-        return Seen(pods, list(self.client.list(EVENTS, key.namespace, fields=fields).items))
+        return ObservedPods(pods, list(self.client.list(EVENTS, key.namespace, fields=fields).items))
 
-    def _act(self, wish: Desired, raw: Object, key: Key) -> None:
+    def _carry_out(self, plan: Plan, raw: Object, key: Key) -> None:
+        """All but the status."""
         is_new = not raw.get("status")
-        for item in wish.create:
+        for item in plan.create:
             self._make(item, is_new)
         job = self.jobs.get(key)
-        if wish.patch_job is not None and job is not None:
+        if plan.patch_job is not None and job is not None:
             version = {"resourceVersion": job["metadata"]["resourceVersion"]}
-            metadata = {**wish.patch_job.get("metadata", {}), **version}
-            self.jobs.put(self.client.patch(JOBS, key, {**wish.patch_job, "metadata": metadata}))
-        if wish.delete_job and job is not None:
+            metadata = {**plan.patch_job.get("metadata", {}), **version}
+            self.jobs.put(self.client.patch(JOBS, key, {**plan.patch_job, "metadata": metadata}))
+        if plan.delete_job and job is not None:
             self.client.delete(JOBS, key, job["metadata"]["uid"])
-        if wish.delete_trainjob:
+        if plan.delete_trainjob:
             self.client.delete(TRAINJOBS, key, raw["metadata"]["uid"])
 
     def _make(self, item: Object, is_new: bool) -> None:
@@ -162,26 +176,25 @@ class Reconciler:
                     return known
             raise
 
-    def _explain(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
-        """Put into the status what its owner can mend."""
-        state = refused(error)
-        news = refusal(raw, state, self.jobs.get(key) is not None, now) if state else {}
-        if news:
-            self._show(news, raw, key, now)
+    def _show(self, plan: Plan, raw: Object, key: Key, now: datetime) -> bool:
+        """Write the plan's status, if there is one; whether that changed it."""
+        return (
+            bool(plan.status) and not plan.delete_trainjob and self._write_status(plan.status, raw, key, now)
+        )
 
-    def _show(self, status: Object, raw: Object, key: Key, now: datetime) -> bool:
-        """Write the status; whether that changed it."""
-        shown = self.client.patch_status(TRAINJOBS, key, raw["metadata"]["resourceVersion"], status)
-        news = self.trainjobs.put(shown)
+    def _write_status(self, status: Object, raw: Object, key: Key, now: datetime) -> bool:
+        """Write these fields, and an Event about them; whether that changed the TrainJob."""
+        written = self.client.patch_status(TRAINJOBS, key, raw["metadata"]["resourceVersion"], status)
+        is_changed = self.trainjobs.put(written)
         if "completionTime" in status:
-            self.metrics.ended(self.trainjobs.projection(shown))
-        event = notice(raw, status, self.identity, now)
+            self.metrics.ended(self.trainjobs.projection(written))
+        event = event_for(raw, status, self.identity, now)
         if event is not None:
             try:
                 self.client.create(event)
             except TransportError as error:
                 log.warning("%s: event %s not written: %s", key, event["reason"], error)
-        return news
+        return is_changed
 
 
 def contains(known: Any, wanted: Any) -> bool:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from trainjob_operator.trainjob.conditions import Kind, State, conditions
-from trainjobs.api import TrainJob
+from trainjob_operator.trainjob.observed import Observed, Valid
 from trainjobs.api.status import TrainJobStatus, Truth
 from trainjobs.kube.resources import Object
 
@@ -26,33 +26,34 @@ def _since(status: TrainJobStatus, truth: Truth) -> datetime | None:
     return next((each.last_transition_time for each in running), None)
 
 
-def active_s(status: TrainJobStatus, now: datetime) -> float:
+def active_s(observed: Observed) -> float:
     """Seconds of running time until now, over pauses."""
-    since = running_since(status)
-    return status.active_seconds + ((now - since).total_seconds() if since else 0.0)
+    since = running_since(observed.status)
+    return observed.status.active_seconds + ((observed.now - since).total_seconds() if since else 0.0)
 
 
-def written(state: State, status: TrainJobStatus, generation: int | None, now: datetime) -> dict[str, Any]:
-    """The operator's fields of the status. Whatever ends the running time also adds it up."""
-    listed = conditions(state, status.conditions, generation, now.replace(microsecond=0))
+def state_fields(state: State, observed: Observed) -> dict[str, Any]:
+    """The operator's fields of the status in a state. Whatever ends the running time also adds it up."""
+    status, generation = observed.status, observed.raw["metadata"].get("generation")
     dumped = [
         {
             **condition.model_dump(mode="json", by_alias=True, exclude_none=True),
-            "lastTransitionTime": text(condition.last_transition_time),
+            "lastTransitionTime": timestamp(condition.last_transition_time),
         }
-        for condition in listed
+        for condition in conditions(state, status.conditions, generation, observed.now.replace(microsecond=0))
     ]
     fields: dict[str, Any] = {"conditions": dumped, "observedGeneration": generation}
     if state.kind is not Kind.RUNNING and running_since(status) is not None:
-        fields["activeSeconds"] = round(active_s(status, now), 3)
+        fields["activeSeconds"] = round(active_s(observed), 3)
     return fields
 
 
-def at_the_end(job: TrainJob, status: TrainJobStatus, now: datetime) -> dict[str, Any]:
+def final_fields(observed: Valid) -> dict[str, Any]:
     """What is written once, with the end; the run's own account of itself stands."""
-    fields: dict[str, Any] = {"completionTime": text(now)}
-    if status.accounting is None:
-        fields["accounting"] = {"gpuSecondsUsed": round(active_s(status, now) * job.spec.trainer.num_gpus, 3)}
+    fields: dict[str, Any] = {"completionTime": timestamp(observed.now)}
+    if observed.status.accounting is None:
+        gpu_s = active_s(observed) * observed.trainjob.spec.trainer.num_gpus
+        fields["accounting"] = {"gpuSecondsUsed": round(gpu_s, 3)}
     return fields
 
 
@@ -62,6 +63,6 @@ def changes(raw: Object, fields: dict[str, Any]) -> Object:
     return {name: value for name, value in fields.items() if known.get(name) != value}
 
 
-def text(moment: datetime) -> str:
+def timestamp(moment: datetime) -> str:
     """A time as the API server writes it."""
     return moment.replace(microsecond=0).isoformat().replace("+00:00", "Z")

@@ -14,6 +14,7 @@ from faults.scenarios import Player, StuckError, told
 from faults.seam import Fault, Seam
 
 from trainjob_operator.app import Operator, Options
+from trainjob_operator.core.work_queue import WorkQueue
 from trainjob_operator.trainjob.plan import Settings
 from trainjobs.kube.client import Client
 from trainjobs.kube.resources import TRAINJOBS, Key
@@ -77,16 +78,21 @@ class Life:
 
     def passes(self) -> None:
         """Have it look at the TrainJob, and return when it has and nothing is left to do now."""
-        self.operator.queue.add(self._key)
+        self._queue.add(self._key)
         deadline = time.monotonic() + CONVERGED_S
         while not self._is_idle():
             assert time.monotonic() < deadline, "it finds no rest"
             time.sleep(0.02)
 
     def _is_idle(self) -> bool:
-        queue = self.operator.queue
+        queue = self._queue
         with queue._changed:
             return not (queue._waiting or queue._working or queue._failures)
+
+    @property
+    def _queue(self) -> WorkQueue[Key]:
+        (trainjobs,) = self.operator.controllers
+        return trainjobs.queue
 
 
 @dataclass

@@ -1,9 +1,13 @@
 """Loops whose weight says when it was trained: the step it is from, or the epoch where no step is counted."""
 
+import time
+from pathlib import Path
+
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
+from trainjobs.coordination import Outcome, Vote
 from trainjobs.runtime import Run, StoppingCoordinator
 
 LOSSES = [3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
@@ -24,6 +28,18 @@ def prepared(run):
     run.model = Model()
     run.optimizer = torch.optim.SGD(run.model.parameters(), lr=0.0)
     run.loader = run.prepare_loader(TensorDataset(torch.zeros(8, 1)), batch_size=2)
+    journey, mark = run._journey, Path(run.config["marks"]) / "interrupted"
+    judge = journey.judge
+
+    def judge_and_interrupt():
+        """Ask for an interruption, once, where the test wants it."""
+        report = judge()
+        if len(journey.coordinator.history) == run.config.get("interrupt") and not mark.exists():
+            mark.touch()
+            journey.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
+        return report
+
+    journey.judge = judge_and_interrupt
 
 
 def say(run):
@@ -36,7 +52,22 @@ def epochs_alone(run: Run) -> None:
     for epoch in run.epochs():
         run.model.mark(epoch)
         run.report(loss=LOSSES[epoch - 1])
+        if epoch == 1 and run.config.get("await_change"):
+            while run._journey.coordinator._judge.limits.steps is None:
+                time.sleep(0.005)
+        if epoch == 4:
+            spoil_the_second(run)
     say(run)
+
+
+def spoil_the_second(run):
+    """Do what the test wants to the checkpoint of the second report."""
+    for path in (Path(run.config["marks"]).parent / "run/checkpoints").glob("*report-00002*"):
+        match run.config.get("spoil"):
+            case "lose":
+                path.unlink()
+            case "damage":
+                path.write_bytes(b"nothing")
 
 
 def two_reports(run: Run) -> None:
@@ -82,6 +113,56 @@ def before_the_steps(run: Run) -> None:
         run.report(loss=LOSSES[epoch - 1])
         for _ in run.steps(run.loader):
             run.model.mark(epoch)
+    say(run)
+
+
+def amid_a_step(run: Run) -> None:
+    """Every batch is reported, and three make a step: the second report is the best, amid the first step."""
+    prepared(run)
+    run.track(model=run.model, optimizer=run.optimizer)
+    reports = 0
+    for epoch in run.epochs():
+        for _ in run.steps(run.loader, accumulate=3):
+            reports = 4 * (epoch - 1) + reports % 4 + 1
+            run.model.mark(reports)
+            run.report(loss=LOSSES[min(reports, 6) - 1])
+    say(run)
+
+
+def inner_loop(run: Run) -> None:
+    """Several reports an epoch without any step."""
+    prepared(run)
+    run.track(model=run.model)
+    for epoch in run.epochs():
+        for half in (0, 1):
+            run.model.mark(2 * epoch + half)
+            run.report(loss=LOSSES[2 * epoch + half - 1] if epoch < 3 else 2.0)
+    say(run)
+
+
+def averaged(run: Run) -> None:
+    """Other weights stand in the model's place while it is reported, put there as averages often are."""
+    prepared(run)
+    run.track(model=run.model)
+    for epoch in run.epochs():
+        for _ in run.steps(run.loader):
+            run.model.mark(100 + epoch)
+        run.model.weight.data.fill_(float(epoch))
+        run.report(loss=LOSSES[epoch - 1])
+        run.model.weight.data.fill_(float(100 + epoch))
+    say(run)
+
+
+def spoiled_before_the_steps(run: Run) -> None:
+    """A report, then other weights, then steps that the run does not come to any more."""
+    prepared(run)
+    run.track(model=run.model)
+    for epoch in run.epochs():
+        run.model.mark(epoch)
+        run.report(loss=LOSSES[epoch - 1])
+        run.model.mark(100)
+        for _ in run.steps(run.loader):
+            run.model.mark(101)
     say(run)
 
 

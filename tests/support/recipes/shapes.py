@@ -65,7 +65,7 @@ class Parts:
         x = torch.randn(SAMPLES, 4)
         self.data = TensorDataset(x, x.sum(1, keepdim=True))
         net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.2), nn.Linear(4, 1))
-        self.model = run.prepare_model(net)
+        self.model = run.prepare_model(net, **run.config.get("ddp", {}))
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.05, momentum=0.9)
         self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, 0.9)
         self.counter = Counter()
@@ -167,27 +167,91 @@ def train_epoch(run, parts):
 
 
 def other_weights(run: Run) -> None:
-    """Weights are written before the steps, and others stand in their place while it evaluates."""
+    """Weights are written before the steps, and others stand in their place while it evaluates.
+
+    `run.config["write"]` says how: as torch's own code does, or through `.data`, as averages of others do.
+    """
     parts = Parts(run)
     run.track(**parts.tracked)
+
+    def weights():
+        given = run.config.get("write") == "data"
+        return [weight.data if given else weight for weight in parts.model.parameters()]
+
     for _ in run.epochs():
         with torch.no_grad():
-            for weight in parts.model.parameters():
+            for weight in weights():
                 weight.mul_(0.9)
         parts.here()
         for x, y in run.steps(parts.loader):
             parts.step(x, y)
-        own = [weight.detach().clone() for weight in parts.model.parameters()]
+        own = [weight.detach().clone() for weight in weights()]
         if run.config["evaluate"] == "after":
             with torch.no_grad():
-                for weight in parts.model.parameters():
+                for weight in weights():
                     weight.zero_()
         parts.evaluate()
         with torch.no_grad():
-            for weight, value in zip(parts.model.parameters(), own, strict=True):
+            for weight, value in zip(weights(), own, strict=True):
                 weight.copy_(value)
         run.report(**parts.values())
         parts.here()
+
+
+def halved_states(run: Run) -> None:
+    """Each epoch begins with half the momentum, and half of BatchNorm's statistics."""
+    parts = Parts(run)
+    run.track(**parts.tracked)
+    for _ in run.epochs():
+        with torch.no_grad():
+            for state in parts.optimizer.state.values():
+                state["momentum_buffer"].mul_(0.5)
+            for buffer in parts.model.buffers():
+                buffer.div_(2, rounding_mode="trunc")
+        parts.here()
+        for x, y in run.steps(parts.loader):
+            parts.step(x, y)
+        parts.evaluate()
+        run.report(**parts.values())
+        parts.here()
+
+
+def kept_iterators(run: Run) -> None:
+    """Loops that an error ended are still referred to, and forgotten amid the steps of a later one."""
+    parts = Parts(run)
+    run.track(**parts.tracked)
+    kept = []
+
+    def train_on():
+        epochs = run.epochs()
+        for _ in epochs:
+            parts.counter.done = 0
+            batches = run.steps(parts.loader)
+            for x, y in batches:
+                parts.step(x, y)
+                if parts.counter.count == 3:
+                    raise Oops
+                if parts.counter.done == 2:
+                    kept.clear()
+            parts.evaluate()
+            run.report(**parts.values())
+
+    try:
+        train_on()
+    except Oops as error:
+        kept.append(error)
+    train_on()
+    run.report(**parts.values())
+
+
+def one_iterator(run: Run) -> None:
+    """All epochs are to share one pass over the loader, which no resume could find again."""
+    parts = Parts(run)
+    run.track(**parts.tracked)
+    batches = run.steps(parts.loader)
+    for _ in run.epochs():
+        parts.step(*next(batches))
+        run.report(val_loss=1.0)
 
 
 def own_steps(run: Run) -> None:

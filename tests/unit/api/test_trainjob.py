@@ -315,11 +315,11 @@ def test_another_quantity_is_refused(quantity, rule):
         ),
         (
             {"checkpoint": {"storage": {"claimName": "a", "uri": "/b"}}},
-            "spec.checkpoint.storage: must name exactly one of claimName, uri; got both",
+            "spec.checkpoint.storage: must name exactly one of claimName, uri; got claimName and uri",
         ),
         (
             {"trainer__env": [{"name": "A", "value": "1", "valueFrom": {}}]},
-            "spec.trainer.env[0]: must name one of value, valueFrom; got both",
+            "spec.trainer.env[0]: must name at most one of value, valueFrom; got value and valueFrom",
         ),
         (
             {"trainer__env": [{"name": "A"}, {"name": "B"}, {"name": "A"}]},

@@ -432,6 +432,16 @@ def test_the_next_commands_choose_the_same_launcher(driver, recording):
     assert "--launcher" not in run("mnist.yaml", "--fresh").stdout
 
 
+def test_a_resume_that_takes_back_an_edit_of_the_run_says_so(driver, recording):
+    driver.play = recording.interrupt
+    run("mnist.yaml")
+    manifest = Path("runs/mnist/trainjob.yaml")
+    manifest.write_text(manifest.read_text().replace("patience: 5", "patience: 50"))
+    said = "runs/mnist: changed with this resume: spec.stopping.criteria[0].plateau.patience\n"
+    assert said in run("mnist.yaml", "--resume").stderr
+    assert "changed" not in run("mnist.yaml", "--resume").stderr
+
+
 def test_nothing_to_resume_begins_anew(driver):
     done = run("mnist.yaml", "--resume")
     assert done.exit_code == 0

@@ -25,16 +25,29 @@ class Ranks:
 
     def save(self, *tracked):
         """Every rank's objects; returns what each hands over, or the error it ends with."""
-        results = [None] * self._size
 
         def save(rank):
             states = {name: thing.state_dict() for name, thing in tracked[rank].items()}
+            return self._states[rank].apart(tracked[rank], states)
+
+        return self._on_all(save)
+
+    def save_buffers(self, *models):
+        """The same of every rank's own buffers."""
+        return self._on_all(
+            lambda rank: self._states[rank].apart_buffers({"model": models[rank].state_dict()})
+        )
+
+    def _on_all(self, act):
+        results = [None] * self._size
+
+        def run(rank):
             try:
-                results[rank] = self._states[rank].apart(tracked[rank], states)
+                results[rank] = act(rank)
             except DataError as error:
                 results[rank] = error
 
-        threads = [threading.Thread(target=save, args=(rank,)) for rank in range(self._size)]
+        threads = [threading.Thread(target=run, args=(rank,)) for rank in range(self._size)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -133,8 +146,8 @@ def normalizer(mean):
 
 @pytest.mark.parametrize(
     "make",
-    [linear, lambda n: momentum(linear(n)), normalizer, lambda n: nn.Sequential(linear(0), linear(n))],
-    ids=["weights", "optimizer", "buffers without weights", "one of two layers"],
+    [linear, lambda n: momentum(linear(n)), lambda n: nn.Sequential(linear(0), linear(n))],
+    ids=["weights", "optimizer", "one of two layers"],
 )
 def test_models_and_optimizers_that_ranks_train_apart_are_rank_0s_and_told_once(make):
     ranks = Ranks(2)
@@ -142,6 +155,21 @@ def test_models_and_optimizers_that_ranks_train_apart_are_rank_0s_and_told_once(
     assert [ranks.save(*tracked), ranks.save(*tracked)] == [[{}, {}], [{}, {}]]
     (warning,) = ranks.warnings
     assert warning.startswith("mine is not the same on every rank; checkpoints hold rank 0's")
+
+
+def test_buffers_of_its_own_are_handed_over_by_each_rank(monkeypatch):
+    ranks = Ranks(3)
+    ranks.save(*[{"model": normalizer(n)} for n in (1.0, 2.0, 1.0)])
+    handed = ranks.save_buffers(*[normalizer(n) for n in (1.0, 2.0, 1.0)])
+    assert [list(own) for own in handed] == [[], ["model"], []]
+    assert handed[1]["model"]["running_mean"].tolist() == [2.0, 2.0]
+    assert ranks.warnings == []
+    monkeypatch.setattr(rank_states, "LIMIT_BYTES", 10)
+    ranks = Ranks(2)
+    ranks.save(*[{"model": normalizer(n)} for n in (1.0, 2.0)])
+    assert ranks.save_buffers(normalizer(1.0), normalizer(2.0)) == [{}, {}]
+    (warning,) = ranks.warnings
+    assert warning.startswith("what model holds in buffers is not the same on every rank and takes more than")
 
 
 def test_statistics_of_batch_norm_beside_the_same_weights_are_no_matter():
@@ -168,7 +196,7 @@ def test_weights_of_every_kind_are_compared(dtype):
     class Module(nn.Module):
         def __init__(self, value):
             super().__init__()
-            self.register_buffer("x", torch.tensor(value).to(dtype))
+            self.x = nn.Parameter(torch.tensor(value).to(dtype), requires_grad=False)
 
     ranks = Ranks(2)
     ranks.save({"m": Module(0)}, {"m": Module(1)})

@@ -126,6 +126,33 @@ def test_a_resumed_run_keeps_the_best_checkpoint_of_its_earlier_life(storage):
     assert steps(resumed) == [10, 30]
 
 
+def test_best_weights_alone_are_kept_while_a_checkpoint_names_them_and_are_no_place_to_resume_from(storage):
+    def states(value):
+        return {"model": {"weight": torch.full((2,), value)}}
+
+    checkpoints = Checkpoints(storage, keep=1)
+    checkpoints.save_best(1, states(1.0))
+    checkpoints.save(contents(10))
+    checkpoints.save_best(2, states(2.0))  # and the process dies
+    resumed = Checkpoints(storage, keep=1)
+    resumed.best = resumed.latest().contents.best
+    assert resumed.best.report == 1
+    assert resumed.states_in(resumed.best.name)["model"]["weight"].tolist() == [1.0, 1.0]
+    resumed.save_best(3, states(3.0))
+    resumed.save(contents(20))
+    assert steps(resumed) == [20]
+    assert [resumed.holds(f"best-report-{report:05d}.pt") for report in (1, 2, 3)] == [False, False, True]
+
+
+def test_damaged_best_weights_are_told_from_whole_ones(storage, folder):
+    checkpoints = Checkpoints(storage, keep=1)
+    checkpoints.save_best(1, {"model": {"weight": torch.ones(2)}})
+    (path,) = folder.glob("best*")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"best-report-00001\.pt is damaged"):
+        checkpoints.states_in(path.name)
+
+
 def write_old(folder, step, reports):
     """A checkpoint as format 1 had it."""
     there = contents(step, reports)

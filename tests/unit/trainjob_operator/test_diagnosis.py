@@ -2,7 +2,8 @@
 
 import pytest
 
-from trainjob_operator.trainjob.diagnosis import Seen, unexplained, why_it_failed, why_not_running
+from trainjob_operator.trainjob.diagnosis import unexplained, why_it_failed, why_not_running
+from trainjob_operator.trainjob.observed_pods import ObservedPods
 
 
 def pod(index, phase="Pending", waiting="ContainerCreating"):
@@ -44,11 +45,11 @@ def test_the_newest_warning_counts_however_its_time_is_written():
         warning(3, eventTime="2026-11-21T10:00:01.000000Z",
                 series={"lastObservedTime": "2026-11-21T10:00:06.000000Z", "count": 9}),
     ]  # fmt: skip
-    assert why_not_running(Seen([pod(0)], warnings)) == ("Reason2", "pod mnist-0: note 2")
+    assert why_not_running(ObservedPods([pod(0)], warnings)) == ("Reason2", "pod mnist-0: note 2")
 
 
 def test_the_pods_own_words_go_before_any_event():
-    assert why_not_running(Seen([pod(0, waiting="ErrImagePull")], [warning(1)])) == (
+    assert why_not_running(ObservedPods([pod(0, waiting="ErrImagePull")], [warning(1)])) == (
         "ErrImagePull",
         "pod mnist-0: ErrImagePull: no such image",
     )
@@ -61,11 +62,11 @@ def test_a_container_that_keeps_a_finished_pod_is_named():
         "metadata": {"name": "mnist-0"},
         "status": {"phase": "Running", "containerStatuses": [done, proxy]},
     }
-    reason, message = why_not_running(Seen([pod_0]))
+    reason, message = why_not_running(ObservedPods([pod_0]))
     assert reason == "SidecarRuns"
     assert message.startswith("pod mnist-0: trainer is done, and istio-proxy keeps the pod")
     pod_0["status"]["containerStatuses"] = [{"name": "trainer", "state": {"running": {}}}, proxy]
-    assert why_not_running(Seen([pod_0])) is None
+    assert why_not_running(ObservedPods([pod_0])) is None
 
 
 def test_a_pod_that_had_a_successor_is_not_why_the_job_failed():

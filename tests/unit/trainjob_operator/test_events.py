@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from trainjob_operator.trainjob.events import notice
+from trainjob_operator.trainjob.events import event_for
 
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
 
@@ -14,7 +14,7 @@ def conditions(kind, truth, reason, message="said"):
 
 
 def after(item, before, now):
-    return notice({**item("mnist", 1), "status": before}, now, "operator-1", NOW)
+    return event_for({**item("mnist", 1), "status": before}, now, "operator-1", NOW)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What is counted when a run ends, and what is asked of the cache."""
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from trainjob_operator.trainjob.metrics import MODELS, Metrics
 from trainjobs.api.reasons import Reason
@@ -31,7 +31,7 @@ SPEC = {
 
 @pytest.fixture
 def metrics():
-    return Metrics()
+    return Metrics(CollectorRegistry())
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import json
 
-from trainjob_operator.trainjob.observed_job import job_facts, projected
+from trainjob_operator.trainjob.observed_job import job_projection, observed_job
 
 
 def test_a_job_shrinks_to_a_kilobyte():
@@ -27,15 +27,15 @@ def test_a_job_shrinks_to_a_kilobyte():
             "conditions": [{**condition, "type": "Failed"}, {**condition, "type": "FailureTarget"}],
         },
     }  # fmt: skip
-    small = projected(item)
+    small = job_projection(item)
     assert len(json.dumps(small)) <= 1536
-    facts = job_facts(small)
-    assert facts is not None
-    assert (facts.owner, facts.made_from, facts.failed, facts.finished) == ("d" * 36, "e" * 16, True, True)
+    job = observed_job(small)
+    assert job is not None
+    assert (job.owner, job.made_from, job.failed, job.finished) == ("d" * 36, "e" * 16, True, True)
 
 
-def test_no_job_no_facts():
-    assert job_facts(None) is None
+def test_no_job_is_none():
+    assert observed_job(None) is None
 
 
 def test_a_condition_that_is_not_true_says_nothing():
@@ -43,9 +43,9 @@ def test_a_condition_that_is_not_true_says_nothing():
         "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"},
         "status": {"conditions": [{"type": "Suspended", "status": "False"}]},
     }
-    facts = job_facts(projected(item))
-    assert facts is not None
-    assert facts.conditions == {}
+    job = observed_job(job_projection(item))
+    assert job is not None
+    assert job.conditions == {}
 
 
 def test_pods_that_are_told_to_end_hold_their_gpus_until_they_have():
@@ -53,6 +53,6 @@ def test_pods_that_are_told_to_end_hold_their_gpus_until_they_have():
         "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"},
         "status": {"active": 1, "terminating": 2},
     }
-    facts = job_facts(projected(item))
-    assert facts is not None
-    assert facts.active == 3
+    job = observed_job(job_projection(item))
+    assert job is not None
+    assert job.active == 3

@@ -4,61 +4,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from prometheus_client import CollectorRegistry
+from stored_api import Store
 
 from trainjob_operator.core.cache import Cache
+from trainjob_operator.trainjob import observed
 from trainjob_operator.trainjob.api_errors import NameTakenError
 from trainjob_operator.trainjob.metrics import Metrics
-from trainjob_operator.trainjob.observed_job import projected
+from trainjob_operator.trainjob.observed_job import job_projection
 from trainjob_operator.trainjob.plan import Settings
-from trainjob_operator.trainjob.reconcile import Reconciler, contains
+from trainjob_operator.trainjob.reconcile import TrainJobReconciler, contains
 from trainjobs.kube.client import Client
 from trainjobs.kube.resources import Key
 from trainjobs.kube.transport import ApiError, TransportError
 
 KEY = Key("team", "mnist")
 NOW = datetime(2026, 11, 21, 10, tzinfo=UTC)
-
-
-class Store:
-    """An API server in a dictionary, for the order of writes; the real one is in the cluster tests."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, dict] = {}
-        self.log: list[str] = []
-        self.version = 100
-        self.refuse: dict[str, Exception] = {}
-
-    def request(self, method, path, query=None, body=None, content_type="application/json"):
-        if method == "POST" and not path.endswith("/events"):
-            path += f"/{body['metadata']['name']}"
-        what = f"{method} {path.split('/team/')[1]}"
-        if method != "GET":
-            self.log.append(what)
-        if what in self.refuse:
-            raise self.refuse[what]
-        self.version += 1
-        if method == "GET":
-            if path not in self.objects:
-                raise ApiError(404, "NotFound", "no")
-            return self.objects[path]
-        if method == "POST" and path in self.objects:
-            raise ApiError(409, "AlreadyExists", "it is there")
-        if path.endswith("/status"):
-            path = path.removesuffix("/status")
-            body = {
-                **self.objects[path],
-                "status": {**self.objects[path].get("status", {}), **body["status"]},
-            }
-        if method == "DELETE":
-            return self.objects.pop(path)
-        known = self.objects.get(path, {"metadata": {"uid": f"uid-{path}"}})
-        metadata = {**known["metadata"], **body["metadata"], "resourceVersion": str(self.version)}
-        merged = {"spec": {**known["spec"], **body["spec"]}} if "spec" in known and "spec" in body else {}
-        self.objects[path] = {**known, **body, **merged, "metadata": metadata}
-        return self.objects[path]
-
-    def stream(self, path, query, silence_s):
-        raise NotImplementedError
 
 
 @pytest.fixture
@@ -68,8 +29,14 @@ def store():
 
 @pytest.fixture
 def reconciler(store):
-    return Reconciler(
-        Client(store), Cache(), Cache(projected), Settings(), Metrics(), "operator-1", lambda: NOW
+    return TrainJobReconciler(
+        Client(store),
+        Cache(),
+        Cache(job_projection),
+        Settings(),
+        Metrics(CollectorRegistry()),
+        "operator-1",
+        lambda: NOW,
     )
 
 
@@ -97,6 +64,36 @@ def trainjob(reconciler, store):
 def test_an_unknown_key_is_no_work(reconciler, store):
     assert reconciler.reconcile(KEY) is None
     assert store.log == []
+
+
+def test_nothing_is_done_for_a_trainjob_that_is_being_deleted(reconciler, store, trainjob):
+    item = trainjob()
+    going = {**item["metadata"], "resourceVersion": "50", "deletionTimestamp": "2026-11-21T09:59:59Z"}
+    reconciler.trainjobs.put({**item, "metadata": going})
+    assert reconciler.reconcile(KEY) is None
+    assert store.log == []
+
+
+def test_a_pass_reads_the_trainjob_once_also_when_it_looks_at_pods_or_is_refused(
+    reconciler, store, trainjob, monkeypatch
+):
+    trainjob(suspend=True)
+    reconciler.reconcile(KEY)
+    read = []
+    for name in ("parse", "read_status"):
+        known = getattr(observed, name)
+        monkeypatch.setattr(
+            observed, name, lambda *args, name=name, known=known: read.append(name) or known(*args)
+        )
+    made = store.objects["/apis/batch/v1/namespaces/team/jobs/mnist"]
+    metadata = {**made["metadata"], "resourceVersion": str(store.version + 1)}
+    status = {"active": 1, "startTime": "2026-11-21T09:59:00Z"}
+    reconciler.jobs.put({**made, "metadata": metadata, "spec": {"suspend": False}, "status": status})
+    store.refuse["PATCH jobs/mnist"] = ApiError(422, "Invalid", "not so")
+    with pytest.raises(ApiError, match="not so"):
+        reconciler.reconcile(KEY)
+    assert store.lists == ["pods", "events"]
+    assert read == ["read_status", "parse"]
 
 
 def test_the_job_comes_after_what_its_pods_need_and_then_the_status(reconciler, store, trainjob):

@@ -2,18 +2,21 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry
 
-from trainjob_operator.trainjob.diagnosis import Seen
-from trainjob_operator.trainjob.events import notice
+from trainjob_operator.trainjob.events import event_for
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.job import digest
-from trainjob_operator.trainjob.observed_job import job_facts, projected
-from trainjob_operator.trainjob.plan import Settings, desired
+from trainjob_operator.trainjob.observed import Valid, observe
+from trainjob_operator.trainjob.observed_job import job_projection, observed_job
+from trainjob_operator.trainjob.observed_pods import ObservedPods
+from trainjob_operator.trainjob.plan import Settings, plan
 from trainjobs.api.crd.openapi import structural
 from trainjobs.api.manifest import parse
 from trainjobs.api.reasons import ConditionType, Reason
@@ -68,7 +71,7 @@ def trainjob(status=None, **spec):
     return {**raw, "status": status} if status is not None else raw
 
 
-def job(raw, condition=None, **spec):
+def job_of(raw, condition=None, **spec):
     told = [{"type": condition, "status": "True", "reason": "PodFailurePolicy", "message": "exit code 70",
              "lastTransitionTime": "2026-11-21T10:50:00Z"}] if condition else []  # fmt: skip
     metadata = {
@@ -77,11 +80,16 @@ def job(raw, condition=None, **spec):
         "annotations": {"trainjobs.dev/made-from": digest(parse({**raw, "status": None}))},
     }  # fmt: skip
     status = {"active": 2, "ready": 2, "startTime": "2026-11-21T10:00:00Z", "conditions": told}
-    return job_facts(projected({"metadata": metadata, "spec": {"suspend": False, **spec}, "status": status}))
+    return observed_job(
+        job_projection({"metadata": metadata, "spec": {"suspend": False, **spec}, "status": status})
+    )
 
 
-def look(raw, facts, pods=()):
-    return desired(raw, facts, NOW, "secret", Settings(), Seen(list(pods)))
+def planned(raw, job, pods=()):
+    observed = observe(raw, job, NOW)
+    if isinstance(observed, Valid):
+        observed = replace(observed, pods=ObservedPods(list(pods)))
+    return plan(observed, "secret", Settings())
 
 
 def is_shown(raw, found):
@@ -90,9 +98,9 @@ def is_shown(raw, found):
         assert REASON.fullmatch(condition["reason"])
         assert len(condition["reason"]) <= 128
     shown = {**raw, "status": {**(raw.get("status") or {}), **json.loads(json.dumps(found.status))}}
-    event = notice(raw, found.status, "operator-1", NOW)
+    event = event_for(raw, found.status, "operator-1", NOW)
     assert event is None or len(event["note"].encode()) <= 1024
-    metrics = Metrics()
+    metrics = Metrics(CollectorRegistry())
     metrics.watch(lambda: [shown])
     metrics.ended(shown)
     assert "inf" not in str(
@@ -111,16 +119,16 @@ def is_shown(raw, found):
 @example(status={"activeSeconds": 1e308}, limit=3600, condition=None)
 def test_whatever_the_schema_admits_as_a_status_a_pass_ends(status, limit, condition):
     raw = trainjob(status, **({"activeDeadlineSeconds": limit} if limit else {}))
-    for facts in (job(raw, condition), None):
-        found = look(raw, facts)
-        is_shown(raw, found)
-        assert {each["reason"] for each in found.status.get("conditions", ())} <= set(Reason)
+    for job in (job_of(raw, condition), None):
+        plan = planned(raw, job)
+        is_shown(raw, plan)
+        assert {each["reason"] for each in plan.status.get("conditions", ())} <= set(Reason)
 
 
 def test_who_takes_a_stop_back_after_the_decision_has_stopped_the_run_all_the_same():
     decided = {"decisionTime": "2026-11-21T10:30:00Z", "reason": "good enough"}
     raw = trainjob({"stopping": decided, "training": {"epoch": 7}})
-    (told, *_) = look(raw, job(raw, "Complete")).status["conditions"]
+    (told, *_) = planned(raw, job_of(raw, "Complete")).status["conditions"]
     assert (told["reason"], told["message"]) == ("StopRequested", "stopped on request: good enough")
 
 
@@ -128,11 +136,11 @@ def test_who_takes_a_stop_back_after_the_decision_has_stopped_the_run_all_the_sa
 def test_a_suspension_and_a_deadline_are_obeyed_whatever_the_run_says_of_time(time):
     status = {"startTime": time, "training": {"epoch": 1, "step": 1, "lastUpdateTime": time}}
     raw = trainjob(status, suspend=True)
-    assert look(raw, job(raw)).patch_job == {"spec": {"suspend": True}}
+    assert planned(raw, job_of(raw)).patch_job == {"spec": {"suspend": True}}
     since = {"type": "Running", "status": "True", "reason": "Running", "message": "",
              "lastTransitionTime": "2026-11-21T10:00:00Z"}  # fmt: skip
     raw = trainjob({**status, "conditions": [since]}, activeDeadlineSeconds=60)
-    assert look(raw, job(raw)).patch_job == {"spec": {"activeDeadlineSeconds": 1}}
+    assert planned(raw, job_of(raw)).patch_job == {"spec": {"activeDeadlineSeconds": 1}}
 
 
 WORDS = st.text() | st.fixed_dictionaries(
@@ -152,7 +160,7 @@ def test_whatever_a_pod_leaves_as_its_last_words_a_failure_is_a_failure(words):
         "metadata": {"name": "mnist-0-abcde", "labels": {"batch.kubernetes.io/job-completion-index": "0"}},
         "status": {"phase": "Failed", "containerStatuses": [container]},
     }
-    found = look(raw, job(raw, "Failed"), [pod])
+    found = planned(raw, job_of(raw, "Failed"), [pod])
     told = {each["type"]: each for each in found.status["conditions"]}
     assert told["Failed"]["status"] == "True"
     assert ConditionType.EARLY_STOPPED not in told
@@ -162,7 +170,7 @@ def test_whatever_a_pod_leaves_as_its_last_words_a_failure_is_a_failure(words):
 
 def test_a_spec_with_any_number_of_faults_is_told_in_a_condition_that_fits():
     criteria = [{"all": [{"all": [{"plateau": {"patience": 0}}] * 8}] * 8}] * 16
-    found = look(trainjob(stopping={"criteria": criteria}), None)
+    found = planned(trainjob(stopping={"criteria": criteria}), None)
     (told,) = found.status["conditions"][:1]
     assert told["reason"] == "InvalidSpec"
     assert len(told["message"]) <= 32768

@@ -14,14 +14,13 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from trainjobs.api.base import Form
+from trainjobs.api.base import Form, HowMany, Model
 from trainjobs.api.change import MUTABLE
 from trainjobs.api.fields import models_in
 from trainjobs.api.metadata import Metadata
-from trainjobs.api.monitoring import ExactlyOne, StartAfter, Watched
-from trainjobs.api.pod import EnvironmentVariable
-from trainjobs.api.stopping import AtLeast, Budget, Criterion, Divergence, Member, Single, Stopping
-from trainjobs.api.trainjob import Storage, Trainer, TrainJob, TrainJobSpec
+from trainjobs.api.monitoring import StartAfter, Watched
+from trainjobs.api.stopping import AtLeast, Criterion, Member, Single, Stopping
+from trainjobs.api.trainjob import Trainer, TrainJob, TrainJobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +53,45 @@ def rule_of_form(form: Form) -> Rule:
     return Rule(f"self.matches(r'^({form.pattern})$')", f"must be {form.rule}")
 
 
-def _exactly_one(model: type[BaseModel]) -> list[Rule]:
-    return [_one_of(_written(model, model.alternatives()))] if issubclass(model, ExactlyOne) else []
+def _choice(model: type[BaseModel]) -> list[Rule]:
+    if not issubclass(model, Model) or model.choice is None:
+        return []
+    names = _written(model, model.alternatives())
+    return [Rule(_COUNTED[model.choice.many](names), f"must name {model.choice.many} of {', '.join(names)}")]
 
 
-def _one_of(names: list[str], subject: str = "", when: str = "") -> Rule:
-    rule = f"{when}[{', '.join(f'has(self.{name})' for name in names)}].exists_one(given, given)"
-    return Rule(rule, f"{subject}must name exactly one of {', '.join(names)}")
+def _one_of(names: list[str]) -> str:
+    return f"[{', '.join(f'has(self.{name})' for name in names)}].exists_one(given, given)"
+
+
+def _some_of(names: list[str]) -> str:
+    return " || ".join(f"has(self.{name})" for name in names)
+
+
+def _one_of_at_most(names: list[str]) -> str:
+    return f"[{', '.join(f'has(self.{name})' for name in names)}].filter(given, given).size() <= 1"
+
+
+_COUNTED: Final = {
+    HowMany.EXACTLY_ONE: _one_of,
+    HowMany.AT_LEAST_ONE: _some_of,
+    HowMany.AT_MOST_ONE: _one_of_at_most,
+}
 
 
 def _start_after(_: type[BaseModel]) -> list[Rule]:
     return [
-        _one_of(["below", "above"], "metric: ", when="!has(self.metric) || "),
+        Rule(
+            f"!has(self.metric) || {_one_of(['below', 'above'])}",
+            "metric: must name exactly one of below, above",
+        ),
         Rule("has(self.metric) || !has(self.below)", "below: goes with metric only"),
         Rule("has(self.metric) || !has(self.above) || has(self.below)", "above: goes with metric only"),
     ]
 
 
-def _divergence(_: type[BaseModel]) -> list[Rule]:
-    return [_one_of(["value", "factor", "amount"])]
-
-
-def _budget(model: type[BaseModel]) -> list[Rule]:
-    names = _written(model, tuple(model.model_fields))
-    return [
-        Rule(
-            " || ".join(f"has(self.{name})" for name in names),
-            f"must name at least one of {', '.join(names)}",
-        )
-    ]
-
-
 def _at_least(_: type[BaseModel]) -> list[Rule]:
     return [Rule("self.count <= self.of.size()", "count must be at most the number of members")]
-
-
-def _storage(_: type[BaseModel]) -> list[Rule]:
-    return [Rule("has(self.claimName) != has(self.uri)", "must name exactly one of claimName, uri")]
-
-
-def _variable(_: type[BaseModel]) -> list[Rule]:
-    return [Rule("!has(self.value) || !has(self.valueFrom)", "must name one of value, valueFrom")]
 
 
 def _stopping(_: type[BaseModel]) -> list[Rule]:
@@ -145,7 +142,6 @@ def _trainer(_: type[BaseModel]) -> list[Rule]:
     gpus = f"{limits}.filter(n, n.endsWith('/gpu') && string({limits}[n]).matches(r'^[0-9]+$'))"
     gpus += f".map(n, int(string({limits}[n]))).sum()"
     return [
-        _one_of(["maxEpochs", "maxSteps"]),
         Rule(
             "!has(self.resourcesPerNode) || !has(self.resourcesPerNode.limits) || "
             f"[{gpus}].all(g, g == 0 || self.numProcPerNode <= g)",
@@ -195,13 +191,9 @@ def _written(model: type[BaseModel], names: tuple[str, ...] | None = None) -> li
 
 
 _RULES: Final[tuple[tuple[type[BaseModel], Callable[[type[BaseModel]], list[Rule]]], ...]] = (
-    (ExactlyOne, _exactly_one),
+    (Model, _choice),
     (StartAfter, _start_after),
-    (Divergence, _divergence),
-    (Budget, _budget),
     (AtLeast, _at_least),
-    (Storage, _storage),
-    (EnvironmentVariable, _variable),
     (Stopping, _stopping),
     (Trainer, _trainer),
     (TrainJobSpec, _spec),

@@ -2,7 +2,8 @@
 
 A checkpoint holds rank 0's objects. At a save the ranks compare theirs by digest, and a rank whose state is another
 hands over its own, which it gets back at a resume. Models and optimizers are too large for that: they are rank 0's,
-and a run in which ranks train them apart is told once.
+and a run in which ranks train them apart is told once. Only a model's buffers are each rank's own where DDP leaves them
+so, with `broadcast_buffers=False` or amid gradients that are accumulated.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.exits import DataError
+from trainjobs.runtime.checkpoint.tracked import sums
 
 LIMIT_BYTES = 16 << 20
 """What all ranks' states of one object may take together: they pass through rank 0's memory at every save."""
@@ -39,7 +41,7 @@ class RankStates:
 
     exchange: Exchange
     warn: Callable[[str], None]
-    _compared: bool = field(default=False, init=False)
+    _compared: set[str] = field(default_factory=set, init=False)
     _warned: set[str] = field(default_factory=set, init=False)
 
     def apart(self, objects: Mapping[str, object], states: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,26 +67,32 @@ class RankStates:
                 self._warn_once(name, _not_kept(name, objects[name]))
             elif own[name][0] != everyone[0][name][0]:
                 mine[name] = states[name]
-        self._compared = True
+        self._compared |= objects.keys()
         return mine
+
+    def apart_buffers(self, buffers: Mapping[str, Mapping[str, torch.Tensor]]) -> dict[str, Any]:
+        """The same of the models' buffers that each rank has of its own, by the model's name. Collective."""
+        named = {f"what {name} holds in buffers": name for name in buffers}
+        states = {words: buffers[name] for words, name in named.items()}
+        return {named[words]: own for words, own in self.apart(dict.fromkeys(named), states).items()}
 
     def _entries(self, objects: Mapping[str, object], states: Mapping[str, Any]) -> dict[str, Any]:
         """This rank's digests by name, or the reason why it has none."""
         entries: dict[str, Entry] = {}
         for name, thing in objects.items():
             try:
-                entries[name] = self._entry(thing, states[name])
+                entries[name] = self._entry(name, thing, states[name])
             except (pickle.PickleError, AttributeError, TypeError, ValueError, RuntimeError) as error:
                 return {"": f"the state of {name} cannot be saved: {error}"}
         return entries
 
-    def _entry(self, thing: object, state: Any) -> Entry:
+    def _entry(self, name: str, thing: object, state: Any) -> Entry:
         """Weights are compared once: they are synchronised or they are not, and summing them takes time."""
         if isinstance(thing, torch.nn.Module):
-            return ("" if self._compared else _checksum(_compared_tensors(thing))), 0
+            return ("" if name in self._compared else _checksum(_compared_tensors(thing))), 0
         size = _size(state)
         if isinstance(thing, torch.optim.Optimizer) or size > LIMIT_BYTES:
-            return ("" if self._compared else _checksum(_tensors(state))), size
+            return ("" if name in self._compared else _checksum(_tensors(state))), size
         packed = _packed(state)
         return hashlib.blake2b(packed, digest_size=16).hexdigest(), len(packed)
 
@@ -131,24 +139,14 @@ def _not_kept(name: str, thing: object) -> str:
 
 
 def _compared_tensors(module: torch.nn.Module) -> list[torch.Tensor]:
-    """The weights that DDP does not keep the same; of a module that has none at all, its buffers.
-
-    Buffers beside weights are left out: those of BatchNorm differ until the next forward pass of DDP, which gives
-    every rank rank 0's, as a resume does.
-    """
+    """The weights that DDP does not keep the same. Buffers are looked at by themselves."""
     inside = [part for part in module.modules() if isinstance(part, DistributedDataParallel)]
     same = {id(parameter) for part in inside for parameter in part.parameters()}
-    weights = list(module.parameters())
-    return [weight for weight in weights if id(weight) not in same] if weights else list(module.buffers())
+    return [weight for weight in module.parameters() if id(weight) not in same]
 
 
 def _checksum(tensors: Iterator[torch.Tensor] | list[torch.Tensor]) -> str:
-    """Sums of bytes, in integers: exact, and on the device where a tensor lies."""
-    dense = [
-        tensor.detach() for tensor in tensors if tensor.layout is torch.strided and not tensor.is_quantized
-    ]
-    sums = [tensor.contiguous().view(-1).view(torch.uint8).sum() for tensor in dense]
-    return json.dumps([int(total) for total in sums])
+    return json.dumps([int(total) for total in sums(tensors)])
 
 
 def _tensors(state: Any) -> Iterator[torch.Tensor]:

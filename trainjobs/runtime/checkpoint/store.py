@@ -4,6 +4,9 @@ A checkpoint is one file, `checkpoints/epoch-00003-step-00000120-report-00002.pt
 all; after some thousand reports it also names the files that hold most of the history (`segments`). It holds the
 tracked objects, the position, the history, and of every rank the random number generators and the sums logged since
 the last report. It is read with `weights_only=True`: loading a checkpoint runs no code.
+
+The weights of the best report are those of a checkpoint, as a rule. Where the report came at no place to resume from,
+they are a file of their own, `checkpoints/best-report-00002.pt`.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from typing import IO, Any
 import torch
 
 from trainjobs.exits import DataError, UserError
-from trainjobs.runs.storage import CHECKPOINT, CHECKPOINTS, Storage
+from trainjobs.runs.storage import BEST, CHECKPOINT, CHECKPOINTS, Storage
 from trainjobs.runtime.checkpoint import readback
 from trainjobs.runtime.checkpoint.segments import Segments
 from trainjobs.stopping import Observation
@@ -44,7 +47,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class BestCheckpoint:
-    """Which checkpoint holds the weights of the best report so far. `report` counts from 1 over the whole history."""
+    """Which file holds the weights of the best report so far. `report` counts from 1 over the whole history."""
 
     name: str
     report: int
@@ -84,8 +87,10 @@ class Contents:
     best: BestCheckpoint | None = None
 
     def seen_by(self, rank: int) -> Contents:
-        """The same with this rank's own objects in place of rank 0's."""
-        return replace(self, objects={**self.objects, **self.ranks[rank].get("objects", {})})
+        """The same with this rank's own objects and buffers in place of rank 0's."""
+        mine = self.ranks[rank]
+        models = {name: {**self.objects[name], **own} for name, own in mine.get("buffers", {}).items()}
+        return replace(self, objects={**self.objects, **models, **mine.get("objects", {})})
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,7 @@ class Found:
 
 
 class Checkpoints:
-    """The checkpoints of one run: the newest `keep` and the best.
+    """The checkpoints of one run: the newest `keep` and the best, which may be weights alone.
 
     Make it once the training function is imported: a state may hold the types that are allowed by then
     (`torch.serialization.add_safe_globals`), since they will be again when the next process reads it.
@@ -137,6 +142,31 @@ class Checkpoints:
         self._prune()
         return self._saved(saved.name, time.perf_counter() - began)
 
+    def save_best(self, report: int, states: Mapping[str, Any]) -> None:
+        """Write the weights of the best report by themselves. The next checkpoint says so.
+
+        Raises what `save` raises.
+        """
+        name = f"best-report-{report:05d}.pt"
+        readback.check(_named(states), self._allowed)
+        document = {"format": FORMAT, "report": report, "objects": dict(states)}
+        with _checksums():
+            self._storage.write(f"{CHECKPOINTS}/{name}", lambda file: torch.save(document, file))
+        self.best = BestCheckpoint(name, report)
+
+    def holds(self, name: str) -> bool:
+        """Whether there is a file of that name."""
+        return name in self._storage.names(CHECKPOINTS)
+
+    def states_in(self, name: str) -> Mapping[str, Any]:
+        """The states of the objects in a checkpoint, or of the models in what `save_best` wrote. Raises as `load`."""
+        if not BEST.fullmatch(name):
+            return self.load(self.named(name)).objects
+        with self._opened(name) as file:
+            document = _read(file, "cpu")
+            _check_format(document["format"])
+            return dict(_of(dict, document["objects"]))
+
     def check_writable(self) -> None:
         """Find out before training, not after the first epoch, that nothing can be written. Raises UserError."""
         self._storage.write(f"{CHECKPOINTS}/{_PROBE}", lambda file: file.write(b"trainjobs"))
@@ -144,8 +174,7 @@ class Checkpoints:
 
     def all(self) -> list[Saved]:
         """What is named as a checkpoint, oldest first."""
-        found = [self._saved(name) for name in self._storage.names(CHECKPOINTS) if CHECKPOINT.fullmatch(name)]
-        return sorted(found, key=lambda saved: saved.order)
+        return self._among(self._storage.names(CHECKPOINTS))
 
     def latest(self) -> Found | None:
         """The newest checkpoint that can be read; None where there is none at all.
@@ -204,13 +233,25 @@ class Checkpoints:
         return f"{self._storage.uri}/{name}"
 
     def _load(self, saved: Saved, device: torch.device | str) -> Contents:
-        with self._storage.open(f"{CHECKPOINTS}/{saved.name}") as file, _understood(saved):
-            _check_bytes(file)
+        with self._opened(saved.name) as file:
             document = _read(file, device)
             contents = _contents(document, self._history)
             if not _is_named(contents, saved):
                 raise ValueError(f"it holds the checkpoint of step {contents.position.step}")
             return contents
+
+    @contextmanager
+    def _opened(self, name: str) -> Iterator[IO[bytes]]:
+        """A file whose bytes are as they were written; what a parser trips over in it is damage."""
+        place = f"{CHECKPOINTS}/{name}"
+        with self._storage.open(place) as file, _understood(f"{self._storage.uri}/{place}"):
+            _check_bytes(file)
+            yield file
+
+    def _among(self, names: Sequence[str]) -> list[Saved]:
+        """The checkpoints among these names, oldest first."""
+        found = [self._saved(name) for name in names if CHECKPOINT.fullmatch(name)]
+        return sorted(found, key=lambda saved: saved.order)
 
     def _history(self, document: Mapping[str, Any]) -> Sequence[Observation]:
         if document["format"] == 1:
@@ -221,19 +262,22 @@ class Checkpoints:
         """Where it is to be written: not over the best, unless it is the new best."""
         position = contents.position
         place = f"epoch-{position.epoch:05d}-step-{position.step:08d}-report-{len(contents.history):05d}"
-        best = self._saved(self.best.name) if self.best else None
-        if best is None or not best.name.startswith(place):
+        if self.best is None or not self.best.name.startswith(place):
             return self._saved(f"{place}.pt")
-        again = best.again + (not holds_best)
+        again = self._saved(self.best.name).again + (not holds_best)
         return self._saved(f"{place}-{again}.pt" if again else f"{place}.pt")
 
     def _prune(self) -> None:
-        kept = 0
-        for saved in reversed(self.all()):
+        kept, names = 0, self._storage.names(CHECKPOINTS)
+        over = [name for name in names if BEST.fullmatch(name)]
+        for saved in reversed(self._among(names)):
             if kept < self._keep:
                 kept += self._is_readable(saved.name)
-            elif self.best is None or saved.name != self.best.name:
-                self._storage.delete(f"{CHECKPOINTS}/{saved.name}")
+            else:
+                over.append(saved.name)
+        for name in over:
+            if self.best is None or name != self.best.name:
+                self._storage.delete(f"{CHECKPOINTS}/{name}")
 
     def _is_readable(self, name: str) -> bool:
         """Of a checkpoint of another process: whether it is a file that was not torn. Its last bytes say so."""
@@ -279,8 +323,11 @@ def unpacked(piece: bytes, rank: int) -> dict[str, Any]:
 
 
 def _states(contents: Contents) -> dict[str, Any]:
-    objects = {f"tracked object '{name}'": state for name, state in contents.objects.items()}
-    return objects | {f"rank {rank}": state for rank, state in enumerate(contents.ranks)}
+    return _named(contents.objects) | {f"rank {rank}": state for rank, state in enumerate(contents.ranks)}
+
+
+def _named(objects: Mapping[str, Any]) -> dict[str, Any]:
+    return {f"tracked object '{name}'": state for name, state in objects.items()}
 
 
 def _document(contents: Contents, best: BestCheckpoint | None) -> dict[str, Any]:
@@ -350,16 +397,16 @@ def _is_named(contents: Contents, saved: Saved) -> bool:
 
 
 @contextmanager
-def _understood(saved: Saved) -> Iterator[None]:
+def _understood(uri: str) -> Iterator[None]:
     """Whatever a parser trips over is damage; the storage speaks of its own trouble by itself."""
     try:
         yield
     except DataError as error:
-        raise DataError(f"{saved.uri}: {error}") from error
+        raise DataError(f"{uri}: {error}") from error
     except UserError:
         raise
     except Exception as error:
-        raise DataError(f"{saved.uri} is damaged: {readback.sentence(error)}") from error
+        raise DataError(f"{uri} is damaged: {readback.sentence(error)}") from error
 
 
 @contextmanager

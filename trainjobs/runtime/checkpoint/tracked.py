@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.exits import ConfigError, DataError
 from trainjobs.runtime.models.wrappers import load_own_state, own_state, unwrapped
@@ -105,15 +106,17 @@ class Tracked:
 
     def buffers(self) -> dict[str, dict[str, torch.Tensor]]:
         """Copies of what a forward pass may change in the models: everything but their parameters, by name."""
-        copies = {}
-        for name, model in self.models().items():
-            parameters = {parameter.data_ptr() for parameter in model.parameters()}
-            copies[name] = {
-                key: value.clone()
-                for key, value in self.states()[name].items()
-                if isinstance(value, torch.Tensor) and value.data_ptr() not in parameters
-            }
-        return copies
+        return {
+            name: {key: value.clone() for key, value in _buffers(model).items()}
+            for name, model in self.models().items()
+        }
+
+    def loose_buffers(self, states: Mapping[str, Any]) -> dict[str, dict[str, torch.Tensor]]:
+        """Copies of the buffers in these states that no forward pass will make rank 0's, by the model's name."""
+        return {
+            name: {key: states[name][key].detach().to("cpu", copy=True) for key in _loose(model)}
+            for name, model in self.models().items()
+        }
 
     def states_over(self, buffers: Mapping[str, Mapping[str, torch.Tensor]]) -> dict[str, Any]:
         """Every state as it is now, but for what `buffers` had copied."""
@@ -123,12 +126,27 @@ class Tracked:
         }
 
     def weights(self) -> tuple[tuple[int, int], ...]:
-        """What tells whether any weight was written since: where each lies, and how often it was changed there."""
+        """What tells whether any weight was written since: where each lies, and how often it was changed there.
+
+        Torch does not count what is written through `.data`; `weight_sums` tells that too.
+        """
         return tuple(
             (parameter.data_ptr(), parameter._version)
             for model in self.models().values()
             for parameter in model.parameters()
         )
+
+    def weight_sums(self) -> list[torch.Tensor] | None:
+        """Sums of the weights' bytes, on their devices, without waiting; None where a device has failed."""
+        return _sums_if_any(weight for model in self.models().values() for weight in model.parameters())
+
+    def heavy_sums(self) -> list[torch.Tensor] | None:
+        """The same of all that `light_states` leaves out, and of the models' buffers."""
+        weights = (value for model in self.models().values() for value in own_state(model).values())
+        moments = (
+            value for one in self.optimizers() for state in one.state.values() for value in state.values()
+        )
+        return _sums_if_any(value for value in (*weights, *moments) if isinstance(value, torch.Tensor))
 
     def reload(self, states: Mapping[str, Any]) -> None:
         """Go back to these states of the models and optimizers."""
@@ -175,6 +193,52 @@ class Tracked:
                 f"{self._source} is from a run of another {name}: {difference}; "
                 "restore the code and config that wrote it, or start anew with --fresh"
             ) from None
+
+
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+"""Integers by their size in bytes."""
+
+
+def sums(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    """Of the bytes of each, in integers: exact, and on the device where it lies. Others than dense ones have none."""
+    dense = [
+        tensor.detach() for tensor in tensors if tensor.layout is torch.strided and not tensor.is_quantized
+    ]
+    return [
+        tensor.contiguous().view(-1).view(_BITS.get(tensor.element_size(), torch.uint8)).sum()
+        for tensor in dense
+    ]
+
+
+def _sums_if_any(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor] | None:
+    try:
+        return sums(tensors)
+    except RuntimeError:
+        return None
+
+
+def are_same(before: list[torch.Tensor] | None, now: list[torch.Tensor] | None) -> bool:
+    """Whether two lists of sums are; those that could not be taken are not."""
+    if before is None or now is None or len(before) != len(now):
+        return False
+    return all(map(torch.equal, before, now))
+
+
+def _buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """What is no parameter in a model's state."""
+    parameters = {parameter.data_ptr() for parameter in model.parameters()}
+    return {
+        key: value
+        for key, value in own_state(model).items()
+        if isinstance(value, torch.Tensor) and value.data_ptr() not in parameters
+    }
+
+
+def _loose(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Its buffers, if the next forward pass leaves each rank its own."""
+    replicas = [part for part in model.modules() if isinstance(part, DistributedDataParallel)]
+    shared = any(replica.will_sync_module_buffers() for replica in replicas)  # type: ignore[no-untyped-call]
+    return {} if shared else _buffers(model)
 
 
 def _copied(name: str, state: Any) -> Any:

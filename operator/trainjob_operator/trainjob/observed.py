@@ -1,0 +1,76 @@
+"""What one pass goes by: a TrainJob, its Job and the time. Each is read once, when the pass begins."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from trainjob_operator.trainjob.observed_job import ObservedJob
+from trainjob_operator.trainjob.observed_pods import ObservedPods
+from trainjobs.api import TrainJob
+from trainjobs.api.manifest import SpecError, parse
+from trainjobs.api.reading import read_status
+from trainjobs.api.status import TrainJobStatus
+from trainjobs.kube.resources import Object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A TrainJob and its Job at one moment."""
+
+    raw: Object
+    """The TrainJob as the API server has it."""
+    status: TrainJobStatus
+    """Its status, as far as it can be read."""
+    job: ObservedJob | None
+    """The Job of its name, whoever made it. None: there is none."""
+    now: datetime
+    """With a time zone."""
+
+    @property
+    def has_own_job(self) -> bool:
+        """Whether the Job belongs to this very TrainJob."""
+        return self.job is not None and self.job.owner == self.raw["metadata"]["uid"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invalid(Observed):
+    """One whose spec cannot be used."""
+
+    problem: str
+    """What is wrong with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Valid(Observed):
+    """One whose spec can be used."""
+
+    trainjob: TrainJob
+    """The TrainJob, typed; its status is in `status` alone."""
+    pods: ObservedPods | None = None
+    """The Job's pods. None: not looked at."""
+
+
+def observe(raw: Object, job: ObservedJob | None, now: datetime) -> Valid | Invalid:
+    """The TrainJob `raw` with its Job. One that has a Job goes on with criteria that cannot be read, since the run
+    keeps those that it has; its configuration is the run's alone."""
+    status = read_status(raw.get("status"), now)
+    trainjob = _parsed(raw, lenient=job is not None)
+    if isinstance(trainjob, SpecError):
+        return Invalid(raw=raw, status=status, job=job, now=now, problem=str(trainjob))
+    return Valid(raw=raw, status=status, job=job, now=now, trainjob=trainjob)
+
+
+def _parsed(raw: Object, lenient: bool) -> TrainJob | SpecError:
+    document = {**raw, "status": None}
+    try:
+        return parse(document)
+    except SpecError as error:
+        if not lenient:
+            return error
+        problem = error
+    try:
+        trainer = {**raw["spec"]["trainer"], "config": {}}
+        return parse({**document, "spec": {**raw["spec"], "stopping": {}, "trainer": trainer}})
+    except SpecError:
+        return problem

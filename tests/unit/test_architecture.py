@@ -1,0 +1,27 @@
+"""The picture of the packages in docs/architecture.md is the one that import-linter checks."""
+
+import re
+import tomllib
+from pathlib import Path
+
+from pages import blocks
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "architecture.md"
+
+
+def contract(name):
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return next(one for one in settings["tool"]["importlinter"]["contracts"] if one["name"] == name)
+
+
+def test_the_layers_drawn_are_those_of_the_contract():
+    layers = contract("Arrows point one way")["layers"]
+    drawn = blocks(PAGE, "")[0].splitlines()
+    assert drawn == [layer.replace("trainjobs.", "") for layer in layers]
+
+
+def test_every_package_has_a_sentence_on_what_it_never_does():
+    told = re.findall(r"^\| `([a-z]+)` \| .+ \| .+ \|$", PAGE.read_text(), re.MULTILINE)
+    there = {path.parent.name for path in (ROOT / "trainjobs").glob("*/__init__.py")} | {"exits"}
+    assert sorted(told) == sorted(there)
