@@ -6,7 +6,7 @@ import torch
 from trainjobs.exits import ConfigError, StorageError
 from trainjobs.runs.storage import LocalStorage
 from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Position
-from trainjobs.runtime.position import Place
+from trainjobs.runtime.position import WorkerContext
 from trainjobs.runtime.worker import _restored
 
 
@@ -27,9 +27,9 @@ def saved(tmp_path):
 
 
 def restored(storage, rank, name, world_size=2):
-    place = Place(rank, world_size, torch.device("cpu"))
+    context = WorkerContext(rank, world_size, torch.device("cpu"))
     return _restored(
-        Checkpoints(storage, 1), place, lambda text: name if text is None else text, lambda _: None
+        Checkpoints(storage, 1), context, lambda text: name if text is None else text, lambda _: None
     )
 
 
