@@ -15,15 +15,9 @@ import torch
 from trainjobs.coordination import Coordinator, Reported
 from trainjobs.exits import UserError
 from trainjobs.runtime.checkpoint.best import BestWeights
-from trainjobs.runtime.checkpoint.store import (
-    BestCheckpoint,
-    Checkpoints,
-    Contents,
-    Position,
-    Saved,
-    packed,
-    unpacked,
-)
+from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Position, Saved
+from trainjobs.runtime.checkpoint.file_format import packed, unpacked
+from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.checkpoint.tracked import Tracked
 from trainjobs.runtime.halt_agreement import HaltAgreement
 from trainjobs.runtime.models.wrappers import load_own_state, own_weights

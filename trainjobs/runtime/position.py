@@ -10,8 +10,8 @@ from typing import Any
 import torch
 
 from trainjobs.coordination import Decision
+from trainjobs.runtime.checkpoint.contents import Position
 from trainjobs.runtime.checkpoint.snapshot import Snapshot
-from trainjobs.runtime.checkpoint.store import Position
 
 
 class Interrupted(BaseException):

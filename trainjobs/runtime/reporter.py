@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 from trainjobs.coordination import Halt
 from trainjobs.runs import events
-from trainjobs.runtime.checkpoint.store import Position, Saved
+from trainjobs.runtime.checkpoint.contents import Position, Saved
 from trainjobs.stopping import Best, Observation, Ruling
 
 

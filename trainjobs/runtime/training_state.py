@@ -11,8 +11,8 @@ from typing import Any
 from trainjobs.api import Length
 from trainjobs.coordination import Coordinator
 from trainjobs.runtime.checkpoint import randomness
+from trainjobs.runtime.checkpoint.contents import Contents, Position
 from trainjobs.runtime.checkpoint.snapshot import Snapshot
-from trainjobs.runtime.checkpoint.store import Contents, Position
 from trainjobs.runtime.checkpoint.tracked import Tracked
 from trainjobs.runtime.checkpoint.write_detector import WriteDetector
 from trainjobs.runtime.data.lockstep import Lockstep

@@ -23,17 +23,18 @@ from trainjobs.coordination import (
     Vote,
 )
 from trainjobs.coordination.communicator import Communicator
-from trainjobs.exits import ConfigError, Exit, StorageError, UserCodeError, UserError
+from trainjobs.exits import ConfigError, Exit, UserCodeError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup
 from trainjobs.runs.channel import Message, RankEnd
 from trainjobs.runs.storage import storage_at
-from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Saved
+from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.checkpointing import Checkpointer, CheckpointPolicy
 from trainjobs.runtime.custom_loop import StoppingCoordinator
 from trainjobs.runtime.halt_agreement import HaltAgreement
 from trainjobs.runtime.position import Interrupted, WorkerContext
 from trainjobs.runtime.reporter import RunReporter
+from trainjobs.runtime.restoring import restored_checkpoint
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.training_loop import TrainingLoop
 from trainjobs.runtime.user_code import entrypoint
@@ -148,7 +149,7 @@ def _coordinated(
     """The checkpoint to resume from, the coordinator, and the training loop, for as long as this worker trains."""
     spec = setup.spec
     checkpoints = Checkpoints(storage_at(setup.storage_uri), spec.checkpoint.keep)
-    restored = _restored(checkpoints, context, broadcast, tell)
+    restored = restored_checkpoint(checkpoints, context, broadcast, tell)
     coordinator = Coordinator(
         _communicator(setup, context, broadcast, tell),
         Panel.of(spec.stopping),
@@ -239,44 +240,6 @@ def _communicator(setup: Setup, context: WorkerContext, broadcast: Broadcast, te
 
     key = setup.address.key
     return TorchCommunicator.connect(context.rank, context.world_size, broadcast, key, stranger)
-
-
-def _restored(
-    checkpoints: Checkpoints, context: WorkerContext, broadcast: Broadcast, tell: Tell
-) -> tuple[Saved, Contents] | None:
-    """The checkpoint to resume from, which rank 0 finds and names; None when there is none. Collective."""
-    found = None
-    if context.rank == 0:
-        checkpoints.check_writable()
-        found = checkpoints.latest()
-        for reason in found.passed_over if found else ():
-            tell(events.Warned(f"passed over a checkpoint: {reason}"))
-    name = broadcast((found.saved.name if found else "") if context.rank == 0 else None)
-    if not name:
-        return None
-    if found is not None:
-        saved, contents = found.saved, found.contents
-    else:
-        saved, contents = _loaded_as_on_rank_0(checkpoints, context, name)
-    if len(contents.ranks) != context.world_size:
-        raise ConfigError(
-            f"{saved.uri} was written by {len(contents.ranks)} workers and this run has {context.world_size}; "
-            "set numNodes and numProcPerNode as they were, or start anew with --fresh"
-        )
-    return saved, contents.seen_by(context.rank)
-
-
-def _loaded_as_on_rank_0(
-    checkpoints: Checkpoints, context: WorkerContext, name: str
-) -> tuple[Saved, Contents]:
-    saved = checkpoints.named(name)
-    try:
-        return saved, checkpoints.load(saved)
-    except UserError as error:
-        raise StorageError(
-            f"rank {context.rank} cannot read the checkpoint that rank 0 has read: {error}. Every node must reach the "
-            "same spec.checkpoint.storage"
-        ) from error
 
 
 def _met(broadcast: Broadcast) -> Broadcast:
