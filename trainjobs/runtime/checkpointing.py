@@ -4,8 +4,6 @@ Every rank has a checkpointer. Rank 0's writes; the others hand over what only t
 succeeded, so that a full disk ends every rank with the same error.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any

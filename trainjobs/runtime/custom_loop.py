@@ -13,8 +13,6 @@ With `coordinator.steps(loader)` in place of `loader` and without `poll`, a run 
 next batch; else it goes on with the weights it had, and with that epoch's first batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace

@@ -1,7 +1,5 @@
 """Evaluation and reports of an epoch: where a run halts in them, and how metrics are judged."""
 
-from __future__ import annotations
-
 from trainjobs.coordination import Outcome
 from trainjobs.runtime.checkpointing import Checkpointer
 from trainjobs.runtime.loop_checkpoints import LoopCheckpoints

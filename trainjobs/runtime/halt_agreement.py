@@ -1,7 +1,5 @@
 """Where every rank halts: decided by the coordinator, agreed on by all ranks at one place in the run."""
 
-from __future__ import annotations
-
 from trainjobs.coordination import Coordinator, Halt, Outcome, Vote
 from trainjobs.runtime.reporter import RunReporter
 

@@ -1,7 +1,5 @@
 """A rank on this machine: its process group and its device, then a worker's life."""
 
-from __future__ import annotations
-
 import os
 import socket
 from datetime import timedelta

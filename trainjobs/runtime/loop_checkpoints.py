@@ -6,8 +6,6 @@ So a run halts, and is saved, only after a whole step, after the steps of an epo
 rule, is done again), and at the end of an epoch. Evaluation amid the steps is no such place: it runs to its end.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any

@@ -1,7 +1,5 @@
 """The terms of a training loop: which worker, where in an epoch, what a report comes to, where a run can be resumed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum

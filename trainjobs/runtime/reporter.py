@@ -1,7 +1,5 @@
 """What a run tells the driver: events, from rank 0 alone."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,5 @@
 """Which checkpoint a run resumes from: found by rank 0, read once, and the same on every rank."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from trainjobs.exits import ConfigError, StorageError, UserError

@@ -16,8 +16,6 @@ The loops are where a run halts: `epochs`, `steps` and `batches` end on a stop, 
 no matter how a loop is left (`break`, `islice`, an exception that is caught): what it leaves unfinished is over.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any

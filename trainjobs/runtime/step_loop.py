@@ -1,7 +1,5 @@
 """The steps of an epoch: which batches the training function is given, and where between them the run halts."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any

@@ -5,8 +5,6 @@ collective is called by all of them at the same place. Where it is, is in `train
 of, in `step_loop.py` and `evaluation.py`; where it halts and what is saved there, in `loop_checkpoints.py`.
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 from trainjobs.api import Length, Unit

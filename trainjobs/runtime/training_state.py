@@ -1,7 +1,5 @@
 """Where one worker is in a run, and to which point of it a resumed training function would come back."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

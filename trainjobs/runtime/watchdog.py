@@ -4,8 +4,6 @@ Every rank watches itself, for a rank that hangs usually makes the others wait i
 together tell who waits for whom.
 """
 
-from __future__ import annotations
-
 import faulthandler
 import os
 import tempfile

@@ -1,7 +1,5 @@
 """One worker's life: set up its `Run`, call the training function, account for how it ended."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time
@@ -36,6 +34,7 @@ from trainjobs.runtime.position import Interrupted, WorkerContext
 from trainjobs.runtime.reporter import RunReporter
 from trainjobs.runtime.restoring import restored_checkpoint
 from trainjobs.runtime.run import Run
+from trainjobs.runtime.torch_mailbox import TorchCommunicator
 from trainjobs.runtime.training_loop import TrainingLoop
 from trainjobs.runtime.user_code import entrypoint
 from trainjobs.runtime.user_code.failures import failure_of
@@ -228,7 +227,6 @@ def _tell_progress(loop: TrainingLoop, tell: Tell) -> None:
 def _communicator(setup: Setup, context: WorkerContext, broadcast: Broadcast, tell: Tell) -> Communicator:
     if context.world_size == 1:
         return SingleCommunicator()
-    from trainjobs.runtime.torch_mailbox import TorchCommunicator
 
     def stranger() -> None:
         tell(

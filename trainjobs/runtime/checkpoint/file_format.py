@@ -3,14 +3,12 @@
 Whatever is unexpected in it is damage: a file may be torn, or be none of ours.
 """
 
-from __future__ import annotations
-
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, fields
-from typing import IO, Any
+from dataclasses import asdict
+from typing import IO, Any, get_type_hints
 
 import torch
 
@@ -20,7 +18,7 @@ from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Posi
 from trainjobs.stopping import Observation
 
 FORMAT = 2
-_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "bool": (bool,), "float": (float, int), "str": (str,)}
+_KINDS: dict[type, tuple[type, ...]] = {int: (int,), bool: (bool,), float: (float, int), str: (str,)}
 
 
 def packed(mine: Mapping[str, Any]) -> bytes:
@@ -98,8 +96,8 @@ def check_format(number: object) -> None:
 def _record(kind: Any, document: Mapping[str, Any]) -> Any:
     """The dataclass `kind` of these fields, if they are of its types."""
     record = kind(**document)
-    for field in fields(kind):
-        of_kind(_KINDS[str(field.type)], getattr(record, field.name))
+    for name, declared in get_type_hints(kind).items():
+        of_kind(_KINDS[declared], getattr(record, name))
     return record
 
 

@@ -6,8 +6,6 @@ and a run in which ranks train them apart is told once. Only a model's buffers a
 so, with `broadcast_buffers=False` or amid gradients that are accumulated.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json

@@ -9,8 +9,6 @@ The weights of the best report are those of a checkpoint, as a rule. Where the r
 they are a file of their own, `checkpoints/best-report-00002.pt`.
 """
 
-from __future__ import annotations
-
 import time
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,5 @@
 """The objects a checkpoint holds: anything with `state_dict` and `load_state_dict`."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, Protocol, runtime_checkable

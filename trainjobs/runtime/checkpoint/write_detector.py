@@ -1,7 +1,5 @@
 """Whether weights and moments are what they were at an earlier place of the epoch."""
 
-from __future__ import annotations
-
 import torch
 
 from trainjobs.runtime.checkpoint.tracked import Tracked, are_same

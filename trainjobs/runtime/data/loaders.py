@@ -1,7 +1,5 @@
 """Data loaders that shard over ranks, and that a resumed run can continue in the middle of an epoch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext

@@ -4,8 +4,6 @@ What comes counts, not what a loader says of itself. Where its length is certain
 smallest one; everywhere else they agree before each step on the batches they really hold for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, islice
