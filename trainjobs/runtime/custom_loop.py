@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any, Self
 
 from trainjobs.coordination import Decision
-from trainjobs.runtime.data.loaders import one_of, to_device
+from trainjobs.runtime.data.loaders import to_device, zipped
 from trainjobs.runtime.position import Interrupted, Phase, Report, ResumePoint
 from trainjobs.runtime.training_loop import TrainingLoop
 
@@ -77,7 +77,7 @@ class StoppingCoordinator:
         if loop.checkpoints.halted:
             return
         self._enter_epoch()
-        with closing(loop.steps.batches(one_of(loaders), accumulate, limit)) as batches:
+        with closing(loop.steps.batches(zipped(loaders), accumulate, limit)) as batches:
             for batch in batches:
                 yield to_device(batch, loop.context.device)
 

@@ -24,7 +24,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from trainjobs.runtime.data.loaders import ShardBatches, batches_from, one_of, sharded_loader, to_device
+from trainjobs.runtime.data.loaders import ShardBatches, batches_from, sharded_loader, to_device, zipped
 from trainjobs.runtime.data.lockstep import share_buffers
 from trainjobs.runtime.models.parallel import prepared, without_sync
 from trainjobs.runtime.position import Phase, Report
@@ -161,7 +161,7 @@ class Run:
                 "run.steps() belongs inside `for epoch in run.epochs()`, once for each epoch; "
                 "for several loaders say run.steps(a, b)"
             )
-        with closing(self._loop.steps.batches(one_of(loaders), accumulate, limit)) as batches:
+        with closing(self._loop.steps.batches(zipped(loaders), accumulate, limit)) as batches:
             for batch in batches:
                 yield to_device(batch, self.device)
 

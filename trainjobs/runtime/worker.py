@@ -65,7 +65,7 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast) -> None:
         broadcast: gives rank 0's text to every rank; a few words, twice.
     """
     inbox = Inbox()
-    broadcast = _met(broadcast)
+    broadcast = _reporting_absence(broadcast)
     channel = RankEnd(setup.address, context.rank, inbox.receive)
 
     def tell(event: events.Event) -> None:
@@ -240,17 +240,17 @@ def _communicator(setup: Setup, context: WorkerContext, broadcast: Broadcast, te
     return TorchCommunicator.connect(context.rank, context.world_size, broadcast, key, stranger)
 
 
-def _met(broadcast: Broadcast) -> Broadcast:
+def _reporting_absence(broadcast: Broadcast) -> Broadcast:
     """`broadcast` that raises ConnectionLost when others do not come to it: whoever starts ranks has its own errors."""
 
-    def meet(text: str | None) -> str:
+    def wrapped(text: str | None) -> str:
         try:
             return broadcast(text)
         except Exception as error:
             reason = str(error).partition("\n")[0]
             raise ConnectionLost(f"the ranks did not meet before the training: {reason}") from error
 
-    return meet
+    return wrapped
 
 
 def _abandon(lost: RankLost, rank: int, code: Path, tell: Tell) -> None:

@@ -57,7 +57,7 @@ class Checkpoints:
         """
         began = time.perf_counter()
         readback.check(file_format.states(contents), self._allowed)
-        saved = self._place(contents, best_report is not None)
+        saved = self._new_name(contents, best_report is not None)
         best = self.best if best_report is None else BestCheckpoint(saved.name, best_report)
         document = file_format.document_of(contents, best) | {
             "history": self._segments.document(contents.history)
@@ -170,8 +170,8 @@ class Checkpoints:
     @contextmanager
     def _opened(self, name: str) -> Iterator[IO[bytes]]:
         """A file whose bytes are as they were written; what a parser trips over in it is damage."""
-        place = f"{CHECKPOINTS}/{name}"
-        with self._storage.open(place) as file, file_format.understood(f"{self._storage.uri}/{place}"):
+        path = f"{CHECKPOINTS}/{name}"
+        with self._storage.open(path) as file, file_format.understood(f"{self._storage.uri}/{path}"):
             file_format.check_bytes(file)
             yield file
 
@@ -185,14 +185,14 @@ class Checkpoints:
             return tuple(Observation.from_dict(seen) for seen in document["history"])
         return self._segments.read(document["history"])
 
-    def _place(self, contents: Contents, holds_best: bool) -> Saved:
-        """Where it is to be written: not over the best, unless it is the new best."""
+    def _new_name(self, contents: Contents, holds_best: bool) -> Saved:
+        """Its name: not over the best, unless it is the new best."""
         position = contents.position
-        place = f"epoch-{position.epoch:05d}-step-{position.step:08d}-report-{len(contents.history):05d}"
-        if self.best is None or not self.best.name.startswith(place):
-            return self._saved(f"{place}.pt")
+        name = f"epoch-{position.epoch:05d}-step-{position.step:08d}-report-{len(contents.history):05d}"
+        if self.best is None or not self.best.name.startswith(name):
+            return self._saved(f"{name}.pt")
         again = self._saved(self.best.name).again + (not holds_best)
-        return self._saved(f"{place}-{again}.pt" if again else f"{place}.pt")
+        return self._saved(f"{name}-{again}.pt" if again else f"{name}.pt")
 
     def _prune(self) -> None:
         kept, names = 0, self._storage.names(CHECKPOINTS)
