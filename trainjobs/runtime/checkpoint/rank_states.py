@@ -18,7 +18,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.exits import DataError
-from trainjobs.runtime.checkpoint.tracked import sums
+from trainjobs.runtime.checkpoint.sums import sums
 
 LIMIT_BYTES = 16 << 20
 """What all ranks' states of one object may take together: they pass through rank 0's memory at every save."""

@@ -2,7 +2,8 @@
 
 import torch
 
-from trainjobs.runtime.checkpoint.tracked import Tracked, are_same
+from trainjobs.runtime.checkpoint.sums import are_same
+from trainjobs.runtime.checkpoint.tracked import Tracked
 
 
 class WriteDetector:
