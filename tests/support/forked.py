@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 import torch
 import torch.distributed as dist
 
-from trainjobs.runtime.position import Place
+from trainjobs.runtime.position import WorkerContext
 from trainjobs.runtime.worker import work
 
 PRELOADED = [
@@ -100,7 +100,7 @@ def train_rank(crossing, rank, world_size, port):
     multiprocessing.current_process()._config["daemon"] = False  # as Ray's, it may have children of its own
     store = dist.TCPStore("127.0.0.1", port, is_master=False, timeout=timedelta(seconds=60))
     dist.init_process_group("gloo", store=store, rank=rank, world_size=world_size)
-    work(setup, Place(rank, world_size, torch.device("cpu")), broadcast)
+    work(setup, WorkerContext(rank, world_size, torch.device("cpu")), broadcast)
     dist.destroy_process_group()
 
 

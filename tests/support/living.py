@@ -14,7 +14,7 @@ from trials import Trial
 
 from trainjobs.exits import Exit
 from trainjobs.runs import events
-from trainjobs.runtime.position import Place
+from trainjobs.runtime.position import WorkerContext
 from trainjobs.runtime.worker import work
 
 LOSS = {"monitor": "val_loss"}
@@ -91,7 +91,7 @@ def live(pipe, rank, world_size, port):
     dist.init_process_group("gloo", store=store, rank=rank, world_size=world_size)
     while (setup := pipe.recv()) is not None:
         try:
-            work(setup, Place(rank, world_size, torch.device("cpu")), broadcast)
+            work(setup, WorkerContext(rank, world_size, torch.device("cpu")), broadcast)
         except Exception as error:
             pipe.send(f"{type(error).__name__}: {error}")
         else:

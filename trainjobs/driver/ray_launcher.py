@@ -225,9 +225,9 @@ def work_in_ray(config: dict[str, Setup]) -> None:
     import ray.train.torch
     from ray.train.collective import broadcast_from_rank_zero
 
-    from trainjobs.runtime.position import Place
+    from trainjobs.runtime.position import WorkerContext
     from trainjobs.runtime.worker import work
 
-    context = ray.train.get_context()
-    place = Place(context.get_world_rank(), context.get_world_size(), ray.train.torch.get_device())
-    work(config["setup"], place, broadcast_from_rank_zero)
+    rays = ray.train.get_context()
+    context = WorkerContext(rays.get_world_rank(), rays.get_world_size(), ray.train.torch.get_device())
+    work(config["setup"], context, broadcast_from_rank_zero)

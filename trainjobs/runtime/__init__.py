@@ -1,7 +1,7 @@
 """Training itself: the only package that knows torch and Ray.
 
-Read `run.py` first (what a training function sees), then `training_loop.py` (how a worker walks through a run) and
-`driver.py` (how the workers are started). Nothing is imported until it is asked for, so that the command line can read
+Read `run.py` first (what a training function sees), then `training_loop.py` (what a worker does with it) and
+`worker.py` (how a worker begins and ends). Nothing is imported until it is asked for, so that the command line can read
 a run directory without loading torch.
 """
 

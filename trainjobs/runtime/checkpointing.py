@@ -1,54 +1,47 @@
-"""What a run keeps: its checkpoints, the best weights, where it came to rest, and the account given to the driver.
+"""What a run keeps: its checkpoints, the best weights, the final model.
 
-Every rank has a keeper. Rank 0's writes and speaks; the others hand over what only they know and learn whether the
-write succeeded, so that a full disk ends every rank with the same error.
+Every rank has a checkpointer. Rank 0's writes; the others hand over what only they know and learn whether the write
+succeeded, so that a full disk ends every rank with the same error.
 """
 
-from __future__ import annotations
-
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from trainjobs.coordination import Coordinator, Halt, Reported, Vote
+from trainjobs.coordination import Coordinator, Reported
 from trainjobs.exits import UserError
-from trainjobs.runs import events
 from trainjobs.runtime.checkpoint.best import BestWeights
-from trainjobs.runtime.checkpoint.store import (
-    BestCheckpoint,
-    Checkpoints,
-    Contents,
-    Position,
-    Saved,
-    packed,
-    unpacked,
-)
+from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Position, Saved
+from trainjobs.runtime.checkpoint.file_format import packed, unpacked
+from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.checkpoint.tracked import Tracked
+from trainjobs.runtime.halt_agreement import HaltAgreement
 from trainjobs.runtime.models.wrappers import load_own_state, own_weights
+from trainjobs.runtime.reporter import RunReporter
 from trainjobs.stopping import Best
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """What the manifest says about keeping."""
+class CheckpointPolicy:
+    """When to write one, as the manifest says."""
 
     every_epochs: int
     every_steps: int | None = None
 
 
-class Keeper:
-    """One rank's keeper.
+class Checkpointer:
+    """One rank's checkpointer.
 
     Args:
         rank: this worker's.
         coordinator: its collectives carry what ranks hand over.
         checkpoints: where rank 0 writes.
-        terms: of the manifest.
+        policy: of the manifest.
         restored: the checkpoint this attempt resumes from, and where it lies; None for a fresh start.
-        tell: takes an event to the driver, without waiting.
+        reporter: tells the driver.
+        halts: each collective may be where the run halts.
     """
 
     def __init__(
@@ -56,20 +49,20 @@ class Keeper:
         rank: int,
         coordinator: Coordinator,
         checkpoints: Checkpoints,
-        terms: Terms,
+        policy: CheckpointPolicy,
         restored: tuple[Saved, Contents] | None,
-        tell: Callable[[events.Event], None],
+        reporter: RunReporter,
+        halts: HaltAgreement,
     ) -> None:
         self.rank = rank
-        self.rest: Halt | None = None
-        """Where every rank halted; None while the run goes on."""
         self.restored = restored[1] if restored else None
         self._source = restored[0] if restored else None
         self.source = restored[0].uri if restored else ""
         self._coordinator = coordinator
         self._checkpoints = checkpoints
-        self._terms = terms
-        self._tell = tell if rank == 0 else _nobody
+        self._policy = policy
+        self._reporter = reporter
+        self._halts = halts
         self.improved = False
         """Whether the best value so far is newer than the last checkpoint, and its weights are to be kept."""
         self._unsaved: BestWeights | None = None
@@ -84,14 +77,14 @@ class Keeper:
         return ruling.best if ruling else None
 
     def reported(self, reported: Reported, tracked: Tracked) -> None:
-        """Account for a judged report on what is tracked."""
+        """A report was judged; if it is the best, its weights are those tracked now."""
         if reported.observation is None:
             return
         number = len(self._coordinator.history)
         if reported.best:
             self._improve(number, tracked, wanted=reported.restore_best)
         if reported.ruling is not None:
-            self._tell(events.Reported.of(reported.observation, reported.ruling, number))
+            self._reporter.reported(reported.observation, reported.ruling, number)
 
     def _improve(self, report: int, tracked: Tracked, *, wanted: bool) -> None:
         self.improved |= wanted
@@ -99,33 +92,13 @@ class Keeper:
             self._unsaved = None  # the last one's copies go first
             self._unsaved = BestWeights.of(report, tracked, copied=wanted)
 
-    def rest_if_halted(self, step: int) -> Halt | None:
-        """If every rank is to halt here, agree that they did. Called after each collective, by all ranks."""
-        if self.rest is None and self._coordinator.halted:
-            self.rest = self._coordinator.halt(step)
-            self._tell_rest(self.rest)
-        return self.rest
-
-    def judge_again(self) -> None:
-        """Judge the restored history by today's criteria: a run that had ended does not train again. Collective."""
-        ruling = self._coordinator.ruling
-        if ruling is not None and ruling.stop is not None:
-            self._coordinator.vote(Vote.of_finding(0, ruling.stop))
-        self._coordinator.exchange(b"")
-
-    def conclude(self, step: int) -> None:
-        """The run ends here for every rank: from now on no vote can halt it. Collective."""
-        if self.rest is None:
-            self.rest = self._coordinator.halt(step)
-            self._tell_rest(self.rest)
-
     def is_due(self, position: Position, *, last: bool) -> bool:
         """Whether the end of an epoch is worth a checkpoint: its turn, the best so far, or the last."""
-        return last or position.epoch % self._terms.every_epochs == 0 or self.is_due_amid(position)
+        return last or position.epoch % self._policy.every_epochs == 0 or self.is_due_amid(position)
 
     def is_due_amid(self, position: Position) -> bool:
         """Whether the end of a step is worth a checkpoint: the best so far, or its turn."""
-        every = self._terms.every_steps
+        every = self._policy.every_steps
         turn = every is not None and position.step // every > self._saved_step // every
         return self.improved or turn
 
@@ -151,16 +124,16 @@ class Keeper:
             UserError: on every rank, when rank 0 could not write.
         """
         pieces = self._coordinator.exchange(packed(mine))
-        self.rest_if_halted(position.step)
+        self._halts.agree_on_halt(position.step)
 
         def write() -> None:
             ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
             contents = Contents(position, dict(objects), self._coordinator.history[:reports], ranks)
             saved = self._checkpoints.save(contents, self._best_report_in(objects))
-            self._tell(events.Checkpointed(saved.uri, position.epoch, position.step, saved.seconds, repeats))
+            self._reporter.checkpointed(saved, position, repeats)
 
         self._coordinator.on_rank_0(write, UserError)
-        self.rest_if_halted(position.step)
+        self._halts.agree_on_halt(position.step)
         self.improved, self._unsaved = False, None
         self._saved_step = position.step
 
@@ -200,7 +173,7 @@ class Keeper:
                     return held.name, self._checkpoints.states_in(held.name)
         except UserError as error:
             why = f"cannot be read ({error})"
-        self.warn(f"the checkpoint of the best epoch {best.epoch} {why}; keeping the last weights")
+        self._reporter.warn(f"the checkpoint of the best epoch {best.epoch} {why}; keeping the last weights")
         return "", None
 
     def save_model(
@@ -222,17 +195,7 @@ class Keeper:
 
         self._coordinator.on_rank_0(write, UserError)
         if states:
-            place = restored or position
-            self._tell(events.ModelSaved("model.pt", place.epoch, place.step, best=restored is not None))
-
-    def final(self, pairs: Mapping[str, tuple[float, float]], *, without_data: bool) -> dict[str, float]:
-        """Reduce the run's final metrics over ranks and account for them. Collective."""
-        metrics = self._coordinator.reduce(pairs, without_data=without_data)
-        self._tell(events.Final(metrics))
-        return metrics
-
-    def warn(self, message: str) -> None:
-        self._tell(events.Warned(message))
+            self._reporter.model_saved("model.pt", position, restored)
 
     def _known_best(self) -> BestCheckpoint | None:
         """Which checkpoint holds the best weights, in a resumed run."""
@@ -253,14 +216,3 @@ class Keeper:
         if self._unsaved is not None and self._unsaved.copies is not None:
             self._checkpoints.save_best(self._unsaved.report, self._unsaved.copies)
             self._unsaved = None
-
-    def _tell_rest(self, rest: Halt) -> None:
-        decision = rest.decision.to_dict() if rest.decision else {}
-        took = 1000 * (time.time() - rest.decision.decided_at) if rest.decision else 0.0
-        if decision:
-            self._tell(events.Decided(decision))
-        self._tell(events.Halted(decision, rest.steps, round(took, 3)))
-
-
-def _nobody(_: events.Event) -> None:
-    """Only rank 0 speaks."""

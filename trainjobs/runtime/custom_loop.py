@@ -13,31 +13,29 @@ With `coordinator.steps(loader)` in place of `loader` and without `poll`, a run 
 next batch; else it goes on with the weights it had, and with that epoch's first batch.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from typing import Any, Self
 
 from trainjobs.coordination import Decision
-from trainjobs.runtime.data.loaders import one_of, to_device
-from trainjobs.runtime.position import Anew, Interrupted, Phase, Report
-from trainjobs.runtime.training_loop import Journey
+from trainjobs.runtime.data.loaders import to_device, zipped
+from trainjobs.runtime.position import Interrupted, Phase, Report, ResumePoint
+from trainjobs.runtime.training_loop import TrainingLoop
 
 
 class StoppingCoordinator:
     """The run that this process trains in, seen from a loop of your own. Get it with `current()`."""
 
-    _journey_of_this_process: Journey | None = None
+    _loop_of_this_process: TrainingLoop | None = None
 
-    def __init__(self, journey: Journey) -> None:
-        self._journey = journey
+    def __init__(self, loop: TrainingLoop) -> None:
+        self._loop = loop
 
     @classmethod
-    def bind(cls, journey: Journey) -> None:
-        """Make `current()` answer with this journey in this process."""
-        StoppingCoordinator._journey_of_this_process = journey
+    def bind(cls, loop: TrainingLoop) -> None:
+        """Make `current()` answer with this training loop in this process."""
+        StoppingCoordinator._loop_of_this_process = loop
 
     @classmethod
     def current(cls) -> Self:
@@ -46,42 +44,42 @@ class StoppingCoordinator:
         Raises:
             RuntimeError: this process was not started by trainjobs.
         """
-        if StoppingCoordinator._journey_of_this_process is None:
+        if StoppingCoordinator._loop_of_this_process is None:
             raise RuntimeError(
                 "no training run in this process; start the script as an entrypoint of `trainjobs run`"
             )
-        return cls(StoppingCoordinator._journey_of_this_process)
+        return cls(StoppingCoordinator._loop_of_this_process)
 
     @property
     def epoch(self) -> int:
         """Epochs reported so far; where a resumed loop starts to count."""
-        self._journey.restore_numbers()
-        position = self._journey.position
+        self._loop.restore_numbers()
+        position = self._loop.state.position
         return position.epoch if position.reported else position.epoch - 1
 
     @property
     def step(self) -> int:
         """Steps finished since the run began."""
-        return self._journey.position.step
+        return self._loop.state.position.step
 
     @property
     def decision(self) -> Decision | None:
         """What ended the run; None while it goes on."""
-        return self._journey.decision
+        return self._loop.coordinator.decision
 
     def track(self, **objects: object) -> None:
         """Put objects into checkpoints, and load them now if the run is resumed; see `Run.track`."""
-        self._journey.tracked.add(objects)
+        self._loop.state.tracked.add(objects)
 
     def steps(self, *loaders: Iterable[Any], accumulate: int = 1, limit: int | None = None) -> Iterator[Any]:
         """The batches of this epoch that are still to train; see `Run.steps`. No `poll` is needed then."""
-        journey = self._journey
-        if journey.rested:
+        loop = self._loop
+        if loop.checkpoints.halted:
             return
         self._enter_epoch()
-        with closing(journey.steps(one_of(loaders), accumulate, limit)) as batches:
+        with closing(loop.steps.batches(zipped(loaders), accumulate, limit)) as batches:
             for batch in batches:
-                yield to_device(batch, journey.place.device)
+                yield to_device(batch, loop.context.device)
 
     def poll(self) -> bool:
         """Whether to leave the loop: call it after every step, on every rank. About a microsecond.
@@ -89,15 +87,15 @@ class StoppingCoordinator:
         When it is True, every rank has halted at this same step, the checkpoint is written, and with `restoreBest` the
         tracked models have the best weights.
         """
-        journey = self._journey
-        if journey.rested or journey.lent is not None or journey.phase is Phase.AFTER:
-            return journey.rested
+        loop = self._loop
+        if loop.checkpoints.halted or loop.steps.in_flight is not None or loop.state.phase is Phase.AFTER:
+            return loop.checkpoints.halted
         with suppress(Interrupted):
-            if journey.phase is not Phase.STEPS:
+            if loop.state.phase is not Phase.STEPS:
                 self._begin_epoch_of_polls()
-            if journey.end_step():
-                journey.finish()
-        return journey.rested
+            if loop.end_step():
+                loop.finish()
+        return loop.checkpoints.halted
 
     def report(self, **metrics: object) -> Report:
         """End an epoch: reduce its metrics over ranks, judge them, checkpoint if one is due. All ranks together.
@@ -112,60 +110,62 @@ class StoppingCoordinator:
         Returns:
             The reduced metrics and the decision; True if the loop is to be left.
         """
-        journey = self._journey
+        loop = self._loop
         for name, value in metrics.items():
-            journey.meters.add(name, value)
-        if journey.finished:
-            return journey.final()
+            loop.state.meters.add(name, value)
+        if loop.finished:
+            return loop.evaluation.final()
         with suppress(Interrupted):
-            if not journey.rested:
+            if not loop.checkpoints.halted:
                 return self._end_epoch()
-            journey.finish()
-        return Report({}, journey.decision, leave=True)
+            loop.finish()
+        return Report({}, loop.coordinator.decision, leave=True)
 
     def _enter_epoch(self) -> None:
-        journey = self._journey
-        journey.flush()
-        journey.begin()
-        if journey.phase is Phase.OUTSIDE:
-            journey.enter_epoch()
+        loop = self._loop
+        loop.checkpoints.flush()
+        loop.begin()
+        if loop.state.phase is Phase.OUTSIDE:
+            loop.enter_epoch()
 
     def _begin_epoch_of_polls(self) -> None:
         """A loop that goes through a loader of its own begins each epoch with its first batch."""
         self._enter_epoch()
-        self._journey.repeat_epoch()
-        self._journey.begin_steps()
+        self._loop.repeat_epoch()
+        self._loop.steps.begin()
 
     def _end_epoch(self) -> Report:
-        journey = self._journey
+        loop = self._loop
         self._enter_epoch()
-        journey.come_back()
-        journey.leave_steps()
-        journey.phase = Phase.AFTER
-        report = journey.judge()
-        place = journey.pass_epoch()
-        if report.leave or journey.all_trained:
-            journey.rest_if_halted()
-            journey.checkpoint()
-            journey.finish()
+        loop.state.end_replay()
+        loop.steps.leave()
+        loop.state.phase = Phase.AFTER
+        report = loop.evaluation.judge()
+        point = loop.pass_epoch()
+        if report.leave or loop.state.all_trained:
+            loop.checkpoints.agree_on_halt()
+            loop.checkpoints.checkpoint()
+            loop.finish()
             return replace(report, leave=True)
-        if journey.rest_if_halted() or journey.keeper.is_due(place.position, last=False):
-            self._checkpoint_before_next_step(place)
+        if loop.checkpoints.agree_on_halt() or loop.checkpoints.is_due(last=False):
+            self._checkpoint_before_next_step(point)
         return report
 
-    def _checkpoint_before_next_step(self, place: Anew) -> None:
+    def _checkpoint_before_next_step(self, point: ResumePoint) -> None:
         """Write it when the weights are about to change, so that it holds what the loop does after its report."""
-        journey = self._journey
-        optimizers = journey.tracked.optimizers()
-        buffers = journey.tracked.buffers()
-        handles = [optimizer.register_step_pre_hook(lambda *_: journey.flush()) for optimizer in optimizers]
+        loop = self._loop
+        optimizers = loop.state.tracked.optimizers()
+        buffers = loop.state.tracked.buffers()
+        handles = [
+            optimizer.register_step_pre_hook(lambda *_: loop.checkpoints.flush()) for optimizer in optimizers
+        ]
 
         def write() -> None:
             for handle in handles:
                 handle.remove()
-            journey.save(place, journey.tracked.states_over(buffers))
-            journey.leave_if_interrupted()
+            loop.checkpoints.save(point, loop.state.tracked.states_over(buffers))
+            loop.checkpoints.leave_if_interrupted()
 
-        journey.defer(write)
+        loop.checkpoints.defer(write)
         if not optimizers:
-            journey.flush()
+            loop.checkpoints.flush()

@@ -1,7 +1,5 @@
 """A rank on this machine: its process group and its device, then a worker's life."""
 
-from __future__ import annotations
-
 import os
 import socket
 from datetime import timedelta
@@ -13,7 +11,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch's 
 
 from trainjobs.runs.attempt import Setup
 from trainjobs.runtime import ray_context
-from trainjobs.runtime.position import Place
+from trainjobs.runtime.position import WorkerContext
 from trainjobs.runtime.worker import work
 
 MEETING_TIMEOUT = timedelta(minutes=30)
@@ -38,7 +36,7 @@ def train_rank(setup: Setup, rank: int, world_size: int, listener: socket.socket
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     ray_context.offer(rank, world_size)
-    work(setup, Place(rank, world_size, device), broadcast)
+    work(setup, WorkerContext(rank, world_size, device), broadcast)
     dist.destroy_process_group()
 
 

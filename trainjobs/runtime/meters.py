@@ -1,7 +1,5 @@
 """Sums of metrics between two reports, kept on the device so that logging a metric waits for nothing."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

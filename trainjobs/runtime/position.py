@@ -1,6 +1,4 @@
-"""What a worker's way through a run is made of: where it may be, and what it learns there."""
-
-from __future__ import annotations
+"""The terms of a training loop: which worker, where in an epoch, what a report comes to, where a run can be resumed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,8 +8,8 @@ from typing import Any
 import torch
 
 from trainjobs.coordination import Decision
+from trainjobs.runtime.checkpoint.contents import Position
 from trainjobs.runtime.checkpoint.snapshot import Snapshot
-from trainjobs.runtime.checkpoint.store import Position
 
 
 class Interrupted(BaseException):
@@ -22,7 +20,7 @@ class Interrupted(BaseException):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WorkerContext:
     """Which worker this is: its rank among `world_size`, on which device."""
 
     rank: int
@@ -57,8 +55,8 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Anew:
-    """A place to which a resumed function comes back by itself: until the next step only small states change."""
+class ResumePoint:
+    """To where a resumed function comes back by itself: until the next step only small states change."""
 
     position: Position
     states: Snapshot

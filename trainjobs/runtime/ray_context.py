@@ -2,8 +2,6 @@
 training code imports Ray, whose import takes as long as torch's.
 """
 
-from __future__ import annotations
-
 import importlib.util
 import sys
 from collections.abc import Sequence
@@ -11,6 +9,8 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+import torch.distributed as dist
 
 MODULE = "ray.train.v2._internal.execution.train_fn_utils"
 """Where Ray Train keeps what a training function asks."""
@@ -47,7 +47,6 @@ class _Offer(MetaPathFinder):
 
     def _utilities(self, module: ModuleType) -> Any:
         """Ray's local ones, but ranks do meet: Ray would have each one wait for itself alone."""
-        import torch.distributed as dist
 
         class Utilities(module.LocalTrainFnUtils):  # type: ignore[misc,name-defined]
             def barrier(self) -> None:

@@ -16,8 +16,6 @@ The loops are where a run halts: `epochs`, `steps` and `batches` end on a stop, 
 no matter how a loop is left (`break`, `islice`, an exception that is caught): what it leaves unfinished is over.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, nullcontext
 from typing import Any
@@ -26,27 +24,27 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
-from trainjobs.runtime.data.loaders import ShardBatches, batches_from, one_of, sharded_loader, to_device
+from trainjobs.runtime.data.loaders import ShardBatches, batches_from, sharded_loader, to_device, zipped
 from trainjobs.runtime.data.lockstep import share_buffers
 from trainjobs.runtime.models.parallel import prepared, without_sync
 from trainjobs.runtime.position import Phase, Report
-from trainjobs.runtime.training_loop import Journey
+from trainjobs.runtime.training_loop import TrainingLoop
 
 
 class Run:
     """One worker's side of a training run."""
 
-    def __init__(self, config: Mapping[str, Any], journey: Journey) -> None:
+    def __init__(self, config: Mapping[str, Any], loop: TrainingLoop) -> None:
         self.config = config
         """`spec.trainer.config` of the manifest, as it is."""
-        self.max_epochs = journey.length.named(journey.length.amount, None)
+        self.max_epochs = loop.length.named(loop.length.amount, None)
         """Epochs to train; None if the manifest says `maxSteps`."""
-        self.max_steps = journey.length.named(None, journey.length.amount)
+        self.max_steps = loop.length.named(None, loop.length.amount)
         """Steps to train; None if the manifest says `maxEpochs`."""
-        self.rank = journey.place.rank
-        self.world_size = journey.place.world_size
-        self.device = journey.place.device
-        self._journey = journey
+        self.rank = loop.context.rank
+        self.world_size = loop.context.world_size
+        self.device = loop.context.device
+        self._loop = loop
 
     # --- what a training function prepares ------------------------------------------------------------------------
 
@@ -68,7 +66,7 @@ class Run:
         replicas = [part for part in model.modules() if isinstance(part, DistributedDataParallel)]
         for replica in replicas:
             share_buffers(replica)
-        self._journey.replicas += replicas
+        self._loop.steps.replicas += replicas
         return model
 
     def prepare_loader(
@@ -123,26 +121,26 @@ class Run:
 
         Anything with `state_dict` and `load_state_dict` will do: model, optimizer, scheduler, scaler, counters.
         """
-        self._journey.tracked.add(objects)
+        self._loop.state.tracked.add(objects)
 
     # --- the loops ------------------------------------------------------------------------------------------------
 
     def epochs(self) -> Iterator[int]:
         """The numbers of the epochs to train, from 1; a resumed run goes on where its checkpoint was taken."""
-        journey = self._journey
-        loop = journey.begin_loop()
-        while not journey.is_over():
-            journey.enter_epoch()
+        loop = self._loop
+        this = loop.begin_epochs()
+        while not loop.is_over():
+            loop.enter_epoch()
             try:
-                yield journey.position.epoch
+                yield loop.state.position.epoch
             except GeneratorExit:
-                if journey.loop is loop:  # else it was left before, and kept by an error that is kept
-                    journey.leave_epochs()
+                if loop.epoch_loop is this:  # else it was left before, and kept by an error that is kept
+                    loop.leave_epochs()
                 raise
-            if journey.loop is not loop:
+            if loop.epoch_loop is not this:
                 raise RuntimeError("this loop over run.epochs() was left for another one; it cannot go on")
-            journey.end_epoch()
-        journey.finish()
+            loop.end_epoch()
+        loop.finish()
 
     def steps(self, *loaders: Iterable[Any], accumulate: int = 1, limit: int | None = None) -> Iterator[Any]:
         """The training batches of this epoch on this worker's device; each batch's work is one step.
@@ -158,12 +156,12 @@ class Run:
                 `gradient_sync` saves the communication of the others. A run halts only between steps.
             limit: batches of an epoch at most. Unlike the count of `itertools.islice`, it goes on after a resume.
         """
-        if self._journey.phase is not Phase.BODY:
+        if self._loop.state.phase is not Phase.BODY:
             raise RuntimeError(
                 "run.steps() belongs inside `for epoch in run.epochs()`, once for each epoch; "
                 "for several loaders say run.steps(a, b)"
             )
-        with closing(self._journey.steps(one_of(loaders), accumulate, limit)) as batches:
+        with closing(self._loop.steps.batches(zipped(loaders), accumulate, limit)) as batches:
             for batch in batches:
                 yield to_device(batch, self.device)
 
@@ -172,23 +170,23 @@ class Run:
 
         A stop ends them too, after the epoch's steps; amid the steps they run to their end, and the run halts then.
         """
-        journey = self._journey
-        journey.begin_evaluation()
-        if journey.phase is not Phase.OUTSIDE and journey.rested:
+        loop = self._loop
+        loop.begin_evaluation()
+        if loop.state.phase is not Phase.OUTSIDE and loop.checkpoints.halted:
             return
         empty = True
         for batch in batches_from(loader, self.epoch, 0, self.rank):
             empty = False
             yield to_device(batch, self.device)
-            if journey.poll_evaluation():
-                journey.halt()
+            if loop.evaluation.poll():
+                loop.checkpoints.halt()
                 return
-        journey.meters.without_data |= empty
+        loop.state.meters.without_data |= empty
 
     @property
     def last_of_step(self) -> bool:
         """Whether this batch completes a step, which is when the optimizer steps (see `steps(accumulate=)`)."""
-        return self._journey.lent is None or self._journey.lent.completes_step
+        return self._loop.steps.in_flight is None or self._loop.steps.in_flight.completes_step
 
     def gradient_sync(self, model: torch.nn.Module) -> AbstractContextManager[Any]:
         """Around forward and backward while accumulating: ranks exchange gradients only at the last batch of a step."""
@@ -204,7 +202,7 @@ class Run:
                 which weigh 1.
         """
         for name, value in metrics.items():
-            self._journey.meters.add(name, value)
+            self._loop.state.meters.add(name, value)
 
     def report(self, **metrics: object) -> Report:
         """Reduce metrics over all ranks and judge them by the criteria. All ranks report together.
@@ -223,21 +221,21 @@ class Run:
             MetricMismatch: some ranks report a metric that others do not.
             MissingMetric: a criterion watches a metric that is not reported.
         """
-        journey = self._journey
+        loop = self._loop
         self.log(**metrics)
-        if journey.phase is not Phase.OUTSIDE:
-            return journey.judge()
-        journey.begin_evaluation()
-        if not journey.finished:
+        if loop.state.phase is not Phase.OUTSIDE:
+            return loop.evaluation.judge()
+        loop.begin_evaluation()
+        if not loop.finished:
             raise RuntimeError("run.report() belongs inside `for epoch in run.epochs()`, or after that loop")
-        return journey.final()
+        return loop.evaluation.final()
 
     @property
     def epoch(self) -> int:
         """The epoch being trained, from 1."""
-        return self._journey.position.epoch
+        return self._loop.state.position.epoch
 
     @property
     def step(self) -> int:
         """Steps finished since the run began."""
-        return self._journey.position.step
+        return self._loop.state.position.step

@@ -5,8 +5,6 @@ So each letter carries a code, made with a key that only the ranks know, of its 
 the sender's letters to the receiver, and its words. It hides nothing: there is nothing secret in it.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections import Counter
 from struct import Struct

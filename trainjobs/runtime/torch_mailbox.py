@@ -7,8 +7,6 @@ the process, where receiving with a time-out costs nothing. A message to the own
 The store itself lets everybody in, so what comes through it is signed (`signed_messages.py`): all else is dropped.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

@@ -4,8 +4,6 @@ Every rank watches itself, for a rank that hangs usually makes the others wait i
 together tell who waits for whom.
 """
 
-from __future__ import annotations
-
 import faulthandler
 import os
 import tempfile
@@ -15,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from trainjobs.exits import Exit
-from trainjobs.runtime.training_loop import Journey
+from trainjobs.runtime.training_loop import TrainingLoop
 
 OTHERS_S = 3.0
 """How long this process stays after it has told: when one ends, Ray ends the others, and they have to tell too."""
@@ -24,8 +22,8 @@ MARGIN_S = 10.0
 
 
 @contextmanager
-def watched(journey: Journey, deadline_s: float, hung: Callable[[str, str], object]) -> Iterator[None]:
-    """End this process if the journey does not move for `deadline_s` seconds.
+def watched(loop: TrainingLoop, deadline_s: float, hung: Callable[[str, str], object]) -> Iterator[None]:
+    """End this process if the training loop does not move for `deadline_s` seconds.
 
     What a stuck interpreter leaves goes to this process's standard error of now: a pipe that it reads itself it
     would read no more.
@@ -35,7 +33,7 @@ def watched(journey: Journey, deadline_s: float, hung: Callable[[str, str], obje
     """
     over, log = threading.Event(), os.dup(2)
     watch = threading.Thread(
-        target=_watch, args=(journey, deadline_s, hung, over, log), name="watchdog", daemon=True
+        target=_watch, args=(loop, deadline_s, hung, over, log), name="watchdog", daemon=True
     )
     watch.start()
     try:
@@ -48,12 +46,12 @@ def watched(journey: Journey, deadline_s: float, hung: Callable[[str, str], obje
 
 
 def _watch(
-    journey: Journey, deadline_s: float, hung: Callable[[str, str], object], over: threading.Event, log: int
+    loop: TrainingLoop, deadline_s: float, hung: Callable[[str, str], object], over: threading.Event, log: int
 ) -> None:
-    seen, since = journey.position, time.monotonic()
+    seen, since = loop.state.position, time.monotonic()
     while not over.wait(min(1.0, deadline_s / 4)):
-        if journey.position != seen:
-            seen, since = journey.position, time.monotonic()
+        if loop.state.position != seen:
+            seen, since = loop.state.position, time.monotonic()
         elif time.monotonic() - since >= deadline_s:
             reason = f"no step for {deadline_s:g} s (progressDeadlineSeconds) after step {seen.step}"
             hung(f"{reason}; the stacks of all ranks are in the log", _stacks())

@@ -1,7 +1,5 @@
 """One worker's life: set up its `Run`, call the training function, account for how it ended."""
 
-from __future__ import annotations
-
 import os
 import threading
 import time
@@ -23,17 +21,21 @@ from trainjobs.coordination import (
     Vote,
 )
 from trainjobs.coordination.communicator import Communicator
-from trainjobs.exits import ConfigError, Exit, StorageError, UserCodeError, UserError
+from trainjobs.exits import ConfigError, Exit, UserCodeError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup
 from trainjobs.runs.channel import Message, RankEnd
 from trainjobs.runs.storage import storage_at
-from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Saved
-from trainjobs.runtime.checkpointing import Keeper, Terms
+from trainjobs.runtime.checkpoint.store import Checkpoints
+from trainjobs.runtime.checkpointing import Checkpointer, CheckpointPolicy
 from trainjobs.runtime.custom_loop import StoppingCoordinator
-from trainjobs.runtime.position import Interrupted, Place
+from trainjobs.runtime.halt_agreement import HaltAgreement
+from trainjobs.runtime.position import Interrupted, WorkerContext
+from trainjobs.runtime.reporter import RunReporter
+from trainjobs.runtime.restoring import restored_checkpoint
 from trainjobs.runtime.run import Run
-from trainjobs.runtime.training_loop import Journey
+from trainjobs.runtime.torch_mailbox import TorchCommunicator
+from trainjobs.runtime.training_loop import TrainingLoop
 from trainjobs.runtime.user_code import entrypoint
 from trainjobs.runtime.user_code.failures import failure_of
 from trainjobs.runtime.user_code.output import captured
@@ -54,28 +56,28 @@ class TrainingFailed(Exception):
     """What a worker raises after it has told its error, which may be none that Ray or a process can carry."""
 
 
-def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
+def work(setup: Setup, context: WorkerContext, broadcast: Broadcast) -> None:
     """Train on this worker; the process group of torch is up.
 
     Args:
         setup: the same on every worker.
-        place: which worker this is.
+        context: which worker this is.
         broadcast: gives rank 0's text to every rank; a few words, twice.
     """
     inbox = Inbox()
-    broadcast = _met(broadcast)
-    channel = RankEnd(setup.address, place.rank, inbox.receive)
+    broadcast = _reporting_absence(broadcast)
+    channel = RankEnd(setup.address, context.rank, inbox.receive)
 
     def tell(event: events.Event) -> None:
         channel.send(events.to_dict(event))
 
     def say(line: str) -> None:
-        channel.send_in_turn(events.to_dict(events.Printed(place.rank, line)))
+        channel.send_in_turn(events.to_dict(events.Printed(context.rank, line)))
 
     def hung(reason: str, stacks: str) -> None:
         for line in (f"{reason}:", *stacks.splitlines()):
-            tell(events.Printed(place.rank, line))
-        tell(events.Failed(place.rank, Reason.NO_PROGRESS, reason, "", Exit.FAILURE))
+            tell(events.Printed(context.rank, line))
+        tell(events.Failed(context.rank, Reason.NO_PROGRESS, reason, "", Exit.FAILURE))
         channel.close()
 
     try:
@@ -83,14 +85,14 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
         with captured(say), entrypoint.program(setup.code):
             function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
             with (
-                _coordinated(setup, place, broadcast, tell, inbox) as journey,
-                watched(journey, setup.spec.progress_deadline_seconds, hung),
+                _coordinated(setup, context, broadcast, tell, inbox) as loop,
+                watched(loop, setup.spec.progress_deadline_seconds, hung),
             ):
-                _train(setup, journey, tell, function)
+                _train(setup, loop, tell, function)
     except Interrupted:
         pass
     except BaseException as error:
-        failure = failure_of(error, place.rank, setup.code)
+        failure = failure_of(error, context.rank, setup.code)
         tell(failure)
         raise TrainingFailed(failure.kind) from None
     finally:
@@ -141,42 +143,44 @@ def _ask(coordinator: Coordinator, message: Message) -> None:
 
 @contextmanager
 def _coordinated(
-    setup: Setup, place: Place, broadcast: Broadcast, tell: Tell, inbox: Inbox
-) -> Iterator[Journey]:
-    """The checkpoint to resume from, the coordinator, and the journey, for as long as this worker trains."""
+    setup: Setup, context: WorkerContext, broadcast: Broadcast, tell: Tell, inbox: Inbox
+) -> Iterator[TrainingLoop]:
+    """The checkpoint to resume from, the coordinator, and the training loop, for as long as this worker trains."""
     spec = setup.spec
     checkpoints = Checkpoints(storage_at(setup.storage_uri), spec.checkpoint.keep)
-    restored = _restored(checkpoints, place, broadcast, tell)
+    restored = restored_checkpoint(checkpoints, context, broadcast, tell)
     coordinator = Coordinator(
-        _communicator(setup, place, broadcast, tell),
+        _communicator(setup, context, broadcast, tell),
         Panel.of(spec.stopping),
         history=restored[1].history if restored else (),
         timeout_s=setup.lost_timeout_s,
-        on_lost=lambda lost: _abandon(lost, place.rank, setup.code, tell),
+        on_lost=lambda lost: _abandon(lost, context.rank, setup.code, tell),
     )
-    terms = Terms(spec.checkpoint.every_epochs, spec.checkpoint.every_steps)
+    policy = CheckpointPolicy(spec.checkpoint.every_epochs, spec.checkpoint.every_steps)
     with coordinator:
-        if place.rank == 0:
+        if context.rank == 0:
             inbox.open(coordinator)
-        keeper = Keeper(place.rank, coordinator, checkpoints, terms, restored, tell)
-        del restored  # the keeper lets it go when the loop begins
-        yield Journey(place, spec.trainer.length, coordinator, keeper)
+        reporter = RunReporter(context.rank, tell)
+        halts = HaltAgreement(coordinator, reporter)
+        checkpointer = Checkpointer(context.rank, coordinator, checkpoints, policy, restored, reporter, halts)
+        del restored  # the checkpointer lets it go when the loop begins
+        yield TrainingLoop(context, spec.trainer.length, coordinator, checkpointer, halts, reporter)
 
 
-def _train(setup: Setup, journey: Journey, tell: Tell, function: Callable[[Run], object]) -> None:
-    StoppingCoordinator.bind(journey)
-    if journey.place.rank == 0:
-        tell(_started(setup, journey))
-        if (restored := journey.keeper.restored) is not None:  # a new driver has not heard of it
+def _train(setup: Setup, loop: TrainingLoop, tell: Tell, function: Callable[[Run], object]) -> None:
+    StoppingCoordinator.bind(loop)
+    if loop.context.rank == 0:
+        tell(_started(setup, loop))
+        if (restored := loop.checkpointer.restored) is not None:  # a new driver has not heard of it
             position = restored.position
-            tell(events.Checkpointed(journey.keeper.source, position.epoch, position.step, 0.0))
-        threading.Thread(target=_tell_progress, args=(journey, tell), name="progress", daemon=True).start()
-    _call(function, Run(setup.spec.trainer.config, journey))
+            tell(events.Checkpointed(loop.checkpointer.source, position.epoch, position.step, 0.0))
+        threading.Thread(target=_tell_progress, args=(loop, tell), name="progress", daemon=True).start()
+    _call(function, Run(setup.spec.trainer.config, loop))
     try:
-        journey.finish()
+        loop.finish()
     except ExchangeMismatch as error:
         raise UserCodeError(
-            f"the training function has returned on rank {journey.place.rank} while others go on, "
+            f"the training function has returned on rank {loop.context.rank} while others go on, "
             f"but every rank must return at the same place: {error}"
         ) from None
 
@@ -190,102 +194,63 @@ def _call(function: Callable[[Run], object], run: Run) -> None:
             raise
 
 
-def _started(setup: Setup, journey: Journey) -> events.Started:
-    restored, position = journey.keeper.restored, journey.position
+def _started(setup: Setup, loop: TrainingLoop) -> events.Started:
+    restored, position = loop.checkpointer.restored, loop.state.position
     return events.Started(
         attempt=setup.attempt,
-        world_size=journey.place.world_size,
-        device=_device_name(journey.place.device),
+        world_size=loop.context.world_size,
+        device=_device_name(loop.context.device),
         resumed_from_step=position.step if restored else None,
         epoch=position.epoch if position.reported else position.epoch - 1,
         max_epochs=setup.spec.trainer.max_epochs,
         max_steps=setup.spec.trainer.max_steps,
-        history=tuple(journey.coordinator.history),
+        history=tuple(loop.coordinator.history),
         startup_seconds=time.time() - setup.launched,
     )
 
 
-def _tell_progress(journey: Journey, tell: Tell) -> None:
+def _tell_progress(loop: TrainingLoop, tell: Tell) -> None:
     """Runs in a thread of its own and reads a few numbers, so that the training loop never stops for it."""
-    told = (
-        journey.position
-    )  # the record knows where the attempt starts; its clock is set when the loop begins
-    while not journey.rested:
-        position = journey.position
+    told = loop.state.position  # the record knows where the attempt starts; its clock starts with the loop
+    while not loop.checkpoints.halted:
+        position = loop.state.position
         if position != told:
             tell(
                 events.Progress(
-                    position.epoch, position.step, position.batch, journey.batches, journey.seconds
+                    position.epoch, position.step, position.batch, loop.steps.total, loop.state.seconds
                 )
             )
             told = position
         time.sleep(PROGRESS_INTERVAL_S)
 
 
-def _communicator(setup: Setup, place: Place, broadcast: Broadcast, tell: Tell) -> Communicator:
-    if place.world_size == 1:
+def _communicator(setup: Setup, context: WorkerContext, broadcast: Broadcast, tell: Tell) -> Communicator:
+    if context.world_size == 1:
         return SingleCommunicator()
-    from trainjobs.runtime.torch_mailbox import TorchCommunicator
 
     def stranger() -> None:
         tell(
             events.Warned(
-                f"the mailbox of rank {place.rank} has letters that no rank of this run has written: they are dropped; "
-                "let no other program reach the ports of a run (docs/security.md)"
+                f"the mailbox of rank {context.rank} has letters that no rank of this run has written: they are "
+                "dropped; let no other program reach the ports of a run (docs/security.md)"
             )
         )
 
     key = setup.address.key
-    return TorchCommunicator.connect(place.rank, place.world_size, broadcast, key, stranger)
+    return TorchCommunicator.connect(context.rank, context.world_size, broadcast, key, stranger)
 
 
-def _restored(
-    checkpoints: Checkpoints, place: Place, broadcast: Broadcast, tell: Tell
-) -> tuple[Saved, Contents] | None:
-    """The checkpoint to resume from, which rank 0 finds and names; None when there is none. Collective."""
-    found = None
-    if place.rank == 0:
-        checkpoints.check_writable()
-        found = checkpoints.latest()
-        for reason in found.passed_over if found else ():
-            tell(events.Warned(f"passed over a checkpoint: {reason}"))
-    name = broadcast((found.saved.name if found else "") if place.rank == 0 else None)
-    if not name:
-        return None
-    if found is not None:
-        saved, contents = found.saved, found.contents
-    else:
-        saved, contents = _loaded_as_on_rank_0(checkpoints, place, name)
-    if len(contents.ranks) != place.world_size:
-        raise ConfigError(
-            f"{saved.uri} was written by {len(contents.ranks)} workers and this run has {place.world_size}; "
-            "set numNodes and numProcPerNode as they were, or start anew with --fresh"
-        )
-    return saved, contents.seen_by(place.rank)
-
-
-def _loaded_as_on_rank_0(checkpoints: Checkpoints, place: Place, name: str) -> tuple[Saved, Contents]:
-    saved = checkpoints.named(name)
-    try:
-        return saved, checkpoints.load(saved)
-    except UserError as error:
-        raise StorageError(
-            f"rank {place.rank} cannot read the checkpoint that rank 0 has read: {error}. Every node must reach the "
-            "same spec.checkpoint.storage"
-        ) from error
-
-
-def _met(broadcast: Broadcast) -> Broadcast:
+def _reporting_absence(broadcast: Broadcast) -> Broadcast:
     """`broadcast` that raises ConnectionLost when others do not come to it: whoever starts ranks has its own errors."""
 
-    def meet(text: str | None) -> str:
+    def wrapped(text: str | None) -> str:
         try:
             return broadcast(text)
         except Exception as error:
             reason = str(error).partition("\n")[0]
             raise ConnectionLost(f"the ranks did not meet before the training: {reason}") from error
 
-    return meet
+    return wrapped
 
 
 def _abandon(lost: RankLost, rank: int, code: Path, tell: Tell) -> None:

@@ -28,18 +28,18 @@ def prepared(run):
     run.model = Model()
     run.optimizer = torch.optim.SGD(run.model.parameters(), lr=0.0)
     run.loader = run.prepare_loader(TensorDataset(torch.zeros(8, 1)), batch_size=2)
-    journey, mark = run._journey, Path(run.config["marks"]) / "interrupted"
-    judge = journey.judge
+    loop, mark = run._loop, Path(run.config["marks"]) / "interrupted"
+    judge = loop.evaluation.judge
 
     def judge_and_interrupt():
         """Ask for an interruption, once, where the test wants it."""
         report = judge()
-        if len(journey.coordinator.history) == run.config.get("interrupt") and not mark.exists():
+        if len(loop.coordinator.history) == run.config.get("interrupt") and not mark.exists():
             mark.touch()
-            journey.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
+            loop.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
         return report
 
-    journey.judge = judge_and_interrupt
+    loop.evaluation.judge = judge_and_interrupt
 
 
 def say(run):
@@ -53,7 +53,7 @@ def epochs_alone(run: Run) -> None:
         run.model.mark(epoch)
         run.report(loss=LOSSES[epoch - 1])
         if epoch == 1 and run.config.get("await_change"):
-            while run._journey.coordinator._judge.limits.steps is None:
+            while run._loop.coordinator._judge.limits.steps is None:
                 time.sleep(0.005)
         if epoch == 4:
             spoil_the_second(run)

@@ -184,16 +184,16 @@ def extra(run: Run) -> None:
 
 def interrupt(run: Run) -> None:
     """As if this rank's process had been sent SIGTERM."""
-    run._journey.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
+    run._loop.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
 
 
 def stop(run: Run) -> None:
-    run._journey.coordinator.vote(Vote(run.rank, Outcome.STOP_REQUESTED, "good enough"))
+    run._loop.coordinator.vote(Vote(run.rank, Outcome.STOP_REQUESTED, "good enough"))
 
 
 def await_change(run: Run) -> None:
     """Go on once rank 0 judges by the other criteria, which have a limit of steps; the first ones have none."""
-    while run._journey.coordinator._judge.limits.steps is None:
+    while run._loop.coordinator._judge.limits.steps is None:
         time.sleep(0.005)
 
 

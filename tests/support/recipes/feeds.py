@@ -122,4 +122,4 @@ def interrupt_at(run, step):
     mark = Path(run.config["marks"]) / "interrupted"
     if run.config.get("interrupt") == step and run.rank == 0 and not mark.exists():
         mark.touch()
-        run._journey.coordinator.vote(Vote(0, Outcome.INTERRUPTED, "test"))
+        run._loop.coordinator.vote(Vote(0, Outcome.INTERRUPTED, "test"))

@@ -51,7 +51,7 @@ class Halts:
         self._places += 1
         if self._places == self._run.config["halt"] and self._run.rank == 1 and not self._mark.exists():
             self._mark.touch()
-            self._run._journey.coordinator.vote(Vote(1, Outcome.INTERRUPTED, "test"))
+            self._run._loop.coordinator.vote(Vote(1, Outcome.INTERRUPTED, "test"))
 
 
 class Parts:

@@ -62,7 +62,7 @@ def train(run: Run) -> None:
         best.update(epoch)
         run.report(loss=loss)
         if epoch == run.config.get("interrupt"):
-            run._journey.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
+            run._loop.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
 
 
 def without_steps(run: Run) -> None:

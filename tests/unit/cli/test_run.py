@@ -13,7 +13,8 @@ from trainjobs.exits import StorageError
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import Result
 from trainjobs.runs.storage import storage_at
-from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Position
+from trainjobs.runtime.checkpoint.contents import Contents, Position
+from trainjobs.runtime.checkpoint.store import Checkpoints
 
 
 @pytest.fixture

@@ -15,15 +15,10 @@ import torch
 
 from trainjobs.exits import DataError, StorageError
 from trainjobs.runs.storage import LocalStorage, Reading, RemoteStorage
+from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Position
+from trainjobs.runtime.checkpoint.file_format import packed, unpacked
 from trainjobs.runtime.checkpoint.segments import SEGMENT
-from trainjobs.runtime.checkpoint.store import (
-    BestCheckpoint,
-    Checkpoints,
-    Contents,
-    Position,
-    packed,
-    unpacked,
-)
+from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.stopping import Observation
 
 

@@ -5,8 +5,6 @@ other weights stand in the model's place. The weights of that moment are in memo
 the next checkpoint shows whether it holds the very same ones, or whether they need a file of their own.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ A report with three metrics takes 50 bytes, and 4,000 reports are written in a f
 exact: NaN and infinite values, metrics that only some reports have, and the order of their names.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any

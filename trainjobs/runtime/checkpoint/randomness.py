@@ -1,7 +1,5 @@
 """The random number generators of a process: Python's, NumPy's, torch's on the CPU and on its accelerator."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Mapping
 from typing import Any

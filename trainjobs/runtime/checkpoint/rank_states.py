@@ -6,8 +6,6 @@ and a run in which ranks train them apart is told once. Only a model's buffers a
 so, with `broadcast_buffers=False` or amid gradients that are accumulated.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 import json
@@ -20,7 +18,7 @@ import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.exits import DataError
-from trainjobs.runtime.checkpoint.tracked import sums
+from trainjobs.runtime.checkpoint.sums import sums
 
 LIMIT_BYTES = 16 << 20
 """What all ranks' states of one object may take together: they pass through rank 0's memory at every save."""

@@ -4,8 +4,6 @@
 were allowed with `torch.serialization.add_safe_globals`. Anything else is written without a complaint, and lost.
 """
 
-from __future__ import annotations
-
 import io
 import pickle
 from collections.abc import Iterator, Mapping, Sequence

@@ -5,8 +5,6 @@ those files and hold the rest of the history themselves. A name holds the digest
 torn or damaged, or of another run, is not taken for the one that was meant. The files are small, 200 KB, and stay.
 """
 
-from __future__ import annotations
-
 import hashlib
 import io
 from collections.abc import Mapping, Sequence

@@ -4,8 +4,6 @@ Weights and moments change by a step only. What changes besides (schedulers, cou
 is small enough to be copied wherever a resumed training function begins something anew.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self

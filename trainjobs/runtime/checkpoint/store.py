@@ -1,4 +1,4 @@
-"""Checkpoints: what one holds, how it is written, which one a run resumes from.
+"""Checkpoints on the storage: how one is written, which ones are kept, which one a run resumes from.
 
 A checkpoint is one file, `checkpoints/epoch-00003-step-00000120-report-00002.pt`, so that it is there whole or not at
 all; after some thousand reports it also names the files that hold most of the history (`segments`). It holds the
@@ -9,97 +9,22 @@ The weights of the best report are those of a checkpoint, as a rule. Where the r
 they are a file of their own, `checkpoints/best-report-00002.pt`.
 """
 
-from __future__ import annotations
-
-import io
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
 from typing import IO, Any
 
 import torch
 
 from trainjobs.exits import DataError, UserError
 from trainjobs.runs.storage import BEST, CHECKPOINT, CHECKPOINTS, Storage
-from trainjobs.runtime.checkpoint import readback
+from trainjobs.runtime.checkpoint import file_format, readback
+from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Found, Saved
 from trainjobs.runtime.checkpoint.segments import Segments
 from trainjobs.stopping import Observation
 
-FORMAT = 2
 _PROBE = "writable"
-_KINDS: dict[str, tuple[type, ...]] = {"int": (int,), "bool": (bool,), "float": (float, int), "str": (str,)}
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where in the run a checkpoint was taken: `batch` steps of epoch `epoch` are done, `reported` after its report."""
-
-    epoch: int
-    step: int
-    batch: int
-    reported: bool
-    seconds: float
-    steps_over: bool = False
-    """The steps of this epoch are done, also where its loop was left early."""
-
-
-@dataclass(frozen=True, slots=True)
-class BestCheckpoint:
-    """Which file holds the weights of the best report so far. `report` counts from 1 over the whole history."""
-
-    name: str
-    report: int
-
-
-@dataclass(frozen=True, slots=True)
-class Saved:
-    """A checkpoint on the storage, by its name; neither steps nor reports need move between two of them."""
-
-    name: str
-    epoch: int | None
-    """None in the names of an older format."""
-    step: int
-    reports: int
-    again: int
-    """How many checkpoints of this place came before it and are kept, since they hold the best weights."""
-    uri: str
-    seconds: float = 0.0
-
-    @property
-    def order(self) -> tuple[int, ...]:
-        return self.step, self.reports, self.epoch or 0, self.again
-
-
-@dataclass(frozen=True, slots=True)
-class Contents:
-    """What a checkpoint holds.
-
-    `objects` maps the names given to `run.track` to state dicts; `ranks[r]` is what only rank r knows, states of its
-    own among them; `best` is as of when it was written, itself included.
-    """
-
-    position: Position
-    objects: MutableMapping[str, Any]
-    history: Sequence[Observation]
-    ranks: Sequence[Mapping[str, Any]]
-    best: BestCheckpoint | None = None
-
-    def seen_by(self, rank: int) -> Contents:
-        """The same with this rank's own objects and buffers in place of rank 0's."""
-        mine = self.ranks[rank]
-        models = {name: {**self.objects[name], **own} for name, own in mine.get("buffers", {}).items()}
-        return replace(self, objects={**self.objects, **models, **mine.get("objects", {})})
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The newest checkpoint that can be read, and why newer ones could not: a sentence for each."""
-
-    saved: Saved
-    contents: Contents
-    passed_over: tuple[str, ...]
 
 
 class Checkpoints:
@@ -131,11 +56,13 @@ class Checkpoints:
             DataError: a state could not be read back; nothing was written.
         """
         began = time.perf_counter()
-        readback.check(_states(contents), self._allowed)
-        saved = self._place(contents, best_report is not None)
+        readback.check(file_format.states(contents), self._allowed)
+        saved = self._new_name(contents, best_report is not None)
         best = self.best if best_report is None else BestCheckpoint(saved.name, best_report)
-        document = _document(contents, best) | {"history": self._segments.document(contents.history)}
-        with _checksums():
+        document = file_format.document_of(contents, best) | {
+            "history": self._segments.document(contents.history)
+        }
+        with file_format.checksums():
             self._storage.write(f"{CHECKPOINTS}/{saved.name}", lambda file: torch.save(document, file))
         self.best = best
         self._readable[saved.name] = True
@@ -148,9 +75,9 @@ class Checkpoints:
         Raises what `save` raises.
         """
         name = f"best-report-{report:05d}.pt"
-        readback.check(_named(states), self._allowed)
-        document = {"format": FORMAT, "report": report, "objects": dict(states)}
-        with _checksums():
+        readback.check(file_format.named(states), self._allowed)
+        document = {"format": file_format.FORMAT, "report": report, "objects": dict(states)}
+        with file_format.checksums():
             self._storage.write(f"{CHECKPOINTS}/{name}", lambda file: torch.save(document, file))
         self.best = BestCheckpoint(name, report)
 
@@ -163,9 +90,9 @@ class Checkpoints:
         if not BEST.fullmatch(name):
             return self.load(self.named(name)).objects
         with self._opened(name) as file:
-            document = _read(file, "cpu")
-            _check_format(document["format"])
-            return dict(_of(dict, document["objects"]))
+            document = file_format.read(file, "cpu")
+            file_format.check_format(document["format"])
+            return dict(file_format.of_kind(dict, document["objects"]))
 
     def check_writable(self) -> None:
         """Find out before training, not after the first epoch, that nothing can be written. Raises UserError."""
@@ -234,8 +161,8 @@ class Checkpoints:
 
     def _load(self, saved: Saved, device: torch.device | str) -> Contents:
         with self._opened(saved.name) as file:
-            document = _read(file, device)
-            contents = _contents(document, self._history)
+            document = file_format.read(file, device)
+            contents = file_format.contents_of(document, self._history)
             if not _is_named(contents, saved):
                 raise ValueError(f"it holds the checkpoint of step {contents.position.step}")
             return contents
@@ -243,9 +170,9 @@ class Checkpoints:
     @contextmanager
     def _opened(self, name: str) -> Iterator[IO[bytes]]:
         """A file whose bytes are as they were written; what a parser trips over in it is damage."""
-        place = f"{CHECKPOINTS}/{name}"
-        with self._storage.open(place) as file, _understood(f"{self._storage.uri}/{place}"):
-            _check_bytes(file)
+        path = f"{CHECKPOINTS}/{name}"
+        with self._storage.open(path) as file, file_format.understood(f"{self._storage.uri}/{path}"):
+            file_format.check_bytes(file)
             yield file
 
     def _among(self, names: Sequence[str]) -> list[Saved]:
@@ -258,14 +185,14 @@ class Checkpoints:
             return tuple(Observation.from_dict(seen) for seen in document["history"])
         return self._segments.read(document["history"])
 
-    def _place(self, contents: Contents, holds_best: bool) -> Saved:
-        """Where it is to be written: not over the best, unless it is the new best."""
+    def _new_name(self, contents: Contents, holds_best: bool) -> Saved:
+        """Its name: not over the best, unless it is the new best."""
         position = contents.position
-        place = f"epoch-{position.epoch:05d}-step-{position.step:08d}-report-{len(contents.history):05d}"
-        if self.best is None or not self.best.name.startswith(place):
-            return self._saved(f"{place}.pt")
+        name = f"epoch-{position.epoch:05d}-step-{position.step:08d}-report-{len(contents.history):05d}"
+        if self.best is None or not self.best.name.startswith(name):
+            return self._saved(f"{name}.pt")
         again = self._saved(self.best.name).again + (not holds_best)
-        return self._saved(f"{place}-{again}.pt" if again else f"{place}.pt")
+        return self._saved(f"{name}-{again}.pt" if again else f"{name}.pt")
 
     def _prune(self) -> None:
         kept, names = 0, self._storage.names(CHECKPOINTS)
@@ -304,117 +231,7 @@ class Checkpoints:
         )
 
 
-def packed(mine: Mapping[str, Any]) -> bytes:
-    """What only one rank knows, on its way to rank 0."""
-    buffer = io.BytesIO()
-    torch.save(dict(mine), buffer)
-    return buffer.getvalue()
-
-
-def unpacked(piece: bytes, rank: int) -> dict[str, Any]:
-    """What `packed` packed on that rank. Raises DataError if it held what cannot be read back."""
-    try:
-        mine: dict[str, Any] = torch.load(io.BytesIO(piece), weights_only=True)
-    except Exception as error:
-        raise DataError(
-            f"rank {rank}: its state could not be read back: {readback.sentence(error)}"
-        ) from error
-    return mine
-
-
-def _states(contents: Contents) -> dict[str, Any]:
-    return _named(contents.objects) | {f"rank {rank}": state for rank, state in enumerate(contents.ranks)}
-
-
-def _named(objects: Mapping[str, Any]) -> dict[str, Any]:
-    return {f"tracked object '{name}'": state for name, state in objects.items()}
-
-
-def _document(contents: Contents, best: BestCheckpoint | None) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "position": asdict(contents.position),
-        "objects": dict(contents.objects),
-        "ranks": [dict(rank) for rank in contents.ranks],
-        "best": best and asdict(best),
-    }
-
-
-def _check_bytes(file: IO[bytes]) -> None:
-    """Compare the file's checksums, which torch writes but does not read. Raises ValueError or BadZipFile."""
-    with zipfile.ZipFile(file) as archive:
-        if (torn := archive.testzip()) is not None:
-            raise ValueError(f"the checksum of {torn} is wrong")
-    file.seek(0)
-
-
-def _read(file: IO[bytes], device: torch.device | str) -> dict[str, Any]:
-    document: dict[str, Any] = torch.load(file, map_location=device, weights_only=True)
-    return document
-
-
-def _contents(
-    document: Mapping[str, Any], history: Callable[[Mapping[str, Any]], Sequence[Observation]]
-) -> Contents:
-    _check_format(document["format"])
-    best = document.get("best")
-    return Contents(
-        position=_record(Position, document["position"]),
-        objects=_of(dict, document["objects"]),
-        history=history(document),
-        ranks=[_of(dict, rank) for rank in _of(list, document["ranks"])],
-        best=None if best is None else _record(BestCheckpoint, best),
-    )
-
-
-def _check_format(number: object) -> None:
-    if type(number) is not int or number < 1:
-        raise ValueError(f"its format is {number!r}")
-    if number > FORMAT:
-        raise DataError(
-            f"a newer version of trainjobs wrote it (format {number}, this version reads 1 to {FORMAT})"
-        )
-
-
-def _record(kind: Any, document: Mapping[str, Any]) -> Any:
-    """The dataclass `kind` of these fields, if they are of its types."""
-    record = kind(**document)
-    for field in fields(kind):
-        _of(_KINDS[str(field.type)], getattr(record, field.name))
-    return record
-
-
-def _of(kind: type | tuple[type, ...], value: Any) -> Any:
-    if type(value) not in (kind if isinstance(kind, tuple) else (kind,)):
-        raise TypeError(f"it holds a {type(value).__name__} where none can be")
-    return value
-
-
 def _is_named(contents: Contents, saved: Saved) -> bool:
     position = contents.position
     same_epoch = saved.epoch is None or saved.epoch == position.epoch
     return same_epoch and (position.step, len(contents.history)) == (saved.step, saved.reports)
-
-
-@contextmanager
-def _understood(uri: str) -> Iterator[None]:
-    """Whatever a parser trips over is damage; the storage speaks of its own trouble by itself."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"{uri}: {error}") from error
-    except UserError:
-        raise
-    except Exception as error:
-        raise DataError(f"{uri} is damaged: {readback.sentence(error)}") from error
-
-
-@contextmanager
-def _checksums() -> Iterator[None]:
-    """Write them even where the user's code turned them off for its own files."""
-    wanted = torch.serialization.get_crc32_options()
-    torch.serialization.set_crc32_options(True)
-    try:
-        yield
-    finally:
-        torch.serialization.set_crc32_options(wanted)

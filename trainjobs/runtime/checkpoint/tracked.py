@@ -1,15 +1,14 @@
 """The objects a checkpoint holds: anything with `state_dict` and `load_state_dict`."""
 
-from __future__ import annotations
-
 import copy
-from collections.abc import Iterable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.exits import ConfigError, DataError
+from trainjobs.runtime.checkpoint.sums import sums_if_any
 from trainjobs.runtime.models.wrappers import load_own_state, own_state, unwrapped
 
 
@@ -138,7 +137,7 @@ class Tracked:
 
     def weight_sums(self) -> list[torch.Tensor] | None:
         """Sums of the weights' bytes, on their devices, without waiting; None where a device has failed."""
-        return _sums_if_any(weight for model in self.models().values() for weight in model.parameters())
+        return sums_if_any(weight for model in self.models().values() for weight in model.parameters())
 
     def heavy_sums(self) -> list[torch.Tensor] | None:
         """The same of all that `light_states` leaves out, and of the models' buffers."""
@@ -146,7 +145,7 @@ class Tracked:
         moments = (
             value for one in self.optimizers() for state in one.state.values() for value in state.values()
         )
-        return _sums_if_any(value for value in (*weights, *moments) if isinstance(value, torch.Tensor))
+        return sums_if_any(value for value in (*weights, *moments) if isinstance(value, torch.Tensor))
 
     def reload(self, states: Mapping[str, Any]) -> None:
         """Go back to these states of the models and optimizers."""
@@ -193,35 +192,6 @@ class Tracked:
                 f"{self._source} is from a run of another {name}: {difference}; "
                 "restore the code and config that wrote it, or start anew with --fresh"
             ) from None
-
-
-_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-"""Integers by their size in bytes."""
-
-
-def sums(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor]:
-    """Of the bytes of each, in integers: exact, and on the device where it lies. Others than dense ones have none."""
-    dense = [
-        tensor.detach() for tensor in tensors if tensor.layout is torch.strided and not tensor.is_quantized
-    ]
-    return [
-        tensor.contiguous().view(-1).view(_BITS.get(tensor.element_size(), torch.uint8)).sum()
-        for tensor in dense
-    ]
-
-
-def _sums_if_any(tensors: Iterable[torch.Tensor]) -> list[torch.Tensor] | None:
-    try:
-        return sums(tensors)
-    except RuntimeError:
-        return None
-
-
-def are_same(before: list[torch.Tensor] | None, now: list[torch.Tensor] | None) -> bool:
-    """Whether two lists of sums are; those that could not be taken are not."""
-    if before is None or now is None or len(before) != len(now):
-        return False
-    return all(map(torch.equal, before, now))
 
 
 def _buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -1,7 +1,5 @@
 """Data loaders that shard over ranks, and that a resumed run can continue in the middle of an epoch."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -112,16 +110,16 @@ def sharded_loader(
     return DataLoader(data, batch_sampler=batches, generator=torch.Generator("cpu"), **options)
 
 
-class Together:
+class ZippedLoaders:
     """Several loaders side by side, as `zip` goes through them; each goes on where it was after a resume."""
 
     def __init__(self, loaders: Sequence[Any]) -> None:
         self.loaders = tuple(loaders)
 
 
-def one_of(loaders: Sequence[Any]) -> Any:
+def zipped(loaders: Sequence[Any]) -> Any:
     """The only loader, or several as one."""
-    return loaders[0] if len(loaders) == 1 else Together(loaders)
+    return loaders[0] if len(loaders) == 1 else ZippedLoaders(loaders)
 
 
 def batches_from(loader: Any, epoch: int, skip: int, rank: int) -> Iterator[Any]:
@@ -131,7 +129,7 @@ def batches_from(loader: Any, epoch: int, skip: int, rank: int) -> Iterator[Any]
     depends on how often the run was interrupted. Any other loader is asked for the skipped batches and they are
     dropped; the caller lets it find the random numbers of the epoch's start.
     """
-    if isinstance(loader, Together):
+    if isinstance(loader, ZippedLoaders):
         return zip(*[batches_from(each, epoch, skip, rank) for each in loader.loaders], strict=False)
     _set_epoch(loader, epoch, skip, rank)
     with _made_on_the_cpu(loader):
@@ -173,7 +171,7 @@ def samplers(loader: Any) -> Iterator[Any]:
 
 def generators(loader: Any) -> list[torch.Generator]:
     """Those that a loader and its samplers draw from and go on with in the next epoch."""
-    if isinstance(loader, Together):
+    if isinstance(loader, ZippedLoaders):
         return [generator for each in loader.loaders for generator in generators(each)]
     if is_prepared(loader):
         return []
@@ -187,7 +185,7 @@ def certain_length(loader: Any) -> int | None:
     It can for lists, for prepared loaders, and for torch's own loader and samplers over a map-style data set. Any other
     length is what somebody says of it: that of an `IterableDataset` is usually the whole data set's, on every rank.
     """
-    if isinstance(loader, Together):
+    if isinstance(loader, ZippedLoaders):
         lengths = [certain_length(each) for each in loader.loaders]
         known = [length for length in lengths if length is not None]
         return min(known) if len(known) == len(lengths) else None

@@ -4,8 +4,6 @@ What comes counts, not what a loader says of itself. Where its length is certain
 smallest one; everywhere else they agree before each step on the batches they really hold for it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count, islice
@@ -21,7 +19,7 @@ _END = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Lent:
+class InFlightBatch:
     """A batch in the hands of the training function."""
 
     batch: Any
@@ -32,7 +30,7 @@ class Lent:
     """Known to be the epoch's last batch; a stream's end shows only after it."""
 
 
-class Meeting(Protocol):
+class Aligner(Protocol):
     """What of a coordinator is used here."""
 
     @property
@@ -46,14 +44,14 @@ class Lockstep:
 
     Args:
         loader: any iterable of batches.
-        coordinator: in whose meetings ranks agree.
+        coordinator: in its collectives ranks agree.
         rank: this one.
         accumulate: batches that make one step. An epoch's last step may have fewer.
         limit: batches of an epoch at most.
     """
 
     def __init__(
-        self, loader: Any, coordinator: Meeting, *, rank: int, accumulate: int = 1, limit: int | None = None
+        self, loader: Any, coordinator: Aligner, *, rank: int, accumulate: int = 1, limit: int | None = None
     ) -> None:
         if accumulate < 1:
             raise ValueError(f"run.steps(accumulate={accumulate}): a step has at least 1 batch")
@@ -70,7 +68,7 @@ class Lockstep:
         self._before: dict[str, Any] = {}
         self._drawn: list[torch.Tensor] = []
 
-    def batches(self, epoch: int, skip: int, steps_left: int | None) -> Iterator[Lent]:
+    def batches(self, epoch: int, skip: int, steps_left: int | None) -> Iterator[InFlightBatch]:
         """The rest of an epoch, the same number of batches on every rank. The loader's iterator is made at once.
 
         Args:
@@ -81,7 +79,7 @@ class Lockstep:
         Raises:
             DataError: a loader has ended before a length that was certain; the other ranks lose this one.
         """
-        passed = self._go_to(skip)
+        passed = self._seek(skip)
         self._begun = True
         self._done, self._read, self._drawn = skip, skip, self._generator_states()
         if self._over:
@@ -105,8 +103,8 @@ class Lockstep:
             return None
         if self._over:
             return {"over": True, "batches": self._done, "generators": self._generator_states()}
-        place = self._before if self._read > self._done else self._place()
-        return {"over": False, "generators": self._drawn, **place}
+        cursor = self._before if self._read > self._done else self._cursor()
+        return {"over": False, "generators": self._drawn, **cursor}
 
     def end(self) -> None:
         """The epoch's steps are over, also if batches are left."""
@@ -118,7 +116,7 @@ class Lockstep:
 
     def _counted(
         self, iterator: Iterator[Any], length: int, skip: int, steps_left: int | None
-    ) -> Iterator[Lent]:
+    ) -> Iterator[InFlightBatch]:
         """One agreement for all of the epoch."""
         total = self._coordinator.align(length)
         if self._coordinator.halted:
@@ -131,10 +129,14 @@ class Lockstep:
             if batch is _END:
                 raise self._too_short(length, done - 1)
             self._done = self._read = done
-            yield Lent(batch, done, (done - skip) % self._accumulate == 0 or done == total, done == total)
+            yield InFlightBatch(
+                batch, done, (done - skip) % self._accumulate == 0 or done == total, done == total
+            )
         self._over = True
 
-    def _as_they_come(self, iterator: Iterator[Any], skip: int, steps_left: int | None) -> Iterator[Lent]:
+    def _as_they_come(
+        self, iterator: Iterator[Any], skip: int, steps_left: int | None
+    ) -> Iterator[InFlightBatch]:
         """An agreement for each step. One of fewer than `accumulate` batches is the last: some rank has no more."""
         done = skip
         for step in count(1) if steps_left is None else range(1, steps_left + 1):
@@ -146,7 +148,7 @@ class Lockstep:
             for position, batch in enumerate(window[:size], start=1):
                 self._done = done + position
                 completes = position == size
-                yield Lent(batch, self._done, completes, completes and (ends or step == steps_left))
+                yield InFlightBatch(batch, self._done, completes, completes and (ends or step == steps_left))
             done += size
             if ends:
                 break
@@ -154,17 +156,17 @@ class Lockstep:
 
     def _read_on(self, iterator: Iterator[Any]) -> list[Any]:
         """A step's batches, or what is left of them."""
-        self._before = self._place()
+        self._before = self._cursor()
         window = list(islice(iterator, self._accumulate))
         self._read += len(window)
         return window
 
-    def _place(self) -> dict[str, Any]:
-        """The batches read so far, and the loader's own word for it where it has one."""
+    def _cursor(self) -> dict[str, Any]:
+        """The batches read so far, and the loader's own state where it has one."""
         known = self._read > 0 and _has_state(self._loader)
         return {"batches": self._read, "loader": self._loader.state_dict() if known else None}
 
-    def _go_to(self, skip: int) -> int:
+    def _seek(self, skip: int) -> int:
         """Set the loader to what was restored; returns how many batches it has passed by that."""
         state, self._restored = self._restored, None
         self._over = state is not None and state["over"] and state["batches"] == skip > 0

@@ -1,7 +1,5 @@
 """A model on this worker's device, in `DistributedDataParallel` where that has something to do."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from typing import Any
 

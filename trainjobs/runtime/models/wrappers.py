@@ -6,8 +6,6 @@ next, so what is written has the keys of the model alone. Wrappers are told by t
 tree: a submodule that the user named `module` keeps its name.
 """
 
-from __future__ import annotations
-
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,5 @@
 """Finding the user's training function: `module:function`, beside the manifest or importable."""
 
-from __future__ import annotations
-
 import difflib
 import importlib
 import importlib.util

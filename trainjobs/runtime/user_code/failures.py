@@ -4,8 +4,6 @@ What it is and where it was raised tell errors apart, never a word in their text
 a peer dies, and so may a database of the user's.
 """
 
-from __future__ import annotations
-
 import importlib
 import traceback
 from collections.abc import Iterator

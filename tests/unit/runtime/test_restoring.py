@@ -5,9 +5,10 @@ import torch
 
 from trainjobs.exits import ConfigError, StorageError
 from trainjobs.runs.storage import LocalStorage
-from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Position
-from trainjobs.runtime.position import Place
-from trainjobs.runtime.worker import _restored
+from trainjobs.runtime.checkpoint.contents import Contents, Position
+from trainjobs.runtime.checkpoint.store import Checkpoints
+from trainjobs.runtime.position import WorkerContext
+from trainjobs.runtime.restoring import restored_checkpoint
 
 
 class Counting(LocalStorage):
@@ -27,9 +28,9 @@ def saved(tmp_path):
 
 
 def restored(storage, rank, name, world_size=2):
-    place = Place(rank, world_size, torch.device("cpu"))
-    return _restored(
-        Checkpoints(storage, 1), place, lambda text: name if text is None else text, lambda _: None
+    context = WorkerContext(rank, world_size, torch.device("cpu"))
+    return restored_checkpoint(
+        Checkpoints(storage, 1), context, lambda text: name if text is None else text, lambda _: None
     )
 
 

@@ -1,0 +1,59 @@
+"""Ranks agree once on where they halt; the driver is told of it once, by rank 0."""
+
+import pytest
+
+from trainjobs.api import Stopping
+from trainjobs.coordination import Coordinator, Outcome, SingleCommunicator, Vote
+from trainjobs.runs import events
+from trainjobs.runtime.halt_agreement import HaltAgreement
+from trainjobs.runtime.reporter import RunReporter
+from trainjobs.stopping import Panel
+
+
+@pytest.fixture
+def coordinator():
+    with Coordinator(SingleCommunicator(), Panel.of(Stopping())) as coordinator:
+        yield coordinator
+
+
+def halts_of(coordinator, told, rank=0):
+    return HaltAgreement(coordinator, RunReporter(rank, told.append))
+
+
+def vote(coordinator, outcome):
+    coordinator.vote(Vote(0, outcome, "asked to"))
+    coordinator.exchange(b"")
+
+
+def test_without_a_decision_nobody_halts(coordinator):
+    told = []
+    halts = halts_of(coordinator, told)
+    assert not halts.agree_on_halt(3)
+    assert (halts.halted, told) == (False, [])
+
+
+@pytest.mark.parametrize(
+    ("outcome", "interrupted"), [(Outcome.INTERRUPTED, True), (Outcome.STOP_REQUESTED, False)]
+)
+def test_a_decision_halts_once_and_only_an_interruption_is_to_go_on(coordinator, outcome, interrupted):
+    told = []
+    halts = halts_of(coordinator, told)
+    vote(coordinator, outcome)
+    assert halts.agree_on_halt(3)
+    assert halts.agree_on_halt(4)
+    assert halts.is_interrupted is interrupted
+    assert [type(event) for event in told] == [events.Decided, events.Halted]
+
+
+def test_a_run_that_has_come_to_its_end_halts_without_a_decision(coordinator):
+    told = []
+    halts = halts_of(coordinator, told)
+    halts.conclude(5)
+    assert (halts.halted, halts.is_interrupted) == (True, False)
+    assert [type(event) for event in told] == [events.Halted]
+
+
+def test_other_ranks_tell_nothing(coordinator):
+    told = []
+    halts_of(coordinator, told, rank=1).conclude(5)
+    assert told == []

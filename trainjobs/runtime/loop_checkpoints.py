@@ -1,0 +1,121 @@
+"""Halts and checkpoints of a training loop: which point of the run is written, and what unwinds the function after it.
+
+A checkpoint is exact if the training function, called again, comes to the same place in the same state. It comes back
+to an epoch's beginning, runs what stands before the epoch's steps once more, and goes on after the steps that are done.
+So a run halts, and is saved, only after a whole step, after the steps of an epoch (what follows them, evaluation as a
+rule, is done again), and at the end of an epoch. Evaluation amid the steps is no such place: it runs to its end.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from trainjobs.runtime.checkpoint.rank_states import RankStates
+from trainjobs.runtime.checkpointing import Checkpointer
+from trainjobs.runtime.halt_agreement import HaltAgreement
+from trainjobs.runtime.position import Interrupted, Phase, ResumePoint
+from trainjobs.runtime.reporter import RunReporter
+from trainjobs.runtime.training_state import TrainingState
+
+
+class LoopCheckpoints:
+    """One worker's side of them. All of its methods are collective if the run halts or a checkpoint is written."""
+
+    def __init__(
+        self, state: TrainingState, checkpointer: Checkpointer, halts: HaltAgreement, reporter: RunReporter
+    ) -> None:
+        self._state = state
+        self._checkpointer = checkpointer
+        self._halts = halts
+        self._rank_states = RankStates(state.coordinator.exchange, reporter.warn)
+        self._deferred: Callable[[], object] | None = None
+
+    @property
+    def halted(self) -> bool:
+        """Whether the run has halted."""
+        return self._halts.halted
+
+    @property
+    def improved(self) -> bool:
+        """Whether the best report so far is newer than the last checkpoint, and its weights are to be kept."""
+        return self._checkpointer.improved
+
+    def is_due(self, *, last: bool) -> bool:
+        """Whether the end of an epoch, this place, is worth a checkpoint."""
+        return self._checkpointer.is_due(self._state.position, last=last)
+
+    def is_due_amid(self) -> bool:
+        """Whether the end of a step, this place, is worth a checkpoint."""
+        return self._checkpointer.is_due_amid(self._state.position)
+
+    def agree_on_halt(self) -> bool:
+        """Whether the run has halted, which all ranks then agree on here."""
+        return self._halts.agree_on_halt(self._state.position.step)
+
+    def halt(self) -> None:
+        """Halt in the middle of an epoch and write a checkpoint of this very place.
+
+        Raises:
+            Interrupted: after the checkpoint, if the run is to be continued later.
+        """
+        self.agree_on_halt()
+        if self._state.phase is Phase.STEPS and self._state.position.batch:
+            self.checkpoint()
+        elif self._state.replaying is None and not self._state.would_write_again:
+            self.save_last_point()  # else an older checkpoint is the last place that the function comes back to
+        self.leave_if_interrupted()
+
+    def leave_if_interrupted(self) -> None:
+        """Unwind the training function, if the run is to be continued later."""
+        decision = self._state.coordinator.decision
+        if self._halts.is_interrupted and decision is not None:
+            raise Interrupted(decision.reason)
+
+    def end_left_epoch(self) -> None:
+        """The function broke out of its loop for good; a resumed one has to come to that place by itself."""
+        state = self._state
+        self._halts.conclude(state.position.step)
+        if not self._halts.is_interrupted:
+            epoch = state.position.epoch - (not state.epoch_touched)
+            state.position = replace(state.position, epoch=epoch, reported=True, steps_over=False)
+            self.checkpoint()
+        elif state.position.steps_over and state.resume_point is not None:
+            self.save_last_point()
+
+    def checkpoint(self) -> None:
+        """Write a checkpoint of this place."""
+        self.save(self._state.resume_point_here(), self._state.tracked.states())
+
+    def save_last_point(self) -> None:
+        """Write a checkpoint of the last point that a resumed function would come back to."""
+        point = self._state.resume_point
+        assert point is not None  # noqa: S101 - there is one from the beginning of an epoch on
+        self.save(point, self._state.tracked.states_with(point.states.objects))
+
+    def save(self, point: ResumePoint, objects: Mapping[str, Any]) -> None:
+        """Write a checkpoint of a point.
+
+        Args:
+            point: where the function will come back to.
+            objects: the states of the tracked objects there.
+        """
+        state = self._state
+        mine = state.of_this_rank(point)
+        if state.context.world_size > 1:
+            mine["objects"] = self._rank_states.apart(state.tracked.objects, objects)
+            mine["buffers"] = self._rank_states.apart_buffers(state.tracked.loose_buffers(objects))
+            self.agree_on_halt()
+        position = replace(point.position, seconds=state.seconds)
+        by_hand = state.lockstep is None and not position.reported
+        repeats = position.batch if by_hand else 0
+        self._checkpointer.save(position, objects, mine, reports=point.reports, repeats=repeats)
+
+    def defer(self, act: Callable[[], object]) -> None:
+        """Keep a checkpoint that waits for the rest of an epoch's body; `flush` writes it."""
+        self._deferred = act
+
+    def flush(self) -> None:
+        """Write the checkpoint that waits, if there is one."""
+        act, self._deferred = self._deferred, None
+        if act is not None:
+            act()
