@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from trainjobs.coordination import errors
-from trainjobs.coordination.control_thread import Delegate
+from trainjobs.coordination.control_thread import ControlThread
 from trainjobs.coordination.decision import Decision, Halt, Reported, Vote
 from trainjobs.coordination.errors import ExchangeMismatch, HaltedElsewhere
-from trainjobs.coordination.evaluation import Judge
-from trainjobs.coordination.fence import Gate
-from trainjobs.coordination.messages import Arrive, Cast, Deadline, Publish
+from trainjobs.coordination.evaluation import Evaluator
+from trainjobs.coordination.fence import Fence
+from trainjobs.coordination.messages import Arrive, CastVote, Deadline, Publish
 from trainjobs.coordination.reduction import means, plain
 from trainjobs.stopping.observation import Observation
 
@@ -69,13 +69,13 @@ class Coordinator:
         self._history = list(history)
         self._clock = clock
         self._started = (seconds, clock())
-        self._gate = Gate(step, self._at_limit)
-        self._gate.limit(panel.limits.steps)
-        self.poll = self._gate.poll
-        self.count = self._gate.count
-        self._judge = Judge(panel, history, wall) if self.rank == 0 else None
-        self._delegate = Delegate(
-            communicator, self._gate, timeout_s=timeout_s, clock=clock, wall=wall, on_lost=on_lost
+        self._fence = Fence(step, self._at_limit)
+        self._fence.limit(panel.limits.steps)
+        self.poll = self._fence.poll
+        self.count = self._fence.count
+        self._evaluator = Evaluator(panel, history, wall) if self.rank == 0 else None
+        self._control = ControlThread(
+            communicator, self._fence, timeout_s=timeout_s, clock=clock, wall=wall, on_lost=on_lost
         )
         self._set_deadline()
 
@@ -88,17 +88,17 @@ class Coordinator:
     @property
     def step(self) -> int:
         """Training steps finished on this rank."""
-        return self._gate.step
+        return self._fence.step
 
     @property
     def decision(self) -> Decision | None:
         """The decision to stop, once this rank knows it; it may still have ticks to go until its halt."""
-        return self._gate.participant.decision
+        return self._fence.participant.decision
 
     @property
     def halted(self) -> bool:
         """This rank has come to its halt: call `halt` next."""
-        return self._gate.halted
+        return self._fence.halted
 
     @property
     def history(self) -> tuple[Observation, ...]:
@@ -107,36 +107,36 @@ class Coordinator:
     @property
     def votes(self) -> tuple[Vote, ...]:
         """Rank 0: all votes received, the one that counted first. Other ranks: none."""
-        return tuple(self._delegate.chair.votes) if self._delegate.chair else ()
+        return tuple(self._control.leader.votes) if self._control.leader else ()
 
     def begin(self, step: int, seconds: float | None = None) -> None:
         """From here each poll is one finished training step; `step` are finished, in `seconds` of training so far.
 
         Collective where a budget of steps is used up already.
         """
-        self._gate.begin(step)
+        self._fence.begin(step)
         if seconds is not None:
             self._started = (seconds, self._clock())
             self._set_deadline()
-        if self._gate.limit_reached:
+        if self._fence.limit_reached:
             self._at_limit()
 
     def pause(self) -> None:
         """From here polls are no training steps: evaluation, warm-up."""
-        self._gate.pause()
+        self._fence.pause()
 
     def vote(self, vote: Vote) -> None:
         """Ask for an end. Never blocks and takes no lock: from any thread, or from a signal handler."""
-        self._delegate.post(Cast(vote))
+        self._control.post(CastVote(vote))
 
     def change_panel(self, panel: Panel) -> None:
         """Rank 0: judge the whole history anew under other criteria; a stop among their verdicts becomes a vote.
 
         A new limit of steps reaches the ranks at their next meeting. Raises MissingMetric, and changes nothing then.
         """
-        if self._judge is None:
+        if self._evaluator is None:
             raise RuntimeError(f"change_panel on rank {self.rank}: only rank 0 decides")
-        ruling = self._judge.change(panel)
+        ruling = self._evaluator.change(panel)
         self._set_deadline()
         if ruling.stop is not None:
             self.vote(Vote.of_finding(self.rank, ruling.stop))
@@ -173,7 +173,7 @@ class Coordinator:
         decision = published.decision or Decision.from_dict(published.body["onward"])
         self._started = (observation.seconds, self._clock())
         self._set_deadline()
-        return Reported(decision, observation, self._judge.ruling if self._judge else None)
+        return Reported(decision, observation, self._evaluator.ruling if self._evaluator else None)
 
     def align(self, count: int) -> int:
         """Collective: the smallest `count` of all ranks, for an epoch of as many batches; 0 if the run halts here."""
@@ -229,7 +229,7 @@ class Coordinator:
 
         `abandoned`: an error is on its way out, so do not wait long for the others.
         """
-        self._delegate.close(ABANDONED_GRACE_S if abandoned else GRACE_S)
+        self._control.close(ABANDONED_GRACE_S if abandoned else GRACE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -243,19 +243,19 @@ class Coordinator:
         return self._meet("limit", self.step).decision is not None
 
     def _meet(self, call: str, payload: Any) -> Publish:
-        gate, segment = self._gate, self._gate.participant.segment
-        self._delegate.post(Arrive(segment, call, payload))
-        if self._judge is not None:
-            gathered = gate.wait(lambda: gate.gathered)
-            self._delegate.post(self._judge.rule(gathered, self.step))
-        published = gate.wait(lambda: gate.published_in(segment))
-        gate.limit(published.body["limit"])
+        fence, segment = self._fence, self._fence.participant.segment
+        self._control.post(Arrive(segment, call, payload))
+        if self._evaluator is not None:
+            gathered = fence.wait(lambda: fence.gathered)
+            self._control.post(self._evaluator.rule(gathered, self.step))
+        published = fence.wait(lambda: fence.published_in(segment))
+        fence.limit(published.body["limit"])
         self._raise(published)
         return published
 
     def _raise(self, published: Publish) -> None:
-        if self._judge is not None and self._judge.error is not None:
-            raise self._judge.error
+        if self._evaluator is not None and self._evaluator.error is not None:
+            raise self._evaluator.error
         if "error" in published.body:
             raise errors.from_dict(published.body["error"])
         if published.decision is None and len(set(published.body["calls"])) > 1:
@@ -263,10 +263,10 @@ class Coordinator:
 
     def _set_deadline(self) -> None:
         """Rank 0: the budget of seconds ends between reports too."""
-        if self._judge is not None:
-            (seconds, at), limits = self._started, self._judge.limits
+        if self._evaluator is not None:
+            (seconds, at), limits = self._started, self._evaluator.limits
             budget_s = math.inf if limits.seconds is None else limits.seconds
-            self._delegate.post(Deadline(budget_s, at + budget_s - seconds, limits.seconds_criterion))
+            self._control.post(Deadline(budget_s, at + budget_s - seconds, limits.seconds_criterion))
 
 
 def _halt(published: Publish) -> Halt:

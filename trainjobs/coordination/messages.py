@@ -88,28 +88,28 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class CastVote:
     """To rank 0: a vote."""
 
     vote: Vote
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Heartbeat:
     """Sign of life, with the training steps finished."""
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class Goodbye:
     """Good-bye: nothing more will come from this rank."""
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class RankLostNotice:
     """Rank 0 to all: this rank is lost."""
 
     rank: int
@@ -127,9 +127,9 @@ class Deadline:
     """The one that sets the budget."""
 
 
-ToProposer = Cast | Accept | Refuse | Arrive | Rule
-ToParticipant = Propose | Commit | Gathered | Publish | Gone
-Message = ToProposer | ToParticipant | Pulse | Leave | Deadline
+ToProposer = CastVote | Accept | Refuse | Arrive | Rule
+ToParticipant = Propose | Commit | Gathered | Publish | RankLostNotice
+Message = ToProposer | ToParticipant | Heartbeat | Goodbye | Deadline
 
 _KINDS: dict[str, type[Message]] = {
     kind.__name__: kind
@@ -142,10 +142,10 @@ _KINDS: dict[str, type[Message]] = {
         Gathered,
         Rule,
         Publish,
-        Cast,
-        Pulse,
-        Leave,
-        Gone,
+        CastVote,
+        Heartbeat,
+        Goodbye,
+        RankLostNotice,
         Deadline,
     )
 }

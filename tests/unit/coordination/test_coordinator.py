@@ -99,7 +99,7 @@ def test_a_vote_halts_every_rank_at_one_place_with_one_decision(world_size, vote
 
 def test_junk_in_a_mailbox_is_passed_over():
     def work(coordinator):
-        coordinator._delegate._communicator.send(0, b"GET / HTTP/1.1")
+        coordinator._control._communicator.send(0, b"GET / HTTP/1.1")
         return train(coordinator, epochs=2)
 
     (_, halt), again = each_rank(2, work)

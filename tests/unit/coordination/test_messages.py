@@ -8,15 +8,15 @@ from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.coordination.messages import (
     Accept,
     Arrive,
-    Cast,
+    CastVote,
     Commit,
     Deadline,
     Gathered,
-    Gone,
-    Leave,
+    Goodbye,
+    Heartbeat,
     Propose,
     Publish,
-    Pulse,
+    RankLostNotice,
     Refuse,
     Rule,
     Unreadable,
@@ -38,10 +38,10 @@ MESSAGES = [
     Rule(3, DECISION, {}),
     Publish(3, None, {"payloads": [1, 2]}),
     Publish(3, DECISION, None),
-    Cast(VOTE),
-    Pulse(9),
-    Leave(9),
-    Gone(2, 9, True),
+    CastVote(VOTE),
+    Heartbeat(9),
+    Goodbye(9),
+    RankLostNotice(2, 9, True),
     Deadline(3.0, math.inf, "budget"),
 ]
 
@@ -59,18 +59,18 @@ JUNK = [
     b"",
     b"GET / HTTP/1.1",
     b"[]",
-    b'"Pulse"',
+    b'"Heartbeat"',
     b"{}",
-    b'{"kind": "Pulse"}',
-    b'{"kind": "Pulse", "fields": 3}',
+    b'{"kind": "Heartbeat"}',
+    b'{"kind": "Heartbeat", "fields": 3}',
 ]
 JUNK += [
     b'{"kind": "Nobody", "fields": {}}',
-    b'{"kind": "Pulse", "fields": {"stride": 3}}',
+    b'{"kind": "Heartbeat", "fields": {"stride": 3}}',
     b"\xff\xfe",
     b"[" * 100_000,
 ]
-JUNK += [b'{"kind": "Cast", "fields": {"vote": {}}}', b'{"kind": "Gathered", "fields": {"arrivals": 3}}']
+JUNK += [b'{"kind": "CastVote", "fields": {"vote": {}}}', b'{"kind": "Gathered", "fields": {"arrivals": 3}}']
 
 
 @pytest.mark.parametrize("junk", JUNK, ids=lambda junk: repr(junk[:40]))
