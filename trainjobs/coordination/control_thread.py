@@ -23,9 +23,6 @@ from trainjobs.coordination.messages import (
     Propose,
     Publish,
     RankLostNotice,
-    Unreadable,
-    decode,
-    encode,
 )
 
 if TYPE_CHECKING:
@@ -60,13 +57,15 @@ class ControlThread:
         self._detector = FailureDetector(self._peers, timeout_s, fence.step, clock())
         self._due = clock()
         self._serving = True
-        self.leader = Leader(world_size, fence, self._detector, self._send, wall) if self._rank == 0 else None
+        self.leader = (
+            Leader(world_size, fence, self._detector, communicator.send, wall) if self._rank == 0 else None
+        )
         self._thread = threading.Thread(target=self._run, name=f"coordination-{self._rank}", daemon=True)
         self._thread.start()
 
     def post(self, message: Message) -> None:
         """From any thread of this rank, or a signal handler: takes no lock, does not block."""
-        self._communicator.send(self._rank, encode(message))
+        self._communicator.send(self._rank, message)
 
     def close(self, grace_s: float) -> None:
         """Say good-bye and end the thread."""
@@ -82,16 +81,16 @@ class ControlThread:
             self._lose(RankLostNotice(0, self._detector.last_step(0), left=False))
         except Exception as error:
             self._fence.fail(RankLostNotice(self._rank, self._fence.step, left=False), error)
+            with suppress(Exception):  # what has failed may fail again; then the others learn by the silence
+                self._leave(Goodbye(self._fence.step))
 
     def _serve(self) -> None:
         received = self._communicator.receive(max(self._wake_at() - self._clock(), 0.0))
         now = self._clock()
         if received is not None:
-            rank, data = received
-            with suppress(Unreadable):
-                message = decode(data)
-                self._detector.heard(rank, now)
-                self._on(rank, message)
+            rank, message = received
+            self._detector.heard(rank, now)
+            self._on(rank, message)
         if now >= self._wake_at():
             self._on_time(now)
 
@@ -105,7 +104,7 @@ class ControlThread:
         if now >= self._due:
             self._due = now + self._detector.interval_s
             for rank in self._peers:
-                self._send(rank, Heartbeat(self._fence.step))
+                self._communicator.send(rank, Heartbeat(self._fence.step))
         if self.leader is not None:
             self.leader.on_time(now)
         elif self._detector.overdue(now) is not None:
@@ -122,7 +121,7 @@ class ControlThread:
             case Propose() | Commit() | Gathered() | Publish() | RankLostNotice():
                 self._follow(message)
             case _ if self.leader is None:
-                self._send(0, message)
+                self._communicator.send(0, message)
             case _:
                 self.leader.on(rank, message)
 
@@ -132,7 +131,7 @@ class ControlThread:
             case Propose():
                 answer = self._fence.propose(message)
                 if answer is not None:
-                    self._send(0, answer)
+                    self._communicator.send(0, answer)
             case Commit():
                 self._fence.commit(message)
             case Gathered():
@@ -153,7 +152,7 @@ class ControlThread:
         if self.leader is not None:
             self.leader.close()
         else:
-            self._send(0, goodbye)
+            self._communicator.send(0, goodbye)
 
     def _dismiss(self, goodbye: Goodbye) -> None:
         """Rank 0 has left after the end of the run: nobody is lost, but nobody would answer either."""
@@ -162,6 +161,3 @@ class ControlThread:
             RankLostNotice(0, goodbye.step, left=True), RankLost(0, goodbye.step, self._timeout_s, left=True)
         )
         self._communicator.close(0.0)
-
-    def _send(self, rank: int, message: Message) -> None:
-        self._communicator.send(rank, encode(message))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 import time
 from dataclasses import replace
@@ -187,17 +186,13 @@ class Coordinator:
 
         Raises MetricMismatch, WeightlessMetric (the same on every rank).
         """
-        payload = json.dumps([plain(metrics), without_data]).encode()
-        everyone = [json.loads(answer) for answer in self.exchange(payload)]
+        everyone = self._exchange((plain(metrics), without_data))
         empty = [rank for rank, (_, without) in enumerate(everyone) if without]
         return means([pairs for pairs, _ in everyone], without_data=empty)
 
     def exchange(self, payload: bytes) -> tuple[bytes, ...]:
         """Collective: everybody's payload, in rank order. Raises HaltedElsewhere."""
-        published = self._meet("exchange", base64.b64encode(payload).decode())
-        if len(set(published.body["calls"])) > 1:
-            raise HaltedElsewhere
-        return tuple(base64.b64decode(text) for text in published.body["payloads"])
+        return tuple(base64.b64decode(text) for text in self._exchange(base64.b64encode(payload).decode()))
 
     def on_rank_0(self, action: Callable[[], object], raises: type[Exception]) -> None:
         """Collective: rank 0 does it. An error of this kind that it raises there, every rank raises alike."""
@@ -207,10 +202,10 @@ class Coordinator:
                 action()
             except raises as raised:
                 error = raised
-        answer = self.exchange(json.dumps(error and errors.to_dict(error, errors.below(raises))).encode())[0]
+        told = self._exchange(error and errors.to_dict(error, errors.below(raises)))[0]
         if error is not None:
             raise error
-        if (told := json.loads(answer)) is not None:
+        if told is not None:
             raise errors.from_dict(told, errors.below(raises))
 
     def halt(self, step: int) -> Halt:
@@ -241,6 +236,14 @@ class Coordinator:
 
     def _at_limit(self) -> bool:
         return self._meet("limit", self.step).decision is not None
+
+    def _exchange(self, payload: Any) -> Sequence[Any]:
+        """Everybody's payload of JSON, in rank order."""
+        published = self._meet("exchange", payload)
+        if len(set(published.body["calls"])) > 1:
+            raise HaltedElsewhere
+        payloads: Sequence[Any] = published.body["payloads"]
+        return payloads
 
     def _meet(self, call: str, payload: Any) -> Publish:
         fence, segment = self._fence, self._fence.participant.segment

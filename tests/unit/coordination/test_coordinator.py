@@ -6,6 +6,7 @@ import queue
 import signal
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -28,6 +29,7 @@ from trainjobs.coordination import (
     Vote,
     WeightlessMetric,
 )
+from trainjobs.coordination.messages import Arrive, Goodbye, Heartbeat, Publish, RankLostNotice
 from trainjobs.stopping.observation import MissingMetric, Observation
 from trainjobs.stopping.panel import Panel
 
@@ -97,13 +99,30 @@ def test_a_vote_halts_every_rank_at_one_place_with_one_decision(world_size, vote
     assert halt.decision.decided_at == WALL
 
 
-def test_junk_in_a_mailbox_is_passed_over():
-    def work(coordinator):
-        coordinator._control._communicator.send(0, b"GET / HTTP/1.1")
-        return train(coordinator, epochs=2)
+@pytest.mark.parametrize("world_size", [1, 2, 4, 8])
+def test_of_a_report_only_what_leaves_a_process_is_encoded(world_size):
+    network = FakeNetwork(world_size)
 
-    (_, halt), again = each_rank(2, work)
-    assert again[1] == halt == Halt(None, {0: 10, 1: 10})
+    def live(communicator):
+        with Coordinator(communicator, panel()) as coordinator:
+            return coordinator.report(1, 1, 1.0, {"loss": (1.0, 1)}).decision
+
+    with ThreadPoolExecutor(world_size) as pool:
+        assert len(set(pool.map(live, network.communicators, timeout=30))) == 1
+    travelled = Counter(type(message) for message in network.travelled)
+    assert travelled.keys() <= {Arrive, Publish, Heartbeat, Goodbye, RankLostNotice}
+    assert travelled[Arrive] == travelled[Publish] == world_size - 1
+
+
+def test_a_rank_with_something_that_cannot_be_sent_raises_why_and_the_others_learn_of_it_at_once():
+    def work(coordinator):
+        return coordinator.on_rank_0(lambda: None, Full) or coordinator.align(
+            object() if coordinator.rank == 1 else 3
+        )
+
+    first, second, third = each_rank(3, work, timeout_s=1000)
+    assert isinstance(second, ValueError)
+    assert [(type(error), error.rank, error.left) for error in (first, third)] == [(RankLost, 1, True)] * 2
 
 
 def test_the_first_vote_decides_and_the_others_are_kept():
