@@ -23,6 +23,7 @@ NONE = "no check"
 CONTROL = "no check again"
 POLL = "poll"
 BROADCAST = "blocking broadcast"
+ASYNCHRONOUS = "asynchronous all_reduce"
 ACCELERATE = "accelerate check_trigger"
 LIGHTNING = "lightning reduce_boolean_decision"
 RAY = "ray broadcast_from_rank_zero"
@@ -35,6 +36,7 @@ def checks(coordinator: Coordinator, device: torch.device) -> Mapping[str, Check
         CONTROL: never,
         POLL: coordinator.poll,
         BROADCAST: blocking_broadcast(device),
+        ASYNCHRONOUS: AsynchronousReduction(device),
         ACCELERATE: accelerate_trigger(),
         LIGHTNING: lightning_reduction(device),
     }
@@ -65,6 +67,28 @@ def blocking_broadcast(device: torch.device) -> Check:
         return bool(flag.item())
 
     return check
+
+
+class AsynchronousReduction:
+    """The simplest peer: an all_reduce of one number, started after one step and read after the next.
+
+    In a process group of its own, so that it waits for no gradient. All ranks learn of a wish at the same step, one
+    step late, as long as every rank makes the same number of steps. A call for nobody is in flight after the last one.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._group = dist.new_group()
+        self._wish = torch.zeros(1, device=device)
+        self._work: dist.Work | None = None
+
+    def __call__(self) -> bool:
+        wished = False
+        if self._work is not None:
+            self._work.wait()
+            wished = bool(self._wish.item())
+        self._wish.zero_()
+        self._work = dist.all_reduce(self._wish, group=self._group, async_op=True)
+        return wished
 
 
 def accelerate_trigger() -> Check:

@@ -100,12 +100,14 @@ def interleaved(step: Callable[[], None], checks: Mapping[str, Check], plan: Pla
 def balanced(names: Sequence[str], number: int) -> list[str]:
     """The order of round `number`: over as many rounds as there are names, each one follows every other once.
 
-    For an even number of names: a Williams square (E. J. Williams, "Experimental Designs Balanced for the Estimation
-    of Residual Effects of Treatments", 1949).
+    Of an odd number, over twice as many rounds, twice: the second half is the first one's mirror image. It is a
+    Williams square (E. J. Williams, "Experimental Designs Balanced for the Estimation of Residual Effects of
+    Treatments", 1949).
     """
     count = len(names)
     zigzag = [(place + 1) // 2 if place % 2 else -(place // 2) for place in range(count)]
-    return [names[(offset + number) % count] for offset in zigzag]
+    order = [names[(offset + number) % count] for offset in zigzag]
+    return order[::-1] if count % 2 and number // count % 2 else order
 
 
 def _block(step: Callable[[], None], check: Check, count: int) -> Block:

@@ -6,6 +6,7 @@ One run measures, on the same small DDP model in the same processes, a training 
 - without a check, twice (the second is the control: its distance from the first is noise),
 - with `Coordinator.poll` over `TorchCommunicator`, as the runtime uses it,
 - with a blocking broadcast of a flag and `.item()`,
+- with the simplest peer, an all_reduce of one number that is started after one step and read after the next,
 - with Accelerate's `check_trigger`,
 - with Lightning's `reduce_boolean_decision`, what its `EarlyStopping` calls,
 and inside two workers of Ray Train, beside a baseline of their own,
@@ -45,7 +46,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from checks import BROADCAST, NONE, POLL, Check, broadcast_text, checks, coordinated
+from checks import ASYNCHRONOUS, BROADCAST, NONE, POLL, Check, broadcast_text, checks, coordinated
 from figures import Spread
 from interleaving import Plan, back_to_back_ns, gathered, interleaved, rows
 from machine import machine, told
@@ -71,7 +72,7 @@ class Size:
     """Whether to start Ray Train too, which takes most of a minute."""
 
 
-FULL = Size((2, 4), Plan(rounds=48, steps=20), trials=25, in_ray=True)
+FULL = Size((2, 4), Plan(rounds=56, steps=20), trials=25, in_ray=True)
 QUICK = Size((2,), Plan(rounds=6, steps=10), trials=5, in_ray=False)
 
 
@@ -139,7 +140,7 @@ def _rank(rank: int, world_size: int, port: int, size: Size, folder: Path) -> No
 def _waits(work: Workload, variants: Mapping[str, Check]) -> Mapping[str, float]:
     if not torch.cuda.is_available():
         return {}
-    return {name: waits_per_step(work.step, variants[name]) for name in (NONE, POLL, BROADCAST)}
+    return {name: waits_per_step(work.step, variants[name]) for name in (NONE, POLL, BROADCAST, ASYNCHRONOUS)}
 
 
 def _join(rank: int, world_size: int, port: int) -> torch.device:

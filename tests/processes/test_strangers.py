@@ -8,18 +8,22 @@ import pytest
 from torch.distributed import DistError, TCPStore
 
 from trainjobs.coordination import Outcome, Vote
-from trainjobs.coordination.messages import Cast, Gone, Leave, Pulse, encode
+from trainjobs.coordination.messages import CastVote, Goodbye, Heartbeat, RankLostNotice, encode
 from trainjobs.exits import Exit
 from trainjobs.runs import events
 
-VOTE = encode(Cast(Vote(1, Outcome.STOP_REQUESTED, "a stranger")))
+VOTE = encode(CastVote(Vote(1, Outcome.STOP_REQUESTED, "a stranger")))
 LETTERS = [
     b"",
     b"close",
     b"\xff" * 100,
     VOTE,
-    *(b"%d:" % rank + words for rank in (0, 1, 7) for words in (VOTE, b"junk", b"{}", b'{"kind": "Cast"}')),
-    *(b"0:" + encode(message) for message in (Gone(1, 3, False), Leave(3), Pulse(10**9))),
+    *(
+        b"%d:" % rank + words
+        for rank in (0, 1, 7)
+        for words in (VOTE, b"junk", b"{}", b'{"kind": "CastVote"}')
+    ),
+    *(b"0:" + encode(message) for message in (RankLostNotice(1, 3, False), Goodbye(3), Heartbeat(10**9))),
     b"\x00" * 44 + VOTE,
 ]
 """What opens, ends or breaks a mailbox that believes whoever writes."""

@@ -6,7 +6,9 @@ import queue
 import random
 import time
 
-Letter = tuple[int, bytes]
+from trainjobs.coordination.messages import Message, decode, encode
+
+Letter = tuple[int, Message]
 
 
 class FakeNetwork:
@@ -15,6 +17,8 @@ class FakeNetwork:
     def __init__(self, world_size: int, *, seed: int = 0, delay_s: float = 0.0) -> None:
         self.delay_s = delay_s
         self.cut_off: set[int] = set()
+        self.travelled: list[Message] = []
+        """What has left a rank for another, and was encoded for it."""
         self.inboxes: list[queue.SimpleQueue[Letter]] = [queue.SimpleQueue() for _ in range(world_size)]
         self.communicators = [
             FakeCommunicator(self, rank, random.Random(seed + rank)) for rank in range(world_size)
@@ -35,9 +39,14 @@ class FakeCommunicator:
         self._network = network
         self._delays = delays
 
-    def send(self, to_rank: int, message: bytes) -> None:
-        if to_rank == self.rank or not {self.rank, to_rank} & self._network.cut_off:
+    def send(self, to_rank: int, message: Message) -> None:
+        if to_rank == self.rank:
             self._network.inboxes[to_rank].put((self.rank, message))
+            return
+        encoded = encode(message)
+        self._network.travelled.append(message)
+        if not {self.rank, to_rank} & self._network.cut_off:
+            self._network.inboxes[to_rank].put((self.rank, decode(encoded)))
 
     def receive(self, timeout_s: float) -> Letter | None:
         try:

@@ -19,7 +19,7 @@ for ever. Rank 0 takes one decision in its life, so no two ranks can learn diffe
 Answers to a proposal of an older segment or a lower H are ignored. From rank 0 to a rank nothing is ever stale, because
 messages between two ranks keep their order and a rank's segment ends only by rank 0's word.
 
-After `Gone` (a rank is lost) both machines stand still: the attempt is over, and starts again from its checkpoint.
+After `RankLostNotice` both machines stand still: the attempt is over, and starts again from its checkpoint.
 
 `tests/unit/coordination/test_agreement.py` runs these very classes through every interleaving of two and three ranks.
 """
@@ -35,9 +35,9 @@ from trainjobs.coordination.messages import (
     Arrive,
     Commit,
     Gathered,
-    Gone,
     Propose,
     Publish,
+    RankLostNotice,
     Refuse,
     Rule,
     ToParticipant,
@@ -64,33 +64,33 @@ class Participant:
     ceiling: int = NEVER
     """The main thread may not return from a poll() at this tick or above, unless to halt."""
     decision: Decision | None = None
-    gone: Gone | None = None
+    lost: RankLostNotice | None = None
 
     def consider(self, proposal: Propose) -> Participant:
         """First half of a proposal: the new ceiling, to be shown to the main thread before its tick is read."""
-        return self if self.gone else replace(self, ceiling=proposal.ceiling)
+        return self if self.lost else replace(self, ceiling=proposal.ceiling)
 
     def answer(self, proposal: Propose, tick: int) -> tuple[Participant, Accept | Refuse | None]:
         """Second half: what to tell rank 0, given the main thread's tick."""
-        if self.gone:
+        if self.lost:
             return self, None
         if tick < proposal.ceiling:
             return self, Accept(proposal.segment, proposal.ceiling)
         return replace(self, ceiling=NEVER), Refuse(proposal.segment, proposal.ceiling, tick)
 
     def commit(self, commit: Commit) -> Participant:
-        return self if self.gone else replace(self, decision=commit.decision)
+        return self if self.lost else replace(self, decision=commit.decision)
 
     def publish(self, published: Publish) -> Participant:
         """The next segment; its ticks count from 1. Once decided, every tick is a halt."""
-        if self.gone:
+        if self.lost:
             return self
         ceiling = NEVER if published.decision is None else 0
         return replace(self, segment=self.segment + 1, ceiling=ceiling, decision=published.decision)
 
-    def lose(self, gone: Gone) -> Participant:
+    def lose(self, notice: RankLostNotice) -> Participant:
         """Its main thread shall learn of the loss at its next poll or where it waits."""
-        return self if self.gone else replace(self, ceiling=0, gone=gone)
+        return self if self.lost else replace(self, ceiling=0, lost=notice)
 
     def halts(self, tick: int) -> bool:
         return tick >= self.ceiling and self.decision is not None
@@ -111,11 +111,11 @@ class Proposer:
     """Of proposals in this segment; each doubles the margin."""
     arrivals: tuple[tuple[int, Arrive], ...] = ()
     """Ranks whose main threads wait at the end of the segment, in rank order."""
-    gone: Gone | None = None
+    lost: RankLostNotice | None = None
 
     def decide(self, decision: Decision, tick: int) -> tuple[Proposer, list[Outgoing]]:
         """A vote has come in while rank 0 is at `tick`. Only the first one counts."""
-        if self.decision is not None or self.gone:
+        if self.decision is not None or self.lost:
             return self, []
         return replace(self, decision=decision)._propose(tick)
 
@@ -137,27 +137,27 @@ class Proposer:
     def on_arrive(self, rank: int, arrive: Arrive) -> tuple[Proposer, list[Outgoing]]:
         arrivals = tuple(sorted((*self.arrivals, (rank, arrive)), key=lambda arrival: arrival[0]))
         state = replace(self, arrivals=arrivals)
-        if self.gone or len(arrivals) < self.world_size:
+        if self.lost or len(arrivals) < self.world_size:
             return state, []
         return state, [(0, Gathered(self.segment, tuple(arrival for _, arrival in arrivals)))]
 
     def on_rule(self, rule: Rule) -> tuple[Proposer, list[Outgoing]]:
         """Publish, and begin the next segment."""
-        if self.gone:
+        if self.lost:
             return self, []
         decision = self.decision or rule.decision
         published = self._to_all(Publish(self.segment, decision, rule.body))
         return self._next(decision), published
 
-    def lose(self, gone: Gone) -> tuple[Proposer, list[Outgoing]]:
+    def lose(self, notice: RankLostNotice) -> tuple[Proposer, list[Outgoing]]:
         """A rank is lost: tell all, itself too, for it may only have been asleep."""
-        if self.gone:
+        if self.lost:
             return self, []
-        return replace(self, gone=gone), self._to_all(gone)
+        return replace(self, lost=notice), self._to_all(notice)
 
     def ignores(self, answer: Accept | Refuse) -> bool:
         """It answers something older than the last proposal."""
-        return self.gone is not None or (answer.segment, answer.ceiling) != (self.segment, self.ceiling)
+        return self.lost is not None or (answer.segment, answer.ceiling) != (self.segment, self.ceiling)
 
     def _next(self, decision: Decision | None) -> Proposer:
         """At the start of a segment."""

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
 import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Self
 
 from trainjobs.coordination import errors
-from trainjobs.coordination.control_thread import Delegate
+from trainjobs.coordination.control_thread import ControlThread
 from trainjobs.coordination.decision import Decision, Halt, Reported, Vote
 from trainjobs.coordination.errors import ExchangeMismatch, HaltedElsewhere
-from trainjobs.coordination.evaluation import Judge
-from trainjobs.coordination.fence import Gate
-from trainjobs.coordination.messages import Arrive, Cast, Deadline, Publish
+from trainjobs.coordination.evaluation import Evaluator
+from trainjobs.coordination.fence import Fence
+from trainjobs.coordination.messages import Arrive, CastVote, Deadline, Publish
 from trainjobs.coordination.reduction import means, plain
 from trainjobs.stopping.observation import Observation
 
@@ -69,13 +68,13 @@ class Coordinator:
         self._history = list(history)
         self._clock = clock
         self._started = (seconds, clock())
-        self._gate = Gate(step, self._at_limit)
-        self._gate.limit(panel.limits.steps)
-        self.poll = self._gate.poll
-        self.count = self._gate.count
-        self._judge = Judge(panel, history, wall) if self.rank == 0 else None
-        self._delegate = Delegate(
-            communicator, self._gate, timeout_s=timeout_s, clock=clock, wall=wall, on_lost=on_lost
+        self._fence = Fence(step, self._at_limit)
+        self._fence.limit(panel.limits.steps)
+        self.poll = self._fence.poll
+        self.count = self._fence.count
+        self._evaluator = Evaluator(panel, history, wall) if self.rank == 0 else None
+        self._control = ControlThread(
+            communicator, self._fence, timeout_s=timeout_s, clock=clock, wall=wall, on_lost=on_lost
         )
         self._set_deadline()
 
@@ -88,17 +87,17 @@ class Coordinator:
     @property
     def step(self) -> int:
         """Training steps finished on this rank."""
-        return self._gate.step
+        return self._fence.step
 
     @property
     def decision(self) -> Decision | None:
         """The decision to stop, once this rank knows it; it may still have ticks to go until its halt."""
-        return self._gate.participant.decision
+        return self._fence.participant.decision
 
     @property
     def halted(self) -> bool:
         """This rank has come to its halt: call `halt` next."""
-        return self._gate.halted
+        return self._fence.halted
 
     @property
     def history(self) -> tuple[Observation, ...]:
@@ -107,46 +106,46 @@ class Coordinator:
     @property
     def votes(self) -> tuple[Vote, ...]:
         """Rank 0: all votes received, the one that counted first. Other ranks: none."""
-        return tuple(self._delegate.chair.votes) if self._delegate.chair else ()
+        return tuple(self._control.leader.votes) if self._control.leader else ()
 
     @property
     def ruling(self) -> Ruling | None:
         """Rank 0: what the criteria of now say of the whole history. Other ranks: None."""
-        return self._judge.now() if self._judge else None
+        return self._evaluator.now() if self._evaluator else None
 
     @property
     def restores_best(self) -> bool:
         """Rank 0: whether the run is to end with the weights of the best, by the criteria of now. Others: False."""
-        return self._judge is not None and self._judge.restores_best
+        return self._evaluator is not None and self._evaluator.restores_best
 
     def begin(self, step: int, seconds: float | None = None) -> None:
         """From here each poll is one finished training step; `step` are finished, in `seconds` of training so far.
 
         Collective where a budget of steps is used up already.
         """
-        self._gate.begin(step)
+        self._fence.begin(step)
         if seconds is not None:
             self._started = (seconds, self._clock())
             self._set_deadline()
-        if self._gate.limit_reached:
+        if self._fence.limit_reached:
             self._at_limit()
 
     def pause(self) -> None:
         """From here polls are no training steps: evaluation, warm-up."""
-        self._gate.pause()
+        self._fence.pause()
 
     def vote(self, vote: Vote) -> None:
         """Ask for an end. Never blocks and takes no lock: from any thread, or from a signal handler."""
-        self._delegate.post(Cast(vote))
+        self._control.post(CastVote(vote))
 
     def change_panel(self, panel: Panel) -> None:
         """Rank 0: judge the whole history anew under other criteria; a stop among their verdicts becomes a vote.
 
         A new limit of steps reaches the ranks at their next meeting. Raises MissingMetric, and changes nothing then.
         """
-        if self._judge is None:
+        if self._evaluator is None:
             raise RuntimeError(f"change_panel on rank {self.rank}: only rank 0 decides")
-        ruling = self._judge.change(panel)
+        ruling = self._evaluator.change(panel)
         self._set_deadline()
         if ruling.stop is not None:
             self.vote(Vote.of_finding(self.rank, ruling.stop))
@@ -183,7 +182,7 @@ class Coordinator:
         decision = published.decision or Decision.from_dict(published.body["onward"])
         self._started = (observation.seconds, self._clock())
         self._set_deadline()
-        ruling = self._judge.ruling if self._judge else None
+        ruling = self._evaluator.ruling if self._evaluator else None
         return Reported(decision, observation, ruling, published.body["best"], published.body["restore best"])
 
     def align(self, count: int) -> int:
@@ -198,17 +197,13 @@ class Coordinator:
 
         Raises MetricMismatch, WeightlessMetric (the same on every rank).
         """
-        payload = json.dumps([plain(metrics), without_data]).encode()
-        everyone = [json.loads(answer) for answer in self.exchange(payload)]
+        everyone = self._exchange((plain(metrics), without_data))
         empty = [rank for rank, (_, without) in enumerate(everyone) if without]
         return means([pairs for pairs, _ in everyone], without_data=empty)
 
     def exchange(self, payload: bytes) -> tuple[bytes, ...]:
         """Collective: everybody's payload, in rank order. Raises HaltedElsewhere."""
-        published = self._meet("exchange", base64.b64encode(payload).decode())
-        if len(set(published.body["calls"])) > 1:
-            raise HaltedElsewhere
-        return tuple(base64.b64decode(text) for text in published.body["payloads"])
+        return tuple(base64.b64decode(text) for text in self._exchange(base64.b64encode(payload).decode()))
 
     def on_rank_0(self, action: Callable[[], object], raises: type[Exception]) -> None:
         """Collective: rank 0 does it. An error of this kind that it raises there, every rank raises alike."""
@@ -218,10 +213,10 @@ class Coordinator:
                 action()
             except raises as raised:
                 error = raised
-        answer = self.exchange(json.dumps(error and errors.to_dict(error, errors.below(raises))).encode())[0]
+        told = self._exchange(error and errors.to_dict(error, errors.below(raises)))[0]
         if error is not None:
             raise error
-        if (told := json.loads(answer)) is not None:
+        if told is not None:
             raise errors.from_dict(told, errors.below(raises))
 
     def halt(self, step: int) -> Halt:
@@ -240,7 +235,7 @@ class Coordinator:
 
         `abandoned`: an error is on its way out, so do not wait long for the others.
         """
-        self._delegate.close(ABANDONED_GRACE_S if abandoned else GRACE_S)
+        self._control.close(ABANDONED_GRACE_S if abandoned else GRACE_S)
 
     def __enter__(self) -> Self:
         return self
@@ -253,20 +248,28 @@ class Coordinator:
     def _at_limit(self) -> bool:
         return self._meet("limit", self.step).decision is not None
 
+    def _exchange(self, payload: Any) -> Sequence[Any]:
+        """Everybody's payload of JSON, in rank order."""
+        published = self._meet("exchange", payload)
+        if len(set(published.body["calls"])) > 1:
+            raise HaltedElsewhere
+        payloads: Sequence[Any] = published.body["payloads"]
+        return payloads
+
     def _meet(self, call: str, payload: Any) -> Publish:
-        gate, segment = self._gate, self._gate.participant.segment
-        self._delegate.post(Arrive(segment, call, payload))
-        if self._judge is not None:
-            gathered = gate.wait(lambda: gate.gathered)
-            self._delegate.post(self._judge.rule(gathered, self.step))
-        published = gate.wait(lambda: gate.published_in(segment))
-        gate.limit(published.body["limit"])
+        fence, segment = self._fence, self._fence.participant.segment
+        self._control.post(Arrive(segment, call, payload))
+        if self._evaluator is not None:
+            gathered = fence.wait(lambda: fence.gathered)
+            self._control.post(self._evaluator.rule(gathered, self.step))
+        published = fence.wait(lambda: fence.published_in(segment))
+        fence.limit(published.body["limit"])
         self._raise(published)
         return published
 
     def _raise(self, published: Publish) -> None:
-        if self._judge is not None and self._judge.error is not None:
-            raise self._judge.error
+        if self._evaluator is not None and self._evaluator.error is not None:
+            raise self._evaluator.error
         if "error" in published.body:
             raise errors.from_dict(published.body["error"])
         if published.decision is None and len(set(published.body["calls"])) > 1:
@@ -274,10 +277,10 @@ class Coordinator:
 
     def _set_deadline(self) -> None:
         """Rank 0: the budget of seconds ends between reports too."""
-        if self._judge is not None:
-            (seconds, at), limits = self._started, self._judge.limits
+        if self._evaluator is not None:
+            (seconds, at), limits = self._started, self._evaluator.limits
             budget_s = math.inf if limits.seconds is None else limits.seconds
-            self._delegate.post(Deadline(budget_s, at + budget_s - seconds, limits.seconds_criterion))
+            self._control.post(Deadline(budget_s, at + budget_s - seconds, limits.seconds_criterion))
 
 
 def _halt(published: Publish) -> Halt:

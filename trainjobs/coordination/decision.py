@@ -63,13 +63,6 @@ class Vote:
             best_epoch=verdict.best_epoch,
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        return cls(**{**fields, "outcome": Outcome(fields["outcome"])})
-
 
 @dataclass(frozen=True, slots=True)
 class Decision:

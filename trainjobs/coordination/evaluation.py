@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Body = dict[str, Any]
 
 
-class Judge:
+class Evaluator:
     """Holds the panel and the history it has folded. `change` may come from another thread."""
 
     def __init__(self, panel: Panel, history: Sequence[Observation], wall: Callable[[], float]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PULSES_PER_TIMEOUT = 6
+HEARTBEATS_PER_TIMEOUT = 6
 """A rank is given up after this many missed signs of life."""
 
 
@@ -18,13 +18,13 @@ class _Sign:
     step: int
 
 
-class Watch:
+class FailureDetector:
     """The ranks one rank listens for: rank 0 for all others, all others for rank 0."""
 
     def __init__(self, ranks: Iterable[int], timeout_s: float, step: int, now: float) -> None:
         self._signs = {rank: _Sign(now, step) for rank in ranks}
         self._timeout_s = timeout_s
-        self.interval_s = timeout_s / PULSES_PER_TIMEOUT
+        self.interval_s = timeout_s / HEARTBEATS_PER_TIMEOUT
 
     def heard(self, rank: int, now: float, step: int | None = None) -> None:
         sign = self._signs.get(rank)
@@ -32,7 +32,7 @@ class Watch:
             sign.at = now
             sign.step = sign.step if step is None else step
 
-    def excuse(self, now: float) -> None:
+    def reset(self, now: float) -> None:
         """This process has itself been stopped or starved: it cannot tell who was silent meanwhile."""
         for sign in self._signs.values():
             sign.at = now

@@ -15,12 +15,20 @@ from trainjobs.coordination.agreement import NEVER, Participant
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trainjobs.coordination.messages import Accept, Commit, Gathered, Gone, Propose, Publish, Refuse
+    from trainjobs.coordination.messages import (
+        Accept,
+        Commit,
+        Gathered,
+        Propose,
+        Publish,
+        RankLostNotice,
+        Refuse,
+    )
 
 News = TypeVar("News")
 
 
-class Gate:
+class Fence:
     """Counts ticks and training steps, and holds the main thread where it may not go on."""
 
     def __init__(self, step: int, at_limit: Callable[[], bool]) -> None:
@@ -124,10 +132,10 @@ class Gate:
             self.halted = published.decision is not None
             self._become(self.participant.publish(published))
 
-    def fail(self, gone: Gone, error: Exception) -> None:
+    def fail(self, notice: RankLostNotice, error: Exception) -> None:
         with self.changed:
             self.error = self.error or error
-            self._become(self.participant.lose(gone))
+            self._become(self.participant.lose(notice))
 
     def _become(self, participant: Participant) -> None:
         self.participant = participant

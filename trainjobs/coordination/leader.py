@@ -9,11 +9,11 @@ from trainjobs.coordination.decision import Decision, Outcome, Vote
 from trainjobs.coordination.messages import (
     Accept,
     Arrive,
-    Cast,
+    CastVote,
     Deadline,
-    Gone,
-    Leave,
+    Goodbye,
     Message,
+    RankLostNotice,
     Refuse,
     Rule,
     ToParticipant,
@@ -22,18 +22,18 @@ from trainjobs.coordination.messages import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from trainjobs.coordination.failure_detector import Watch
-    from trainjobs.coordination.fence import Gate
+    from trainjobs.coordination.failure_detector import FailureDetector
+    from trainjobs.coordination.fence import Fence
 
 
-class Chair:
+class Leader:
     """Drives the Proposer. Only the background thread of rank 0 comes here."""
 
     def __init__(
         self,
         world_size: int,
-        gate: Gate,
-        watch: Watch,
+        fence: Fence,
+        detector: FailureDetector,
         send: Callable[[int, Message], None],
         wall: Callable[[], float],
     ) -> None:
@@ -41,8 +41,8 @@ class Chair:
         """Every vote received, in order; the first one counts."""
         self.deadline: Deadline | None = None
         self._proposer = Proposer(world_size)
-        self._gate = gate
-        self._watch = watch
+        self._fence = fence
+        self._detector = detector
         self._send = send
         self._wall = wall
         self._over = False
@@ -51,7 +51,7 @@ class Chair:
     def on(self, rank: int, message: Message) -> None:
         """A message to rank 0, from `rank`."""
         match message:
-            case Cast(vote):
+            case CastVote(vote):
                 self._count(vote)
             case Accept():
                 self._step(self._proposer.on_accept(rank, message))
@@ -65,8 +65,8 @@ class Chair:
                 self._step(self._proposer.on_rule(message))
             case Deadline():
                 self.deadline = message
-            case Leave(step):
-                self._leave(rank, step)
+            case Goodbye(step):
+                self._on_goodbye(rank, step)
 
     def on_time(self, now: float) -> None:
         """Vote when the budget of seconds is used up; give up a rank that is silent."""
@@ -74,37 +74,37 @@ class Chair:
             spent, self.deadline = self.deadline, None
             reason = f"{spent.seconds:g} of {spent.seconds:g} seconds are used"
             self._count(Vote(0, Outcome.EARLY_STOPPED, reason, spent.criterion))
-        silent = self._watch.overdue(now)
+        silent = self._detector.overdue(now)
         if silent is not None:
-            self._lose(Gone(silent, self._watch.last_step(silent), left=False))
+            self._lose(RankLostNotice(silent, self._detector.last_step(silent), left=False))
 
     def close(self) -> None:
         """Rank 0 leaves: a good-bye when the run is over, a loss for the others when it is not."""
         if not self._over:
-            self._lose(Gone(0, self._gate.step, left=True))
+            self._lose(RankLostNotice(0, self._fence.step, left=True))
         for rank in range(1, self._proposer.world_size):
-            self._send(rank, Leave(self._gate.step))
+            self._send(rank, Goodbye(self._fence.step))
 
     def _count(self, vote: Vote) -> None:
         self.votes.append(vote)
         if not self._over:
-            decision = Decision.of_vote(vote, self._gate.step, self._wall())
-            self._step(self._proposer.decide(decision, self._gate.tick))
+            decision = Decision.of_vote(vote, self._fence.step, self._wall())
+            self._step(self._proposer.decide(decision, self._fence.tick))
 
-    def _leave(self, rank: int, step: int) -> None:
+    def _on_goodbye(self, rank: int, step: int) -> None:
         self._left[rank] = step
-        self._watch.forget(rank)
+        self._detector.forget(rank)
         self._miss()
 
     def _miss(self) -> None:
         """Has somebody left whom the others still need? Before the end of the run they always do."""
         if self._left and (self._proposer.arrivals or not self._over):
             rank, step = next(iter(self._left.items()))
-            self._lose(Gone(rank, step, left=True))
+            self._lose(RankLostNotice(rank, step, left=True))
 
-    def _lose(self, gone: Gone) -> None:
-        self._watch.forget(gone.rank)
-        self._step(self._proposer.lose(gone))
+    def _lose(self, notice: RankLostNotice) -> None:
+        self._detector.forget(notice.rank)
+        self._step(self._proposer.lose(notice))
 
     def _step(self, transition: tuple[Proposer, list[tuple[int, ToParticipant]]]) -> None:
         self._proposer, outgoing = transition

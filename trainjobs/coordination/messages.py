@@ -1,14 +1,16 @@
-"""What ranks say to each other, and how it looks on the wire: one JSON object a message.
+"""What ranks say to each other, and how it looks on the wire: a pair of JSON, the name of the message and its fields.
 
-JSON and not pickle, because whoever can reach rank 0's port could otherwise run code in every rank. Not-a-number and
-the infinities travel as Python's `json` writes them.
+Only what leaves the process is encoded, by the transport: within one, messages are handed over as they are. JSON and
+not pickle, because whoever can reach rank 0's port could otherwise run code in every rank. Not-a-number and the
+infinities travel as Python's `json` writes them. What is read is a message in every field, or unreadable.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Union, get_args
+
+from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter, ValidationError
 
 from trainjobs.coordination.decision import Decision, Vote
 
@@ -88,28 +90,28 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
+class CastVote:
     """To rank 0: a vote."""
 
     vote: Vote
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Heartbeat:
     """Sign of life, with the training steps finished."""
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
+class Goodbye:
     """Good-bye: nothing more will come from this rank."""
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class RankLostNotice:
     """Rank 0 to all: this rank is lost."""
 
     rank: int
@@ -127,58 +129,43 @@ class Deadline:
     """The one that sets the budget."""
 
 
-ToProposer = Cast | Accept | Refuse | Arrive | Rule
-ToParticipant = Propose | Commit | Gathered | Publish | Gone
-Message = ToProposer | ToParticipant | Pulse | Leave | Deadline
+ToParticipant = Propose | Commit | Gathered | Publish | RankLostNotice
+Travelling = (
+    Propose | Accept | Refuse | Commit | Arrive | Publish | CastVote | Heartbeat | Goodbye | RankLostNotice
+)
+"""To other ranks."""
+Message = Travelling | Gathered | Rule | Deadline
+"""Those that do not travel pass between the two threads of rank 0."""
 
-_KINDS: dict[str, type[Message]] = {
-    kind.__name__: kind
-    for kind in (
-        Propose,
-        Accept,
-        Refuse,
-        Commit,
-        Arrive,
-        Gathered,
-        Rule,
-        Publish,
-        Cast,
-        Pulse,
-        Leave,
-        Gone,
-        Deadline,
-    )
-}
+
+def _name(pair: Any) -> str | None:
+    """Of the message in a pair, which comes from anybody."""
+    return pair[0] if isinstance(pair, list | tuple) and pair and isinstance(pair[0], str) else None
+
+
+def _pairs(kinds: tuple[type, ...]) -> Any:
+    """A name and the message of this name, one of these kinds."""
+    named = [
+        Annotated[tuple[Literal[kind.__name__], kind], Tag(kind.__name__)]  # type: ignore[name-defined, valid-type]
+        for kind in kinds
+    ]
+    return Annotated[Union[tuple(named)], Discriminator(_name)]  # noqa: UP007 - of a tuple
+
+
+_WIRE: TypeAdapter[tuple[str, Message]] = TypeAdapter(
+    _pairs(get_args(Travelling)),
+    config=ConfigDict(strict=True, extra="forbid", ser_json_inf_nan="constants"),
+)
 
 
 def encode(message: Message) -> bytes:
-    return json.dumps({"kind": type(message).__name__, "fields": _fields(message)}, default=_plain).encode()
+    """The message for another rank. Raises ValueError when a field is not what it should be, or no JSON."""
+    return _WIRE.dump_json((type(message).__name__, message), warnings="error")
 
 
 def decode(data: bytes) -> Message:
     """The message that `encode` wrote. Raises Unreadable for anything else."""
     try:
-        document = json.loads(data)
-        values = {name: _value(name, value) for name, value in document["fields"].items()}
-        return _KINDS[document["kind"]](**values)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        return _WIRE.validate_json(data)[1]
+    except ValidationError as error:
         raise Unreadable from error
-
-
-def _fields(message: Any) -> dict[str, Any]:
-    return {field.name: getattr(message, field.name) for field in fields(message)}
-
-
-def _plain(value: Any) -> Any:
-    return _fields(value) if isinstance(value, Arrive) else value.to_dict()
-
-
-def _value(name: str, value: Any) -> Any:
-    match name:
-        case "decision" if value is not None:
-            return Decision.from_dict(value)
-        case "vote":
-            return Vote.from_dict(value)
-        case "arrivals":
-            return tuple(Arrive(**arrival) for arrival in value)
-    return value

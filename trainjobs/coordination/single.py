@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import queue
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainjobs.coordination.messages import Message
 
 
 class SingleCommunicator:
@@ -12,12 +16,12 @@ class SingleCommunicator:
     world_size = 1
 
     def __init__(self) -> None:
-        self._inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
 
-    def send(self, to_rank: int, message: bytes) -> None:
+    def send(self, to_rank: int, message: Message) -> None:
         self._inbox.put(message)
 
-    def receive(self, timeout_s: float) -> tuple[int, bytes] | None:
+    def receive(self, timeout_s: float) -> tuple[int, Message] | None:
         try:
             return 0, self._inbox.get(timeout=timeout_s)
         except queue.Empty:

@@ -2,7 +2,8 @@
 
 Rank 0 hosts the store. A rank's mailbox is a queue there. One connection sends; a thread blocks in `queue_pop` through
 another, without the GIL and without a time-out (a timed pop prints C++ warnings), and moves what comes into a queue of
-the process, where receiving with a time-out costs nothing. A message to the own rank takes that queue directly.
+the process, where receiving with a time-out costs nothing. A message to the own rank takes that queue directly, as it
+is; the others are encoded here.
 
 The store itself lets everybody in, so what comes through it is signed (`signed_messages.py`): all else is dropped.
 """
@@ -12,6 +13,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import Self
@@ -19,6 +21,7 @@ from typing import Self
 from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined]  # torch's own stubs hide them
 
 from trainjobs.coordination import ConnectionLost
+from trainjobs.coordination.messages import Message, Unreadable, decode, encode
 from trainjobs.runtime.signed_messages import Letters
 
 _FOREVER = timedelta(days=365)
@@ -53,7 +56,7 @@ class TorchCommunicator:
         self._receiver = receiver
         self._server = server
         self._lost = False
-        self._inbox: SimpleQueue[tuple[int, bytes] | ConnectionLost] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[int, Message] | ConnectionLost] = SimpleQueue()
         self._thread = threading.Thread(target=self._pump, name=f"mailbox-{rank}", daemon=True)
         self._thread.start()
 
@@ -88,17 +91,17 @@ class TorchCommunicator:
         _wait_for_all(sender, rank, world_size, timeout_s)
         return cls(rank, world_size, Letters(key, rank), sender, receiver, server, on_stranger)
 
-    def send(self, to_rank: int, message: bytes) -> None:
+    def send(self, to_rank: int, message: Message) -> None:
         """See `Communicator.send`."""
         if to_rank == self.rank:
             self._inbox.put((self.rank, message))
             return
         try:
-            self._sender.queue_push(f"to/{to_rank}", self._letters.seal(to_rank, message))
+            self._sender.queue_push(f"to/{to_rank}", self._letters.seal(to_rank, encode(message)))
         except DistError as error:
             raise ConnectionLost(str(error)) from error
 
-    def receive(self, timeout_s: float) -> tuple[int, bytes] | None:
+    def receive(self, timeout_s: float) -> tuple[int, Message] | None:
         """See `Communicator.receive`."""
         try:
             arrived = self._inbox.get(timeout=timeout_s)
@@ -132,9 +135,13 @@ class TorchCommunicator:
         try:
             while (opened := self._opened()) is None or opened[0] != self.rank:
                 if opened is not None:
-                    self._inbox.put(opened)
+                    self._deliver(*opened)
         except ConnectionLost as error:
             self._inbox.put(error)
+
+    def _deliver(self, sender: int, words: bytes) -> None:
+        with suppress(Unreadable):
+            self._inbox.put((sender, decode(words)))
 
     def _opened(self) -> tuple[int, bytes] | None:
         try:

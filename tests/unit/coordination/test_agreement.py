@@ -28,9 +28,9 @@ from trainjobs.coordination.messages import (
     Arrive,
     Commit,
     Gathered,
-    Gone,
     Propose,
     Publish,
+    RankLostNotice,
     Refuse,
     Rule,
 )
@@ -38,7 +38,7 @@ from trainjobs.coordination.messages import (
 RUN, TICKED, MEET, RULED, DONE, LOST, DEAD = ["run", "ticked", "meet", "ruled", "done", "lost", "dead"]
 ENDED = {DONE, LOST, DEAD}
 CRITERION = "criterion"
-GONE = Gone(1, 0, False)
+GONE = RankLostNotice(1, 0, False)
 
 
 class Rank(NamedTuple):
@@ -116,7 +116,7 @@ class Model:
     def progress(self, state: State) -> list[State]:
         """What happens by itself."""
         found = []
-        apart = state.ranks[0].status == DEAD or self.objects[state.proposer].gone
+        apart = state.ranks[0].status == DEAD or self.objects[state.proposer].lost
         for rank, it in enumerate(state.ranks):
             if it.status not in ENDED:
                 found += self.main(state, rank, it)
@@ -241,7 +241,7 @@ class Model:
             if state.to_zero[sender]:
                 first, *rest = state.to_zero[sender]
                 popped = state._replace(to_zero=_put(state.to_zero, sender, tuple(rest)))
-                found.append(self.hear(self.chair(popped, sender, self.objects[first]), sender))
+                found.append(self.hear(self.lead(popped, sender, self.objects[first]), sender))
         return found + self.miss(state, rank)
 
     def miss(self, state: State, rank: int) -> list[State]:
@@ -251,7 +251,7 @@ class Model:
             return [self.lose_zero(state, rank)] if missing else []
         missing = {its.status for its in state.ranks} & {DEAD, LOST}
         return (
-            [self.lose(state)] if missing and not self.objects[state.proposer].gone and not state.over else []
+            [self.lose(state)] if missing and not self.objects[state.proposer].lost and not state.over else []
         )
 
     def follow(self, state: State, rank: int, code: int) -> State:
@@ -282,7 +282,7 @@ class Model:
         state = _with(state, rank, half=-1, participant=participant)
         return state if answer is None else self.send_zero(state, rank, answer)
 
-    def chair(self, state: State, sender: int, message: Any) -> State:
+    def lead(self, state: State, sender: int, message: Any) -> State:
         match message:
             case Accept():
                 return self.propose(state, "on_accept", sender, message)
@@ -294,7 +294,7 @@ class Model:
         return self.propose(state._replace(over=over), "on_rule", message)
 
     def send_zero(self, state: State, rank: int, message: int) -> State:
-        if state.ranks[0].status == DEAD or self.objects[state.proposer].gone:
+        if state.ranks[0].status == DEAD or self.objects[state.proposer].lost:
             return state
         mail = self.fresh(state.proposer, (*state.to_zero[rank], message))
         return self.hear(state._replace(to_zero=_put(state.to_zero, rank, mail)), rank)
@@ -308,7 +308,7 @@ class Model:
             if not isinstance(message, Accept | Arrive) or len(noted) + 1 == len(state.ranks):
                 return state
             popped = state._replace(to_zero=_put(state.to_zero, rank, tuple(rest)))
-            state = self.chair(popped, rank, message)
+            state = self.lead(popped, rank, message)
         return state
 
     def propose(self, state: State, event: str, *details: Any) -> State:
@@ -473,8 +473,8 @@ class DecidesTwice(Proposer):
 
 
 class KeepsTheLossToItself(Proposer):
-    def lose(self, gone):
-        return replace(self, gone=gone), []
+    def lose(self, notice):
+        return replace(self, lost=notice), []
 
 
 class ReadsTheTickFirst(Model):

@@ -22,7 +22,7 @@ def test_letters_of_all_ranks_to_all_others_are_opened_in_order(ranks):
 
 
 @pytest.mark.parametrize(
-    "letter", [b"", b"junk", b"close", b'1:{"kind": "Cast"}', b"\x00" * 44, b"\x00" * 500]
+    "letter", [b"", b"junk", b"close", b'1:{"kind": "CastVote"}', b"\x00" * 44, b"\x00" * 500]
 )
 def test_what_is_no_letter_is_refused(ranks, letter):
     assert ranks[0].open(letter) is None
