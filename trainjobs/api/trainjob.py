@@ -12,6 +12,8 @@ from trainjobs.api.status import TrainJobStatus
 from trainjobs.api.stopping import Stopping
 
 API_VERSION: Final = "trainjobs.dev/v1alpha1"
+KIND: Final = "TrainJob"
+PLURAL: Final = "trainjobs"
 
 Entrypoint = Annotated[
     str,

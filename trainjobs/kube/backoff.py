@@ -18,7 +18,8 @@ class Backoff:
     random: Callable[[], float] = random.random
     """A number from 0 to 1."""
 
-    def after(self, failures: int) -> float:
-        """Seconds to wait after so many failures in a row (1 or more): between half of the full delay and all."""
+    def after(self, failures: int, asked_s: float | None = None) -> float:
+        """Seconds to wait after so many failures in a row (1 or more): between half of the full delay and all,
+        and not less than a server has asked for."""
         full = min(self.longest_s, self.first_s * 2.0 ** min(failures - 1, 62))
-        return full * (0.5 + 0.5 * self.random())
+        return max(full * (0.5 + 0.5 * self.random()), asked_s or 0.0)

@@ -1,4 +1,4 @@
-"""What the operator does with the API server, verb by verb."""
+"""What is done with the API server, verb by verb."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Client:
     """Reads and writes; every error is the transport's."""
 
     transport: Transport
+    manager: str = FIELD_MANAGER
+    """Who writes, as the API server notes it beside each field."""
 
     def list(
         self,
@@ -71,15 +73,22 @@ class Client:
         resource_version: str,
         timeout_s: int,
         silence_s: float,
+        fields: str = "",
     ) -> Iterator[Object]:
-        """Events since a moment, bookmarks included, for at most `timeout_s` seconds."""
+        """Events since a moment, bookmarks included, for at most `timeout_s` seconds; without a moment, first what
+        there is. Raises ApiError also for an error among the events."""
         query = {
             "resourceVersion": resource_version,
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(timeout_s),
             **({"labelSelector": labels} if labels else {}),
+            **({"fieldSelector": fields} if fields else {}),
         }
-        return self.transport.stream(resource.path(namespace), query, silence_s)
+        for event in self.transport.stream(resource.path(namespace), query, silence_s):
+            if event["type"] == "ERROR":
+                said = event["object"]
+                raise ApiError(said.get("code", 500), said.get("reason", ""), said.get("message", ""))
+            yield event
 
     def get(self, resource: Resource, key: Key, fresh: bool = True) -> Object | None:
         """One object, or None. Unless `fresh`, from the API server's memory: cheap, and perhaps seconds old."""
@@ -95,7 +104,7 @@ class Client:
     def create(self, item: Object) -> Object:
         """Make an object that is not there. Raises ApiError 409 when it is."""
         return self.transport.request(
-            "POST", resource_of(item).path(key_of(item).namespace), {"fieldManager": FIELD_MANAGER}, item
+            "POST", resource_of(item).path(key_of(item).namespace), {"fieldManager": self.manager}, item
         )
 
     def ensure(self, item: Object) -> None:
@@ -111,7 +120,7 @@ class Client:
         return self.transport.request(
             "PATCH",
             resource_of(item).path(*key_of(item)),
-            {"fieldManager": FIELD_MANAGER, "force": "true"},
+            {"fieldManager": self.manager, "force": "true"},
             item,
             "application/apply-patch+yaml",
         )
@@ -119,15 +128,16 @@ class Client:
     def replace(self, item: Object) -> Object:
         """Write a whole object. Raises ApiError 409 when it has changed since it was read."""
         return self.transport.request(
-            "PUT", resource_of(item).path(*key_of(item)), {"fieldManager": FIELD_MANAGER}, item
+            "PUT", resource_of(item).path(*key_of(item)), {"fieldManager": self.manager}, item
         )
 
-    def patch(self, resource: Resource, key: Key, body: Object) -> Object:
-        """Merge into an object; with a resourceVersion in `body`, only into that version (else ApiError 409)."""
+    def patch(self, resource: Resource, key: Key, body: Object, subresource: str = "") -> Object:
+        """Merge into an object, or into a part of it. With a resourceVersion or uid in `body`, only into that very
+        one (else ApiError 409)."""
         return self.transport.request(
             "PATCH",
-            resource.path(*key),
-            {"fieldManager": FIELD_MANAGER},
+            resource.path(*key, subresource),
+            {"fieldManager": self.manager},
             body,
             "application/merge-patch+json",
         )
@@ -135,13 +145,7 @@ class Client:
     def patch_status(self, resource: Resource, key: Key, resource_version: str, status: Object) -> Object:
         """Merge into the status. Raises ApiError 409 when the object has changed since that version."""
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
-        return self.transport.request(
-            "PATCH",
-            resource.path(*key, "status"),
-            {"fieldManager": FIELD_MANAGER},
-            body,
-            "application/merge-patch+json",
-        )
+        return self.patch(resource, key, body, "status")
 
     def delete(self, resource: Resource, key: Key, uid: str) -> None:
         """Delete this very object, its dependents after it; nothing if it is gone or another has its name."""

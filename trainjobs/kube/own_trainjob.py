@@ -6,28 +6,25 @@ The pod's ServiceAccount may do no more: get and watch TrainJobs, patch their st
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from kubernetes import client, config, watch
-from kubernetes.client import ApiException
-from urllib3.exceptions import HTTPError
+from trainjobs.kube.backoff import Backoff
+from trainjobs.kube.client import Client
+from trainjobs.kube.resources import TRAINJOBS, Key, Object
+from trainjobs.kube.transport import ApiError, TransportError
 
 log = logging.getLogger(__name__)
 
-Document = dict[str, Any]
+T = TypeVar("T")
 
-GROUP: Final = "trainjobs.dev"
-VERSION: Final = "v1alpha1"
-PLURAL: Final = "trainjobs"
-TIMEOUT_S: Final = (5.0, 30.0)
-"""To connect, and for an answer."""
 WATCH_S: Final = 240
 """Seconds after which the API server ends a watch, and another begins."""
-PAUSE_S: Final = 2.0
-"""Mean seconds between two tries at an API server that does not answer."""
+SILENCE_S: Final = WATCH_S + 30.0
+"""Seconds without an event after which a watch counts as dead."""
+BACKOFF: Final = Backoff(first_s=2.0, longest_s=4.0)
+"""Between two tries: short, since the next answer may be the one that says stop."""
 
 
 class NotOurs(Exception):
@@ -41,79 +38,58 @@ class OwnTrainJob:
         uid: of the TrainJob that this pod belongs to.
     """
 
-    def __init__(self, namespace: str, name: str, uid: str) -> None:
-        config.load_incluster_config()  # type: ignore[no-untyped-call]
-        self._api = client.CustomObjectsApi()
-        self._at: dict[str, Any] = {
-            "group": GROUP,
-            "version": VERSION,
-            "namespace": namespace,
-            "plural": PLURAL,
-        }
-        self._name = name
+    def __init__(self, client: Client, key: Key, uid: str, backoff: Backoff = BACKOFF) -> None:
+        self._client = client
+        self._key = key
         self._uid = uid
+        self._backoff = backoff
 
-    def read(self) -> Document:
+    def read(self) -> Object:
         """The TrainJob. Waits for an API server that does not answer, or refuses this pod; raises NotOurs."""
-        return self._ours(
-            _insist(
-                lambda: self._api.get_namespaced_custom_object(
-                    **self._at, name=self._name, _request_timeout=TIMEOUT_S
-                )
-            )
-        )
+        found = self._insist(lambda: self._client.get(TRAINJOBS, self._key))
+        if found is None:
+            raise NotOurs(f"there is no TrainJob {self._key.name}")
+        return self._ours(found)
 
-    def patch_status(self, fields: Document) -> None:
-        """Merge fields into the status; None deletes one. Raises ApiException or urllib3's HTTPError."""
-        self._api.patch_namespaced_custom_object_status(
-            **self._at,
-            name=self._name,
-            # The uid makes a patch that comes too late fail, instead of reaching a new TrainJob of the same name.
-            body={"metadata": {"uid": self._uid}, "status": fields},
-            _content_type="application/merge-patch+json",
-            _request_timeout=TIMEOUT_S,
-        )
+    def patch_status(self, fields: Object) -> None:
+        """Merge fields into the status; None deletes one. Raises TransportError."""
+        # The uid makes a patch that comes too late fail, instead of reaching a new TrainJob of the same name.
+        body: Object = {"metadata": {"uid": self._uid}, "status": fields}
+        self._client.patch(TRAINJOBS, self._key, body, "status")
 
-    def follow(self, seen: Callable[[Document], object]) -> None:
+    def follow(self, seen: Callable[[Object], object]) -> None:
         """Call `seen` with the TrainJob now and after each change, until it is gone; raises NotOurs then."""
         while True:
-            stream: Any = watch.Watch()  # type: ignore[no-untyped-call]
+            self._insist(lambda: self._watch(seen))
+
+    def _watch(self, seen: Callable[[Object], object]) -> None:
+        name = self._key.name
+        only = f"metadata.name={name}"
+        for event in self._client.watch(
+            TRAINJOBS, self._key.namespace, "", "", WATCH_S, SILENCE_S, fields=only
+        ):
+            if event["type"] == "DELETED":
+                raise NotOurs(f"TrainJob {name} was deleted")
+            if event["type"] != "BOOKMARK":
+                seen(self._ours(event["object"]))
+
+    def _insist(self, attempt: Callable[[], T]) -> T:
+        """Try until it succeeds, whatever one answer was. 401 and 403 are no end: rights may be away for a while, as
+        when the operator is installed anew."""
+        failures = 0
+        while True:
             try:
-                for event in stream.stream(
-                    self._api.list_namespaced_custom_object,
-                    **self._at,
-                    field_selector=f"metadata.name={self._name}",
-                    timeout_seconds=WATCH_S,
-                    _request_timeout=(TIMEOUT_S[0], WATCH_S + TIMEOUT_S[1]),
-                ):
-                    if event["type"] == "DELETED":
-                        raise NotOurs(f"TrainJob {self._name} was deleted")
-                    seen(self._ours(event["object"]))
+                return attempt()
             except NotOurs:
                 raise
-            except (ApiException, HTTPError) as error:
-                log.debug("watching TrainJob %s: %s", self._name, error)
-                time.sleep(PAUSE_S * (0.5 + random.random()))
-            except Exception:
-                # Whatever one answer was: the next may be the one that says stop.
-                log.exception("watching TrainJob %s", self._name)
-                time.sleep(PAUSE_S * (0.5 + random.random()))
+            except Exception as error:
+                failures += 1
+                unknown = not isinstance(error, TransportError)
+                log.warning("TrainJob %s: %s; trying again", self._key.name, error, exc_info=unknown)
+                asked = error.retry_after_s if isinstance(error, ApiError) else None
+                time.sleep(self._backoff.after(failures, asked))
 
-    def _ours(self, document: Document) -> Document:
+    def _ours(self, document: Object) -> Object:
         if document["metadata"]["uid"] != self._uid:
-            raise NotOurs(f"TrainJob {self._name} was deleted and made anew")
+            raise NotOurs(f"TrainJob {self._key.name} was deleted and made anew")
         return document
-
-
-def _insist(request: Callable[[], Any]) -> Any:
-    while True:
-        try:
-            return request()
-        except ApiException as error:
-            if error.status == 404:
-                raise NotOurs(f"the API server refuses this pod its TrainJob: {error.reason}") from error
-            # 401 and 403 are no end: rights may be away for a while, as when the operator is installed anew.
-            log.warning("the API server answers %s %s; trying again", error.status, error.reason)
-        except HTTPError as error:
-            log.warning("the API server does not answer (%s); trying again", error)
-        time.sleep(PAUSE_S * (0.5 + random.random()))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote
 
+from trainjobs.api.trainjob import API_VERSION, KIND, PLURAL
+
 Object: TypeAlias = dict[str, Any]
 """An object of the API server as plain values."""
 
@@ -45,7 +47,7 @@ class Resource:
         return "/" + "/".join(steps)
 
 
-TRAINJOBS: Final = Resource("trainjobs.dev/v1alpha1", "TrainJob", "trainjobs")
+TRAINJOBS: Final = Resource(API_VERSION, KIND, PLURAL)
 JOBS: Final = Resource("batch/v1", "Job", "jobs")
 SERVICES: Final = Resource("v1", "Service", "services")
 SECRETS: Final = Resource("v1", "Secret", "secrets")

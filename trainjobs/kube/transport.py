@@ -19,6 +19,8 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes import config
 from kubernetes.client import ApiClient, Configuration
+from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+from yaml import YAMLError
 
 from trainjobs.kube.decoding import decoded
 from trainjobs.kube.resources import Object
@@ -146,13 +148,29 @@ class HttpTransport:
 
 def connect(kubeconfig: str | None, connections: int = 16) -> HttpTransport:
     """The cluster of a kubeconfig file, or, with None, of the pod this process is in."""
+    if kubeconfig is not None:
+        return connect_by(kubeconfig, connections=connections)[0]
     configuration = Configuration()
-    if kubeconfig is None:
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    else:
-        config.load_kube_config(kubeconfig, client_configuration=configuration)  # type: ignore[no-untyped-call]
+    config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     configuration.connection_pool_maxsize = connections
     return HttpTransport(configuration)
+
+
+def connect_by(
+    kubeconfig: str, context: str | None = None, connections: int = 16
+) -> tuple[HttpTransport, str]:
+    """The cluster of a context (None: the current one) in kubeconfig files, as in KUBECONFIG, and the context's
+    namespace, if it has one. Raises ValueError or OSError."""
+    configuration = Configuration()
+    try:
+        files = KubeConfigMerger(kubeconfig)  # type: ignore[no-untyped-call]
+        loader = KubeConfigLoader(files.config, context, config_base_path=None)  # type: ignore[no-untyped-call]
+        loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
+        namespace = loader.current_context["context"].get("namespace", "")
+    except (config.ConfigException, YAMLError, AttributeError, TypeError, KeyError) as error:
+        raise ValueError(str(error)) from error
+    configuration.connection_pool_maxsize = connections
+    return HttpTransport(configuration), namespace
 
 
 def _object(text: bytes) -> Object:

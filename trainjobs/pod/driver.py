@@ -26,7 +26,10 @@ from trainjobs.driver import driver
 from trainjobs.driver.ray_launcher import RayCluster
 from trainjobs.driver.requests import Control
 from trainjobs.exits import ConfigError, Exit, UserError
+from trainjobs.kube.client import Client
 from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
+from trainjobs.kube.resources import Key
+from trainjobs.kube.transport import connect
 from trainjobs.pod import termination
 from trainjobs.pod.identity import PodPlace, own_address
 from trainjobs.pod.reporter import Reporter
@@ -165,7 +168,8 @@ def main() -> int:
     )
     place = PodPlace.of_env(os.environ)
     try:
-        own = OwnTrainJob(place.namespace, place.name, place.uid)
+        client = Client(connect(None), manager="trainjobs-pod")
+        own = OwnTrainJob(client, Key(place.namespace, place.name), place.uid)
         return PodDriver(place, own, crashed="--crashed" in sys.argv[1:]).run()
     except (SpecError, UserError) as error:
         code = error.exit_code if isinstance(error, UserError) else Exit.CONFIG

@@ -87,7 +87,7 @@ class Reflector:
     def _failed(self, cause: Exception | str) -> float:
         self._failures += 1
         asked = cause.retry_after_s if isinstance(cause, ApiError) else None
-        delay_s = max(self._backoff.after(self._failures), asked or 0.0)
+        delay_s = self._backoff.after(self._failures, asked)
         log.warning("%s: %s; again in %.1f s", self._resource.plural, cause, delay_s)
         return delay_s
 
@@ -123,8 +123,6 @@ class Reflector:
                 return
 
     def _heard(self, kind: str, item: Object) -> None:
-        if kind == "ERROR":
-            raise ApiError(item.get("code", 500), item.get("reason", ""), item.get("message", ""))
         self._version = item["metadata"]["resourceVersion"]
         self._failures = 0
         if kind == "BOOKMARK":

@@ -1,89 +1,64 @@
-"""How long a pod asks for its TrainJob."""
-
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+"""How long a pod asks for its TrainJob, what it hears of it, and what it writes."""
 
 import pytest
-from kubernetes.client import ApiException, Configuration
 
-from trainjobs.kube import own_trainjob
+from trainjobs.kube.backoff import Backoff
+from trainjobs.kube.client import Client
+from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
+from trainjobs.kube.resources import TRAINJOBS, Key
+from trainjobs.kube.transport import TransportError
 
 
 @pytest.fixture
-def answers(monkeypatch):
-    """`answers(error, …, value)`: what the API server says to one request after the other."""
-    monkeypatch.setattr(own_trainjob, "PAUSE_S", 0.0)
-
-    def ask(*said):
-        coming = iter(said)
-
-        def request():
-            answer = next(coming)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
-
-        return own_trainjob._insist(request)
-
-    return ask
+def own(script):
+    return OwnTrainJob(Client(script), Key("team", "mnist"), "me", Backoff(first_s=0.0, longest_s=0.0))
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])
-def test_rights_that_are_away_for_a_while_are_waited_for(answers, status):
-    refused = ApiException(status, "no")
-    assert answers(refused, refused, {"kind": "TrainJob"}) == {"kind": "TrainJob"}
+def test_rights_that_are_away_for_a_while_are_waited_for(own, script, item, api_error, status):
+    ours = item("mnist", 1, uid="me")
+    script.answers = [api_error(status), TransportError("silence"), api_error(status), ours]
+    assert own.read() == ours
 
 
-def test_a_trainjob_that_is_gone_is_not(answers):
-    with pytest.raises(own_trainjob.NotOurs):
-        answers(ApiException(404, "Not Found"))
+def test_a_trainjob_that_is_gone_is_not(own, script, api_error):
+    script.answers = [api_error(404)]
+    with pytest.raises(NotOurs):
+        own.read()
 
 
-@pytest.fixture
-def api_server(tmp_path, monkeypatch):
-    """A pod's way to an API server whose answers to watches are the lines of these lists, one after the other."""
-    answers = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
-            self.send_response(200)
-            self.end_headers()
-            self.wfile.write("".join(f"{line}\n" for line in answers.pop(0)).encode())
-
-        def log_message(self, format, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-
-    def configured():
-        settings = Configuration()
-        settings.host = f"http://127.0.0.1:{server.server_address[1]}"
-        Configuration.set_default(settings)
-
-    monkeypatch.setattr(own_trainjob.config, "load_incluster_config", configured)
-    monkeypatch.setattr(own_trainjob, "PAUSE_S", 0.0)
-    yield answers
-    server.shutdown()
-    server.server_close()
-    Configuration.set_default(None)
+def test_a_successor_of_the_same_name_is_not_ours(own, script, item):
+    script.answers = [item("mnist", 1, uid="successor")]
+    with pytest.raises(NotOurs):
+        own.read()
 
 
-def test_an_odd_answer_does_not_make_a_pod_deaf(api_server):
+def test_an_odd_answer_does_not_make_a_pod_deaf(own, script, api_error):
     """It could not hear of a stop any more."""
 
     def event(kind, **fields):
-        return json.dumps(
-            {"type": kind, "object": {"metadata": {"uid": "me", "resourceVersion": "1"}, **fields}}
-        )
+        return {"type": kind, "object": {"metadata": {"uid": "me", "resourceVersion": "1"}, **fields}}
 
-    heard = []
-    api_server += [
-        [json.dumps({"type": "ADDED", "object": {"metadata": {}}})],
-        ["no JSON"],
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "2"}}}
+    expired = {"type": "ERROR", "object": {"code": 410, "reason": "Expired"}}
+    script.answers = [
+        [{"type": "ADDED", "object": {"metadata": {}}}],
+        api_error(403),
+        [TransportError("no JSON")],
+        [expired],
+        [bookmark],
         [event("MODIFIED", spec={"stop": {}}), event("DELETED")],
     ]
-    with pytest.raises(own_trainjob.NotOurs):
-        own_trainjob.OwnTrainJob("team", "mnist", "me").follow(heard.append)
+    heard = []
+    with pytest.raises(NotOurs):
+        own.follow(heard.append)
     assert [each["spec"] for each in heard] == [{"stop": {}}]
+    assert {query["fieldSelector"] for *_, query, _ in script.asked} == {"metadata.name=mnist"}
+
+
+def test_a_status_that_comes_too_late_reaches_no_successor(own, script):
+    script.answers = [{}]
+    own.patch_status({"phase": "Running"})
+    [(method, path, _, body)] = script.asked
+    assert (method, path) == ("PATCH", TRAINJOBS.path("team", "mnist", "status"))
+    assert body == {"metadata": {"uid": "me"}, "status": {"phase": "Running"}}

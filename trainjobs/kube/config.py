@@ -1,0 +1,42 @@
+"""Which cluster a command works in, by kubectl's conventions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from trainjobs.exits import ConfigError
+from trainjobs.kube.transport import Transport, connect, connect_by
+
+_HOME: Final = "~/.kube/config"
+_POD_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """An API server, and the namespace that is meant when none is named."""
+
+    transport: Transport
+    namespace: str
+
+
+def cluster(kubeconfig: str = "", context: str = "", environment: Mapping[str, str] = os.environ) -> Cluster:
+    """The cluster of a context (the current one if none is named) in the file `kubeconfig`, else in those of
+    KUBECONFIG, else in ~/.kube/config, else of the pod that this process is in. Raises ConfigError."""
+    named = kubeconfig or environment.get("KUBECONFIG", "")
+    paths = [Path(path).expanduser() for path in (named or _HOME).split(os.pathsep) if path]
+    if kubeconfig:
+        paths = [Path(kubeconfig)]  # one file, whatever is in its name; and it has to be there
+    try:
+        there = [str(path) for path in paths if path.exists()]
+        if there:
+            transport, namespace = connect_by(os.pathsep.join(there), context or None)
+            return Cluster(transport, namespace or "default")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{os.pathsep.join(map(str, paths))}: {error}") from error
+    if named or context or "KUBERNETES_SERVICE_HOST" not in environment:
+        raise ConfigError(f"no kubeconfig file: {os.pathsep.join(map(str, paths))} is not there")
+    return Cluster(connect(None), _POD_NAMESPACE.read_text().strip())
