@@ -164,10 +164,10 @@ def _metrics(screen: Screen) -> Table:
 
 def _best(screen: Screen, metric: str) -> Text:
     best = screen.best
-    if best is None or best["metric"] != metric:
+    if best is None or best.metric != metric:
         return Text()
-    if best.get("report") == len(screen.history):
+    if best.report == len(screen.history):
         return Text("best so far", style="green")
     at = screen.length.named("in", "at") if screen.length else "in"
-    place = f"{at} {spot(screen.length, best['epoch'], best['step'])}"
-    return Text(f"best {number(best['value'])} {place}", style="dim")
+    place = f"{at} {spot(screen.length, best.epoch, best.step)}"
+    return Text(f"best {number(best.value)} {place}", style="dim")

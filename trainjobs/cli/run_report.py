@@ -5,13 +5,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from trainjobs.coordination.decision import Decision
 from trainjobs.exits import DataError
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.events import Checkpointed, Decided, Failed, Final, Halted, ModelSaved, Started, Starting
-from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length
+from trainjobs.runs.events import (
+    Checkpointed,
+    CriterionResult,
+    Decided,
+    Failed,
+    Final,
+    Halted,
+    ModelSaved,
+    Started,
+    Starting,
+)
+from trainjobs.stopping import Best, MissingMetric, Observation, Panel, Saving, against_length
 
 if TYPE_CHECKING:
     from trainjobs.api import Length, Stopping, TrainJob
@@ -42,7 +53,7 @@ class Told:
 
     attempts: int = 0
     world_size: int = 0
-    decision: Mapping[str, Any] | None = None
+    decision: Decision | None = None
     halted: Halted | None = None
     tests: Mapping[str, float] | None = None
     failure: Failed | None = None
@@ -64,9 +75,9 @@ class Story:
     workers: int
     told: Told
     history: tuple[Observation, ...]
-    criteria: tuple[Mapping[str, Any], ...]
-    """Every criterion at the last report, as `events.view` makes it."""
-    best: Mapping[str, Any] | None
+    criteria: tuple[CriterionResult, ...]
+    """Every criterion at the last report."""
+    best: Best | None
     trouble: str | None
     """Why the criteria cannot be judged by this history."""
     model: Path | None
@@ -129,14 +140,14 @@ def _storage(place: RunDirectory, job: "TrainJob") -> str | None:
 
 def judged(
     stopping: "Stopping", history: Sequence[Observation]
-) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None, str | None]:
+) -> tuple[tuple[CriterionResult, ...], Best | None, str | None]:
     """Every criterion at the end of the history, the best, and why they cannot be judged (else None)."""
     panel = Panel.of(stopping)
     try:
         ruling = panel.judge(panel.fold(tuple(history)))
     except MissingMetric as error:
         return (), None, str(error)
-    return events.view(ruling), events.best_view(ruling), None
+    return events.results_of(ruling), ruling.best, None
 
 
 def tell(happened: Sequence[events.Event]) -> Told:
@@ -158,7 +169,7 @@ def _after(told: Told, event: events.Event) -> Told:  # noqa: PLR0911 - one retu
         case ModelSaved():
             return replace(told, model=event)
         case Decided():
-            return replace(told, decision=event.decision or None)
+            return replace(told, decision=event.decision)
         case Halted():
             return replace(told, decision=event.decision or told.decision, halted=event)
         case Final():

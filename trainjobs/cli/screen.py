@@ -1,13 +1,12 @@
 """What the live display shows, as a fold over the events: values only, no terminal."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from trainjobs.api import Length
 from trainjobs.runs.events import (
     Checkpointed,
+    CriterionResult,
     Decided,
     Event,
     Halted,
@@ -17,7 +16,7 @@ from trainjobs.runs.events import (
     Started,
     Starting,
 )
-from trainjobs.stopping import Observation
+from trainjobs.stopping import Best, Observation
 
 STARTING = "starting"
 TRAINING = "training"
@@ -41,8 +40,8 @@ class Screen:
     seconds_at_start: float = 0.0
     progress: Progress | None = None
     history: tuple[Observation, ...] = ()
-    criteria: tuple[Mapping[str, Any], ...] = ()
-    best: Mapping[str, Any] | None = None
+    criteria: tuple[CriterionResult, ...] = ()
+    best: Best | None = None
     checkpoint: Checkpointed | None = None
 
     @property
@@ -127,7 +126,7 @@ def _reported(screen: Screen, event: Reported) -> Screen:
         screen,
         progress=now,
         history=(*screen.history, seen),
-        criteria=tuple(event.ruling_view),
+        criteria=event.results,
         best=event.best,
     )
 

@@ -15,7 +15,7 @@ from trainjobs.cli.criteria_table import criteria_table
 from trainjobs.cli.facts import facts_list
 from trainjobs.cli.program import program
 from trainjobs.cli.run_report import State, Story
-from trainjobs.runs.events import jsonable
+from trainjobs.runs.codec import jsonable
 from trainjobs.stopping import Observation, Saving
 from trainjobs.stopping.wording import number
 from trainjobs.views.formatting import baseline, count, duration, measures, spot, steps_of_ranks, unspent
@@ -40,7 +40,7 @@ def headline(story: Story) -> str:  # noqa: PLR0911 - one return for each state
                 f"Trained all {count(story.length.amount, story.length.unit)}; no criterion stopped the run"
             )
         case State.EARLY_STOPPED:
-            return f"Stopped early by {_decided(story)['criterion'] or 'the coordinator'} {where}"
+            return f"Stopped early by {_criterion(story) or 'the coordinator'} {where}"
         case State.STOP_REQUESTED:
             return f"Stopped on request {where}"
         case State.INTERRUPTED:
@@ -60,7 +60,7 @@ def reason(story: Story) -> str | None:
         whose = "" if failure.rank is None else f"rank {failure.rank}: "
         return f"{whose}{failure.kind}: {failure.message}"
     if story.told.decision is not None and story.state != State.FINISHED:
-        return str(story.told.decision["reason"])
+        return story.told.decision.reason
     return None
 
 
@@ -151,9 +151,9 @@ def _facts(story: Story) -> Iterator[tuple[str, str]]:
     if story.last is not None:
         yield "last", f"{measures(story.last.metrics)}, {_last_spot(story.last, length)}"
     if best is not None:
-        also = length.named(f" (step {best['step']:,})", "")
-        place = spot(length, best["epoch"], best["step"])
-        yield "best", f"{best['metric']} {number(best['value'])}, {place}{also}"
+        also = length.named(f" (step {best.step:,})", "")
+        place = spot(length, best.epoch, best.step)
+        yield "best", f"{best.metric} {number(best.value)}, {place}{also}"
     if told.tests:
         yield "test", measures(told.tests)
     if told.halted is not None and told.decision is not None:
@@ -197,8 +197,8 @@ def _criteria(story: Story) -> list[RenderableType]:
     return [Text("Criteria at the last report"), Padding(table, (0, 0, 0, 2))]
 
 
-def _decided(story: Story) -> dict[str, Any]:
-    return dict(story.told.decision or {"criterion": None})
+def _criterion(story: Story) -> str | None:
+    return story.told.decision.criterion if story.told.decision else None
 
 
 def _way_on(story: Story) -> str:

@@ -26,6 +26,7 @@ from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup, written
 from trainjobs.runs.channel import DriverEnd, Message
+from trainjobs.runs.codec import EVENTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import Record, Result
 from trainjobs.runs.storage import below
@@ -131,7 +132,7 @@ class Driver:
         self._record.take(
             events.Warned(f"{cause.message}, before it had halted: only what was kept earlier is kept")
         )
-        self._record.take(events.Decided(decision.to_dict()))
+        self._record.take(events.Decided(decision))
 
     def _attempt(self, attempt: int) -> list[events.Failed]:
         """One life of the worker group, and what failed if it did not end well."""
@@ -225,7 +226,7 @@ def _message(request: Request) -> Message:
 def _event(rank: int, message: Message | None) -> events.Event:
     """What a rank said; None is the silence of a process that died."""
     if message is not None:
-        return events.from_dict(message)
+        return EVENTS.from_dict(message)
     text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
     return events.Failed(rank, DIED, text, "", Exit.FAILURE)
 

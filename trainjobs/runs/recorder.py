@@ -144,7 +144,7 @@ class Record:
         if failed:
             return (status.Condition.of("Failed", True, failed.kind, failed.message, now()),)
         reason = (
-            decision.decision["reason"]
+            decision.decision.reason
             if decision and state != "Finished"
             else f"trained all {length.amount} {length.unit}s"
         )
@@ -157,12 +157,11 @@ class Record:
 def _halt(halted: events.Halted) -> dict[str, Any]:
     """Where the ranks halted, and what only a decision has: how soon that was, and the best that it was made by."""
     steps = {str(rank): step for rank, step in halted.steps.items()}
-    decided = {
-        "best": halted.decision.get("best"),
-        "bestEpoch": halted.decision.get("best_epoch"),
-        "millisecondsToHalt": halted.milliseconds if halted.decision else None,
-    }
-    return {"haltedSteps": steps, **{name: value for name, value in decided.items() if value is not None}}
+    if (decision := halted.decision) is None:
+        return {"haltedSteps": steps}
+    best = {"best": decision.best, "bestEpoch": decision.best_epoch}
+    known = {name: value for name, value in best.items() if value is not None}
+    return {"haltedSteps": steps, **known, "millisecondsToHalt": halted.milliseconds}
 
 
 def _merged(into: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

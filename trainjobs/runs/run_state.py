@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from trainjobs.api import status
 from trainjobs.runs import events
-from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length, replay
+from trainjobs.stopping import Best, MissingMetric, Observation, Panel, Saving, against_length, replay
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,7 +46,7 @@ class Account:
         self._halt_time = self.began
         self._checkpoint: status.CheckpointStatus | None = None
         self._gpus = job.spec.trainer.num_gpus
-        self._best: Mapping[str, Any] | None = None
+        self._best: Best | None = None
         self._waiting: str | None = None
         self._judge()
 
@@ -95,7 +95,7 @@ class Account:
         if self.last(events.Failed):
             return "Failed"
         ending = self.last(events.Halted) or self.last(events.Decided)  # ranks that are gone have not halted
-        return str(ending.decision["outcome"]) if ending and ending.decision else "Finished"
+        return str(ending.decision.outcome) if ending and ending.decision else "Finished"
 
     def training(self) -> status.TrainingStatus:
         """How far it is."""
@@ -106,9 +106,7 @@ class Account:
             epoch=last.epochs if last else 0,
             step=self.step,
             metrics=self._metrics(last.metrics) if last else (),
-            best=fitted(
-                status.BestValue, metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"]
-            )
+            best=fitted(status.BestValue, metric=best.metric, value=repr(best.value), epoch=best.epoch)
             if best
             else None,
             waiting=self._waiting,
@@ -136,31 +134,31 @@ class Account:
         """The decision and what came of it."""
         halted = self.last(events.Halted)
         shadow = tuple(self._shadows.values())
-        if halted is None or not halted.decision:
+        if halted is None or halted.decision is None:
             return status.StoppingStatus(shadow=shadow)
         decision, steps = halted.decision, set(halted.steps.values())
         return fitted(
             status.StoppingStatus,
-            criterion=decision["criterion"],
-            reason=decision["reason"],
-            metric=decision["metric"],
-            value=None if decision["value"] is None else str(decision["value"]),
-            decided_at_step=decision["decided_at_step"],
+            criterion=decision.criterion,
+            reason=decision.reason,
+            metric=decision.metric,
+            value=None if decision.value is None else str(decision.value),
+            decided_at_step=decision.decided_at_step,
             halted_at_step=max(steps),
             ranks_halted=len(halted.steps),
             ranks_total=self.job.spec.trainer.num_workers,
-            decision_time=datetime.fromtimestamp(decision["decided_at"], UTC),
+            decision_time=datetime.fromtimestamp(decision.decided_at, UTC),
             halt_time=self._halt_time,
             shadow=shadow,
         )
 
     def _note_shadows(self, event: events.Reported) -> None:
         names, seen = self.job.spec.stopping.names, event.observation
-        for row in event.ruling_view:
-            name = row["name"]
-            if row["shadow"] and row["stop"] and name in names and name not in self._shadows:
+        for said in event.results:
+            name = said.name
+            if said.shadow and said.stop and name in names and name not in self._shadows:
                 self._shadows[name] = _shadow(
-                    name, row["reason"], row.get("metric"), row.get("value"), seen.epoch, seen.step
+                    name, said.reason, said.metric, said.value, seen.epoch, seen.step
                 )
 
     def _judge(self) -> None:
@@ -170,7 +168,7 @@ class Account:
         panel = Panel.of(self.job.spec.stopping)
         with suppress(MissingMetric):
             ruling = panel.judge(panel.fold(self.history))
-            self._best, self._waiting = events.best_view(ruling), ruling.waiting or None
+            self._best, self._waiting = ruling.best, ruling.waiting or None
 
     def _judged_again(self) -> dict[str, status.ShadowStop]:
         """Where each shadow criterion would have stopped the history, by its name."""
@@ -264,7 +262,7 @@ def _judged(stopping: Stopping) -> set[str | None]:
 
 
 def _shadow(
-    name: str, reason: str, metric: str | None, value: float | str | None, epoch: int, step: int
+    name: str, reason: str, metric: str | None, value: float | None, epoch: int, step: int
 ) -> status.ShadowStop:
     return fitted(
         status.ShadowStop,

@@ -243,9 +243,9 @@ class Keeper:
         return best.report if best and here else None
 
     def _tell_rest(self, rest: Halt) -> None:
-        decision = rest.decision.to_dict() if rest.decision else {}
-        took = 1000 * (time.time() - rest.decision.decided_at) if rest.decision else 0.0
-        if decision:
+        took = 0.0
+        if (decision := rest.decision) is not None:
+            took = 1000 * (time.time() - decision.decided_at)
             self._tell(events.Decided(decision))
         self._tell(events.Halted(decision, rest.steps, round(took, 3)))
 

@@ -27,6 +27,7 @@ from trainjobs.exits import ConfigError, Exit, StorageError, UserCodeError, User
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup
 from trainjobs.runs.channel import Message, RankEnd
+from trainjobs.runs.codec import EVENTS
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Saved
 from trainjobs.runtime.checkpointing import Keeper, Terms
@@ -67,10 +68,10 @@ def work(setup: Setup, place: Place, broadcast: Broadcast) -> None:
     channel = RankEnd(setup.address, place.rank, inbox.receive)
 
     def tell(event: events.Event) -> None:
-        channel.send(events.to_dict(event))
+        channel.send(EVENTS.to_dict(event))
 
     def say(line: str) -> None:
-        channel.send_in_turn(events.to_dict(events.Printed(place.rank, line)))
+        channel.send_in_turn(EVENTS.to_dict(events.Printed(place.rank, line)))
 
     def hung(reason: str, stacks: str) -> None:
         for line in (f"{reason}:", *stacks.splitlines()):

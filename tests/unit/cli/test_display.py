@@ -117,7 +117,7 @@ def test_what_happened_stays_when_the_display_is_gone(recording):
     lasting = [re.split(r"\x1b\[\??\d*[a-zA-Z]", line)[-1].rstrip() for line in out.getvalue().splitlines()]
     decision = next(event for event in recording.events if isinstance(event, Decided)).decision
     assert "warning: no test set" in lasting
-    assert f"stopping early by plateau, decided at step 910: {decision['reason']}" in lasting
+    assert f"stopping early by plateau, decided at step 910: {decision.reason}" in lasting
     assert "halted: step 910 on all 2 ranks, 41 ms after the decision" in lasting
 
 

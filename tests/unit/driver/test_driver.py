@@ -74,7 +74,7 @@ def test_a_run_whose_workers_get_the_signal_too_is_interrupted_and_makes_no_othe
     assert isinstance(warned, Warned)
     assert "was killed by SIGTERM" in warned.message
     assert isinstance(decided, Decided)
-    assert decided.decision["outcome"] == "Interrupted"
+    assert decided.decision.outcome == "Interrupted"
 
 
 def test_a_run_that_is_to_be_stopped_makes_another_attempt_for_its_best_weights(place):

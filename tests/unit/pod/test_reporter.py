@@ -8,6 +8,7 @@ import pytest
 from gpujob import JOB
 
 from trainjobs.api.status import TrainJobStatus
+from trainjobs.coordination import Decision, Outcome
 from trainjobs.pod import reporter
 from trainjobs.pod.reporter import Reporter, difference
 from trainjobs.runs.events import Checkpointed, Halted, Progress, Reported, Restarting, Started
@@ -15,15 +16,9 @@ from trainjobs.stopping import Observation
 
 S = 10
 STARTED = Started(1, 2, "cpu", None, 0, 10)
-DECISION = {
-    "outcome": "EarlyStopped",
-    "criterion": "plateau",
-    "reason": "flat",
-    "metric": "val_loss",
-    "value": 0.5,
-    "decided_at_step": 9,
-    "decided_at": 1_790_000_000.0,
-}
+DECISION = Decision(
+    Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, None, None, 9, 9, 1_790_000_000.0
+)
 
 
 @pytest.fixture(autouse=True)

@@ -12,21 +12,21 @@ from trainjobs.api.status import TrainJobStatus
 from trainjobs.cli.run_report import read
 from trainjobs.coordination import Decision, Outcome
 from trainjobs.runs import run_state as accounts
+from trainjobs.runs.codec import EVENTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import (
     Checkpointed,
+    CriterionResult,
     Decided,
     Failed,
     Halted,
     Progress,
     Reported,
     Started,
-    from_dict,
-    to_dict,
 )
 from trainjobs.runs.recorder import Record
 from trainjobs.runs.run_state import Account
-from trainjobs.stopping import Observation, Panel
+from trainjobs.stopping import Best, Observation, Panel
 
 SEEN = Observation(step=5, epoch=1, seconds=10.0, metrics={})
 
@@ -66,7 +66,9 @@ def judged_by(stopping, history):
     state = panel.fold(())
     for number, seen in enumerate(history, start=1):
         state = panel.fold([seen], state)
-        yield from_dict(json.loads(json.dumps(to_dict(Reported.of(seen, panel.judge(state), number)))))
+        yield EVENTS.from_dict(
+            json.loads(json.dumps(EVENTS.to_dict(Reported.of(seen, panel.judge(state), number))))
+        )
 
 
 def with_criteria(stopping):
@@ -142,15 +144,13 @@ def ended_in_a_result(place, *told):
 def test_a_result_holds_only_what_was_measured_and_decided(tmp_path):
     """The operator counts active seconds; where nothing was decided, nothing is said of a decision."""
     place = RunDirectory(tmp_path)
-    document = ended_in_a_result(place, Started(1, 2, "cpu", None, 0, 10), Halted({}, {0: 5, 1: 5}, 0.0))
+    document = ended_in_a_result(place, Started(1, 2, "cpu", None, 0, 10), Halted(None, {0: 5, 1: 5}, 0.0))
     assert "activeSeconds" not in document
     assert document["stopping"] == {"shadow": [], "haltedSteps": {"0": 5, "1": 5}}
 
 
 def test_a_result_says_the_best_of_a_decision_that_knows_one(tmp_path):
-    decision = Decision(
-        Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, 0.4, 3, 5, 5, 1.8e9
-    ).to_dict()
+    decision = Decision(Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, 0.4, 3, 5, 5, 1.8e9)
     document = ended_in_a_result(RunDirectory(tmp_path), Decided(decision), Halted(decision, {0: 5}, 1.5))
     stopping = document["stopping"]
     assert (stopping["best"], stopping["bestEpoch"], stopping["millisecondsToHalt"]) == (0.4, 3, 1.5)
@@ -194,41 +194,39 @@ observations = st.builds(
     ),
     whole=st.booleans(),
 )
-rows = st.fixed_dictionaries(
-    {
-        **dict.fromkeys(("name", "family", "reason", "waiting"), anything),
-        **dict.fromkeys(("shadow", "stop"), st.booleans()),
-        "gated": st.none(),
-        "closeness": st.floats(0, 1),
-        "metric": st.none() | anything,
-        "value": st.none() | floats,
-    }
+results = st.builds(
+    CriterionResult,
+    **dict.fromkeys(("name", "family", "reason", "waiting"), anything),
+    **dict.fromkeys(("shadow", "stop"), st.booleans()),
+    gated=st.none(),
+    closeness=st.floats(0, 1),
+    metric=st.none() | anything,
+    value=st.none() | floats,
 )
-decisions = st.fixed_dictionaries(
-    {
-        "outcome": st.sampled_from(["EarlyStopped", "StopRequested", "Interrupted", "Failed"]),
-        "criterion": st.none() | anything,
-        "reason": anything,
-        "metric": st.none() | anything,
-        "value": st.none() | floats,
-        "decided_at_step": counts,
-        "decided_at": st.floats(0, 4e9),
-    }
+decisions = st.builds(
+    Decision,
+    outcome=st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.CONTINUE]),
+    criterion=st.none() | anything,
+    reason=anything,
+    metric=st.none() | anything,
+    value=st.none() | floats,
+    best=st.none() | floats,
+    best_epoch=st.none() | counts,
+    decided_at_step=counts,
+    halt_at_step=counts,
+    decided_at=st.floats(0, 4e9),
 )
 happenings = st.one_of(
     st.builds(Started, st.just(1), st.just(2), anything, st.none() | counts, counts, st.just(10)),
     st.builds(
         Reported,
         observations,
-        st.lists(rows, max_size=3).map(tuple),
-        st.none()
-        | st.fixed_dictionaries({"metric": anything, "value": floats, "epoch": counts, "step": counts}),
+        st.lists(results, max_size=3).map(tuple),
+        st.none() | st.builds(Best, anything, floats, counts, counts, counts),
         anything,
     ),
     st.builds(Decided, decisions),
-    st.builds(
-        Halted, decisions | st.just({}), st.dictionaries(st.integers(0, 3), counts, min_size=1), floats
-    ),
+    st.builds(Halted, decisions | st.none(), st.dictionaries(st.integers(0, 3), counts, min_size=1), floats),
     st.builds(Checkpointed, anything, counts, counts, floats),
     st.builds(Failed, st.none() | st.just(1), anything, anything, anything, st.sampled_from([1, 65, 70])),
 )
@@ -254,7 +252,7 @@ def account_of(job, seen, halted_at, outcome=Outcome.EARLY_STOPPED):
     trainer = job.spec.trainer
     account.take(Started(1, 2, "NVIDIA H200", None, 0, trainer.max_epochs, max_steps=trainer.max_steps))
     account.take(Reported(seen))
-    decision = Decision(outcome, "plateau", "", None, None, None, None, halted_at, halted_at, 0.0).to_dict()
+    decision = Decision(outcome, "plateau", "", None, None, None, None, halted_at, halted_at, 0.0)
     account.take(Halted(decision, {0: halted_at, 1: halted_at}, 1.0))
     return account
 
@@ -293,7 +291,7 @@ def test_a_result_and_a_summary_tell_the_same_savings(tmp_path):
     for event in (
         Started(1, 2, "cpu", None, 0, 10),
         Reported(WHOLE),
-        Halted(decision.to_dict(), {0: 100}, 1.0),
+        Halted(decision, {0: 100}, 1.0),
     ):
         record.take(event)
     told = record.close().document["accounting"]
