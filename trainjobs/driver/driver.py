@@ -19,16 +19,17 @@ from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError
 from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.driver.launcher import StartFailed, Unstartable, Workers
-from trainjobs.driver.manifest_watch import ManifestWatch, asked_from_the_start
-from trainjobs.driver.requests import ChangeRequest, Control, InterruptRequest, Request
+from trainjobs.driver.manifest_watch import ManifestWatch
+from trainjobs.driver.requests import Control, asked_from_the_start
 from trainjobs.driver.retry import DIED, DRIVER_FAILED, GiveUp, Leave, Verdict, after_failure
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup, written
 from trainjobs.runs.channel import DriverEnd, Message
-from trainjobs.runs.codec import EVENTS
+from trainjobs.runs.codec import EVENTS, REQUESTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import Record, Result
+from trainjobs.runs.requests import ChangeRequest, InterruptRequest, Request
 from trainjobs.runs.storage import below
 
 LISTEN_INTERVAL_S = 0.05
@@ -144,7 +145,7 @@ class Driver:
         channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
         group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
         if self._ending is not None:
-            channel.request(_message(self._ending))
+            channel.request(REQUESTS.to_dict(self._ending))
         failures: list[events.Failed] = []
         try:
             while not group.ended:
@@ -190,9 +191,9 @@ class Driver:
         for request in (self._control.take(), self._edited()):
             if request is None:
                 continue
-            channel.request(_message(request))
+            channel.request(REQUESTS.to_dict(request))
             if isinstance(request, ChangeRequest):
-                self._record.change(request.stopping)
+                self._record.take(events.CriteriaChanged(request.stopping))
                 self._watch.wrote()
             else:
                 self._ending = request
@@ -211,16 +212,6 @@ def storage_uri(job: TrainJob, place: RunDirectory) -> str:
     if storage is not None and storage.uri is not None:
         return below(storage.uri, place.storage_folder() or job.metadata.name)
     return str(place.path.absolute())
-
-
-def _message(request: Request) -> Message:
-    if isinstance(request, ChangeRequest):
-        return {
-            "request": "change",
-            "stopping": request.stopping.model_dump(mode="json", by_alias=True, exclude_unset=True),
-        }
-    verb = "interrupt" if isinstance(request, InterruptRequest) else "stop"
-    return {"request": verb, "reason": request.reason}
 
 
 def _event(rank: int, message: Message | None) -> events.Event:

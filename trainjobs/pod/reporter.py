@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from trainjobs.api import Stopping, TrainJob
+from trainjobs.api import TrainJob
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.runs import events
 from trainjobs.runs.run_state import Account, now
@@ -64,12 +64,6 @@ class Reporter:
             if isinstance(event, events.Restarting):
                 self._failed_attempts = event.failed_attempts
         self._tell(urgent=isinstance(event, URGENT))
-
-    def change(self, stopping: Stopping) -> None:
-        """The run is judged by other criteria from now on."""
-        with self._lock:
-            self._account.change(stopping)
-        self._tell(urgent=False)
 
     def count_failure(self) -> int:
         """An attempt failed that this driver did not see; returns how many now count."""

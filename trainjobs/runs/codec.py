@@ -15,6 +15,7 @@ from typing import Annotated, Any, Generic, TypeVar, Union, get_args
 from pydantic import Discriminator, Tag, TypeAdapter, ValidationError
 
 from trainjobs.runs.events import Event
+from trainjobs.runs.requests import Request
 from trainjobs.stopping import Observation
 
 T = TypeVar("T")
@@ -61,6 +62,7 @@ class Codec(Generic[T]):
 
 
 EVENTS: Codec[Event] = Codec(Event, "event")
+REQUESTS: Codec[Request] = Codec(Request, "request")
 
 
 def _first(error: ValidationError) -> str:

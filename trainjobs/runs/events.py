@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 from annotated_types import MinLen
 from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, StrictInt, WrapSerializer
 
-from trainjobs.api import Length
+from trainjobs.api import Length, Stopping
 from trainjobs.coordination.decision import Decision
 from trainjobs.stopping import Best, Finding, Observation, Ruling
 
@@ -234,6 +234,13 @@ class Warned:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class CriteriaChanged:
+    """From now on the run is judged by other criteria; the whole history is folded again."""
+
+    stopping: Stopping
+
+
 Event = (
     Starting
     | Started
@@ -248,6 +255,7 @@ Event = (
     | Restarting
     | Printed
     | Warned
+    | CriteriaChanged
 )
 
 

@@ -13,7 +13,7 @@ from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.run_state import Account, now
 
 if TYPE_CHECKING:
-    from trainjobs.api import Stopping, TrainJob
+    from trainjobs.api import TrainJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ class Record:
                 self._place.append_observation(event.observation)
             case events.Decided():
                 self._place.append_decision(event.decision)
+            case events.CriteriaChanged():
+                self._place.write_job(self.job)
         self._place.append_event(event)
         self._sink(event)
 
@@ -80,11 +82,6 @@ class Record:
             self.take(failure)
         except UserError:
             self._sink(failure)
-
-    def change(self, stopping: Stopping) -> None:
-        """The job is judged by other criteria from now on."""
-        self._account.change(stopping)
-        self._place.write_job(self.job)
 
     def close(self) -> Result:
         """Write the result."""

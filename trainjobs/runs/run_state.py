@@ -72,10 +72,12 @@ class Account:
                 self._halt_time = now()
             case events.Checkpointed():
                 self._checkpoint = self._kept(event)
+            case events.CriteriaChanged():
+                self._change(event.stopping)
         self._seen[type(event)] = event
         self._ever.add(type(event))
 
-    def change(self, stopping: Stopping) -> None:
+    def _change(self, stopping: Stopping) -> None:
         """The job is judged by other criteria from now on."""
         spec = self.job.spec.model_copy(update={"stopping": stopping})
         self.job = self.job.model_copy(update={"spec": spec})

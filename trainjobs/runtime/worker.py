@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from trainjobs.api import EnvironmentVariable, Stopping
+from trainjobs.api import EnvironmentVariable
 from trainjobs.api.reasons import NO_PROGRESS
 from trainjobs.coordination import (
     ConnectionLost,
@@ -27,7 +27,8 @@ from trainjobs.exits import ConfigError, Exit, StorageError, UserCodeError, User
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup
 from trainjobs.runs.channel import Message, RankEnd
-from trainjobs.runs.codec import EVENTS
+from trainjobs.runs.codec import EVENTS, REQUESTS
+from trainjobs.runs.requests import ChangeRequest, InterruptRequest, Request, StopRequest
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints, Contents, Saved
 from trainjobs.runtime.checkpointing import Keeper, Terms
@@ -116,28 +117,31 @@ class Inbox:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._coordinator: Coordinator | None = None
-        self._waiting: list[Message] = []
+        self._waiting: list[Request] = []
 
     def receive(self, message: Message) -> None:
+        request = REQUESTS.from_dict(message)
         with self._lock:
             if self._coordinator is None:
-                self._waiting.append(message)
+                self._waiting.append(request)
             else:
-                _ask(self._coordinator, message)
+                _ask(self._coordinator, request)
 
     def open(self, coordinator: Coordinator) -> None:
         with self._lock:
             self._coordinator = coordinator
-            for message in self._waiting:
-                _ask(coordinator, message)
+            for request in self._waiting:
+                _ask(coordinator, request)
 
 
-def _ask(coordinator: Coordinator, message: Message) -> None:
-    if message["request"] == "change":
-        coordinator.change_panel(Panel.of(Stopping.model_validate(message["stopping"])))
-    else:
-        outcome = Outcome.STOP_REQUESTED if message["request"] == "stop" else Outcome.INTERRUPTED
-        coordinator.vote(Vote(0, outcome, message["reason"]))
+def _ask(coordinator: Coordinator, request: Request) -> None:
+    match request:
+        case ChangeRequest():
+            coordinator.change_panel(Panel.of(request.stopping))
+        case StopRequest():
+            coordinator.vote(Vote(0, Outcome.STOP_REQUESTED, request.reason))
+        case InterruptRequest():
+            coordinator.vote(Vote(0, Outcome.INTERRUPTED, request.reason))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from trainjobs.api import Length
 from trainjobs.runs.events import (
     Checkpointed,
+    CriteriaChanged,
     Decided,
     Event,
     Failed,
@@ -70,6 +71,8 @@ class Plain(View):
                 return [lines.printed(event)]
             case Warned():
                 return [lines.warned(event)]
+            case CriteriaChanged():
+                return []  # whoever has changed them knows
 
     def _progress(self, event: Progress) -> list[str]:
         if event.seconds - self._told_seconds < QUIET_SECONDS:

@@ -7,8 +7,9 @@ import pytest
 
 from trainjobs.cli.signals import Interruption
 from trainjobs.coordination import Decision, Outcome, Vote
-from trainjobs.driver.requests import Control, InterruptRequest
+from trainjobs.driver.requests import Control
 from trainjobs.runs.events import Checkpointed, Decided, Halted, Restarting, Started, Starting
+from trainjobs.runs.requests import InterruptRequest
 from trainjobs.views.plain import Plain
 
 DECISION = Decision.of_vote(Vote(0, Outcome.STOP_REQUESTED, "enough"), 5, 1.0)

@@ -11,10 +11,12 @@ from typing import get_args
 import earlier
 import pytest
 
+from trainjobs.api import Stopping
 from trainjobs.coordination import Decision, Outcome
 from trainjobs.runs.codec import EVENTS
 from trainjobs.runs.events import (
     Checkpointed,
+    CriteriaChanged,
     CriterionResult,
     Decided,
     Event,
@@ -49,6 +51,7 @@ ONE_OF_EACH = [
     Restarting(2, "rank 1 was lost", 20),
     Printed(1, "hello"),
     Warned("no test set"),
+    CriteriaChanged(Stopping.model_validate({"monitor": "loss", "criteria": [{"plateau": {"patience": 2}}]})),
 ]
 
 

@@ -16,6 +16,7 @@ from trainjobs.runs.codec import EVENTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import (
     Checkpointed,
+    CriteriaChanged,
     CriterionResult,
     Decided,
     Failed,
@@ -97,14 +98,14 @@ def test_shadow_stops_are_the_same_however_the_history_came(resumed):
     for event in list(judged_by(SHADOWS, FLAT))[resumed:]:
         told.take(event)
     changed = Account(with_criteria(Stopping()), FLAT)
-    changed.change(SHADOWS)
+    changed.take(CriteriaChanged(SHADOWS))
     assert told.stopping().shadow == changed.stopping().shadow
     assert len(told.stopping().shadow) == 2
 
 
 def test_criteria_that_cannot_read_the_history_leave_the_account_as_it_is():
     account = Account(JOB, [SEEN])
-    account.change(SHADOWS)
+    account.take(CriteriaChanged(SHADOWS))
     assert account.stopping().shadow == ()
 
 
