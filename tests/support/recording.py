@@ -25,7 +25,7 @@ from trainjobs.runs.events import (
     Started,
     Starting,
 )
-from trainjobs.runs.recorder import Record
+from trainjobs.runs.recorder import RunRecorder
 from trainjobs.stopping import Observation, Panel
 
 MANIFEST = """\
@@ -74,7 +74,7 @@ class Recording:
         """Keep the events and, unless the run still goes on, its result; return the exit code."""
         self.place.create()
         self.place.write_job(self.job)
-        record = Record(self.job, self.place, self.events.append)
+        record = RunRecorder(self.job, self.place, self.events.append)
         for event in events:
             record.take(event)
         return int(record.close().exit_code) if close else None

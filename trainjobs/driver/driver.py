@@ -28,7 +28,7 @@ from trainjobs.runs.attempt import Setup, written
 from trainjobs.runs.channel import DriverEnd, Message
 from trainjobs.runs.codec import EVENTS, REQUESTS
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.recorder import Record, Result
+from trainjobs.runs.recorder import Result, RunRecorder
 from trainjobs.runs.requests import ChangeRequest, InterruptRequest, Request
 from trainjobs.runs.storage import below
 
@@ -62,7 +62,7 @@ def train(
     """
     from trainjobs.driver.ray_launcher import RayWorkers
 
-    record = Record(job, place, sink)
+    record = RunRecorder(job, place, sink)
     workers = workers or RayWorkers(job.spec.trainer.num_workers)
     try:
         record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
@@ -78,7 +78,7 @@ class Driver:
     def __init__(
         self,
         place: RunDirectory,
-        record: Record,
+        record: RunRecorder,
         control: Control,
         code: Path,
         workers: Workers,
@@ -114,7 +114,8 @@ class Driver:
             if isinstance(verdict, GiveUp):
                 self._record.take(verdict.cause)
                 return
-            step = self._record.checkpoint_step
+            saved = self._record.state.checkpoint
+            step = saved.step if saved else 0
             self._record.take(events.Restarting(attempt + 1, verdict.reason, step, failed_attempts))
 
     def _judged(self, failures: Sequence[events.Failed], before: int) -> tuple[Verdict, int]:
@@ -129,7 +130,7 @@ class Driver:
         """The run was asked to leave, and has no workers any more that could decide it."""
         assert self._ending is not None  # noqa: S101 - what it was asked is why it leaves
         vote = Vote(0, Outcome.INTERRUPTED, self._ending.reason)
-        decision = Decision.of_vote(vote, self._record.step, time.time())
+        decision = Decision.of_vote(vote, self._record.state.step, time.time())
         self._record.take(
             events.Warned(f"{cause.message}, before it had halted: only what was kept earlier is kept")
         )

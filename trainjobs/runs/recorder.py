@@ -10,7 +10,8 @@ from trainjobs.api import status
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.run_state import Account, now
+from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.run_state import RunState, now
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
@@ -25,7 +26,7 @@ class Result:
     """What `result.json` holds: the fields of a TrainJob's status, and what only a run on one machine can tell."""
 
 
-class Record:
+class RunRecorder:
     """Takes events in order, keeps them, passes them on.
 
     Args:
@@ -35,7 +36,10 @@ class Record:
     """
 
     def __init__(self, job: TrainJob, place: RunDirectory, sink: Callable[[events.Event], None]) -> None:
-        self._account = Account(job, place.history())
+        self._job = job
+        self._began = now()
+        self.state = RunState.of(job.spec.stopping, place.history())
+        """What has happened so far."""
         self._place = place
         self._sink = sink
         self._restarts = 0
@@ -44,22 +48,12 @@ class Record:
     @property
     def job(self) -> TrainJob:
         """The manifest with the criteria of now."""
-        return self._account.job
-
-    @property
-    def checkpoint_step(self) -> int:
-        """The step of the newest checkpoint; 0 when there is none."""
-        saved = self._account.last(events.Checkpointed)
-        return saved.step if saved else 0
-
-    @property
-    def step(self) -> int:
-        """Steps that are known to be finished."""
-        return self._account.step
+        spec = self._job.spec.model_copy(update={"stopping": self.state.stopping})
+        return self._job.model_copy(update={"spec": spec})
 
     def take(self, event: events.Event) -> None:
         """Keep an event and pass it on."""
-        self._account.take(event)
+        self.state = self.state.after(event)
         match event:
             case events.Started():
                 self._place.write_history(event.history)
@@ -85,38 +79,37 @@ class Record:
 
     def close(self) -> Result:
         """Write the result."""
-        failed, state = self._account.last(events.Failed), self._account.state
+        failed, state = self.state.failure, JobStatus(self._job, self.state).outcome
         code = Exit(failed.exit_code) if failed else Exit.INTERRUPTED if state == "Interrupted" else Exit.DONE
         document = self._document(state)
         self._place.write_result(document)
         return Result(code, document)
 
     def _document(self, state: str) -> dict[str, Any]:
-        account = self._account
+        told = JobStatus(self._job, self.state)
         known = status.TrainJobStatus(
             conditions=self._conditions(state),
-            start_time=account.began,
+            start_time=self._began,
             completion_time=now(),
             restarts=self._restarts,
             failed_attempts=self._failed_attempts,
-            training=account.training(),
-            stopping=account.stopping(),
-            checkpoint=account.checkpoint(),
-            accounting=account.accounting(),
+            training=told.training(),
+            stopping=told.stopping(),
+            checkpoint=told.checkpoint(),
+            accounting=told.accounting(),
         ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"active_seconds"})
         return {"name": self.job.metadata.name, "state": state, **_merged(known, self._only_here())}
 
     def _only_here(self) -> dict[str, Any]:
         """What a status in a cluster has no place for."""
-        halted, final = self._account.last(events.Halted), self._account.last(events.Final)
         parts: dict[str, Any] = {
             "accounting": {
-                "secondsUsed": self._account.seconds,
+                "secondsUsed": self.state.seconds,
                 "workers": self.job.spec.trainer.num_workers,
             },
-            "finalMetrics": dict(final.metrics) if final else {},
+            "finalMetrics": dict(self.state.tests or {}),
         }
-        if (saved := self._account.last(events.ModelSaved)) is not None:
+        if (saved := self.state.model) is not None:
             weights = "Best" if saved.best else "Last"
             parts["model"] = {
                 "file": saved.name,
@@ -124,9 +117,9 @@ class Record:
                 "step": saved.step,
                 "weights": weights,
             }
-        if halted:
-            parts["stopping"] = _halt(halted)
-        if (failed := self._account.last(events.Failed)) is not None:
+        if self.state.halted is not None:
+            parts["stopping"] = _halt(self.state.halted)
+        if (failed := self.state.failure) is not None:
             parts["failure"] = {
                 "rank": failed.rank,
                 "kind": failed.kind,
@@ -136,12 +129,12 @@ class Record:
         return parts
 
     def _conditions(self, state: str) -> tuple[status.Condition, ...]:
-        decision, failed = self._account.last(events.Decided), self._account.last(events.Failed)
+        decision, failed = self.state.decision, self.state.failure
         length = self.job.spec.trainer.length
         if failed:
             return (status.Condition.of("Failed", True, failed.kind, failed.message, now()),)
         reason = (
-            decision.decision.reason
+            decision.reason
             if decision and state != "Finished"
             else f"trained all {length.amount} {length.unit}s"
         )

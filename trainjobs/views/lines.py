@@ -15,6 +15,7 @@ from trainjobs.runs.events import (
     Starting,
     Warned,
 )
+from trainjobs.runs.run_state import RunState
 from trainjobs.stopping.wording import number
 from trainjobs.views.formatting import count, duration, steps_of_ranks
 
@@ -84,13 +85,13 @@ def warned(event: Warned) -> str:
     return f"warning: {event.message}"
 
 
-def shadows(event: Reported, told: frozenset[str]) -> dict[str, str]:
-    """For each shadow criterion that now says stop and is not in `told`, its line."""
-    return {
-        result.name: f"shadow {result.name} would stop here: {result.reason}"
-        for result in event.results
-        if result.shadow and result.stop and result.name not in told
-    }
+def shadows(before: RunState, after: RunState) -> list[str]:
+    """A line for each shadow criterion that says stop for the first time."""
+    return [
+        f"shadow {name} would stop here: {at.reason}"
+        for name, at in after.shadows.items()
+        if name not in before.shadows
+    ]
 
 
 def is_best(event: Reported) -> bool:

@@ -1,6 +1,7 @@
 """What a run has used, by what its workers said."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from gpujob import JOB, JOB_BY_STEPS
@@ -11,7 +12,7 @@ from trainjobs.api import Stopping
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.cli.run_report import read
 from trainjobs.coordination import Decision, Outcome
-from trainjobs.runs import run_state as accounts
+from trainjobs.runs import run_state
 from trainjobs.runs.codec import EVENTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import (
@@ -25,9 +26,25 @@ from trainjobs.runs.events import (
     Reported,
     Started,
 )
-from trainjobs.runs.recorder import Record
-from trainjobs.runs.run_state import Account
+from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.recorder import RunRecorder
+from trainjobs.runs.run_state import History, RunState
 from trainjobs.stopping import Best, Observation, Panel
+
+
+class Account:
+    """The status of a job after some events."""
+
+    def __init__(self, job, history=()):
+        self.job = job
+        self.state = RunState.of(job.spec.stopping, history)
+
+    def take(self, event):
+        self.state = self.state.after(event)
+
+    def __getattr__(self, part):
+        return getattr(JobStatus(self.job, self.state), part)
+
 
 SEEN = Observation(step=5, epoch=1, seconds=10.0, metrics={})
 
@@ -109,12 +126,19 @@ def test_criteria_that_cannot_read_the_history_leave_the_account_as_it_is():
     assert account.stopping().shadow == ()
 
 
+class Unread(History):
+    """A history of which only the end may be asked for."""
+
+    def __iter__(self):
+        raise AssertionError("a status walks through the reports")
+
+
 def test_a_status_folds_no_history(monkeypatch):
     account = Account(with_criteria(SHADOWS))
     for event in judged_by(SHADOWS, FLAT):
         account.take(event)
-    monkeypatch.delattr(accounts, "replay")
-    account.history = None  # a status that walks through the reports fails
+    monkeypatch.delattr(run_state, "replay")
+    account.state = replace(account.state, history=Unread(account.state.history))
     assert len(account.stopping().shadow) == 2
 
 
@@ -136,7 +160,7 @@ def test_metrics_that_criteria_judge_are_never_left_out_of_the_status():
 
 
 def ended_in_a_result(place, *told):
-    record = Record(JOB, place, lambda _: None)
+    record = RunRecorder(JOB, place, lambda _: None)
     for event in told:
         record.take(event)
     return record.close().document
@@ -238,7 +262,7 @@ slow = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 @given(st.lists(happenings, max_size=6))
 def test_whatever_happens_is_a_valid_status_and_a_result(tmp_path_factory, told):
     place = RunDirectory(tmp_path_factory.mktemp("run"))
-    record = Record(with_criteria(SHADOWS), place, lambda _: None)
+    record = RunRecorder(with_criteria(SHADOWS), place, lambda _: None)
     for event in told:
         record.take(event)
     document = record.close().document
@@ -287,7 +311,7 @@ def test_a_result_and_a_summary_tell_the_same_savings(tmp_path):
     place = RunDirectory(tmp_path / "run")
     place.create()
     place.write_job(JOB)
-    record = Record(JOB, place, lambda _: None)
+    record = RunRecorder(JOB, place, lambda _: None)
     decision = Decision(Outcome.EARLY_STOPPED, "plateau", "", None, None, None, None, 100, 100, 0.0)
     for event in (
         Started(1, 2, "cpu", None, 0, 10),
@@ -318,3 +342,19 @@ def test_while_it_trains_its_step_is_that_of_the_newest_word():
     assert account.training().step == 60
     account.take(Progress(2, 70, 10, None, 5.0))
     assert account.training().step == 70
+
+
+def test_a_history_that_grows_leaves_the_shorter_ones_as_they_were():
+    none = History()
+    one = none.plus(CURVE[0])
+    two, other = one.plus(CURVE[1]), one.plus(CURVE[2])
+    assert [list(history) for history in (none, one, two, other)] == [
+        [],
+        [CURVE[0]],
+        [CURVE[0], CURVE[1]],
+        [CURVE[0], CURVE[2]],
+    ]
+    assert (two[-1], two[0], two[:1], len(two), bool(none)) == (CURVE[1], CURVE[0], [CURVE[0]], 2, False)
+    assert list(reversed(other)) == [CURVE[2], CURVE[0]]
+    with pytest.raises(IndexError):
+        one[1]
