@@ -71,7 +71,7 @@ class RunReport:
     def step(self) -> int:
         """Finished steps at the halt, or else at the last report."""
         halted = self.told.halted
-        if halted is not None and halted.steps:
+        if halted is not None:
             return max(halted.steps.values())
         return self.last.step if self.last else 0
 

@@ -146,8 +146,8 @@ class RunState:
         resumed = (self.started.resumed_from_step or 0) if self.started else 0
         return max(reported, resumed, self.progress.step if self.progress else 0)
 
-    def after(self, event: events.Event, at: datetime | None = None) -> RunState:  # noqa: PLR0911, PLR0912 - one case each
-        """The state after an event, which happened at a time: now, if nothing else is said."""
+    def after(self, event: events.Event) -> RunState:  # noqa: PLR0911, PLR0912 - one case for each kind of event
+        """The state after an event that happens now."""
         match event:
             case events.Starting():
                 return replace(self._begun_anew(), phase=Phase.STARTING, workers=event.workers)
@@ -161,11 +161,9 @@ class RunState:
                 return replace(self, phase=Phase.STOPPING, decision=event.decision)
             case events.Halted():
                 decision = event.decision or self.decision
-                return replace(
-                    self, phase=Phase.HALTED, decision=decision, halted=event, halt_time=at or now()
-                )
+                return replace(self, phase=Phase.HALTED, decision=decision, halted=event, halt_time=now())
             case events.Checkpointed():
-                return self._after_checkpoint(event, at or now())
+                return self._after_checkpoint(event)
             case events.Final():
                 return replace(self, tests=event.metrics)
             case events.ModelSaved():
@@ -227,14 +225,14 @@ class RunState:
             if names is None or said.name in names
         }
 
-    def _after_checkpoint(self, saved: events.Checkpointed, at: datetime) -> RunState:
+    def _after_checkpoint(self, saved: events.Checkpointed) -> RunState:
         newest = next((seen for seen in reversed(self.history) if seen.step <= saved.step), None)
         return replace(
             self,
             phase=Phase.KEPT if self.phase is Phase.HALTED else self.phase,
             checkpoint=saved,
             checkpoint_report=newest if newest and newest.step == saved.step else None,
-            checkpoint_time=at,
+            checkpoint_time=now(),
         )
 
 
