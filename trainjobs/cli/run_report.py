@@ -85,7 +85,7 @@ class RunReport:
 
 
 def read(place: RunDirectory) -> RunReport:
-    """The story of the run in `place`. Raises NoInput where there is none, DataError or SpecError."""
+    """The report of the run in `place`. Raises NoInput where there is none, DataError or SpecError."""
     job = place.job()
     history = place.history()
     told = added_up(place.events())

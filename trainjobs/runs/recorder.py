@@ -36,7 +36,8 @@ class RunRecorder:
     """
 
     def __init__(self, job: TrainJob, place: RunDirectory, sink: Callable[[events.Event], None]) -> None:
-        self._job = job
+        self.job = job
+        """The manifest with the criteria of now."""
         self._began = now()
         self.state = RunState.of(job.spec.stopping, place.history())
         """What has happened so far."""
@@ -44,12 +45,6 @@ class RunRecorder:
         self._sink = sink
         self._restarts = 0
         self._failed_attempts = 0
-
-    @property
-    def job(self) -> TrainJob:
-        """The manifest with the criteria of now."""
-        spec = self._job.spec.model_copy(update={"stopping": self.state.stopping})
-        return self._job.model_copy(update={"spec": spec})
 
     def take(self, event: events.Event) -> None:
         """Keep an event and pass it on."""
@@ -62,6 +57,8 @@ class RunRecorder:
             case events.Decided():
                 self._place.append_decision(event.decision)
             case events.CriteriaChanged():
+                spec = self.job.spec.model_copy(update={"stopping": event.stopping})
+                self.job = self.job.model_copy(update={"spec": spec})
                 self._place.write_job(self.job)
         self._place.append_event(event)
         self._sink(event)
@@ -79,14 +76,14 @@ class RunRecorder:
 
     def close(self) -> Result:
         """Write the result."""
-        failed, state = self.state.failure, JobStatus(self._job, self.state).outcome
+        failed, state = self.state.failure, JobStatus(self.job, self.state).outcome
         code = Exit(failed.exit_code) if failed else Exit.INTERRUPTED if state == "Interrupted" else Exit.DONE
         document = self._document(state)
         self._place.write_result(document)
         return Result(code, document)
 
     def _document(self, state: str) -> dict[str, Any]:
-        told = JobStatus(self._job, self.state)
+        told = JobStatus(self.job, self.state)
         known = status.TrainJobStatus(
             conditions=self._conditions(state),
             start_time=self._began,
