@@ -10,6 +10,8 @@ from typing import get_args
 
 import earlier
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trainjobs.api import Stopping
 from trainjobs.coordination import Decision, Outcome
@@ -32,6 +34,7 @@ from trainjobs.runs.events import (
     Starting,
     Warned,
 )
+from trainjobs.runs.run_state import added_up
 from trainjobs.stopping import Best, Finding, Observation, Ruling, Verdict
 
 SEEN = Observation(epoch=3, step=30, seconds=1.5, metrics={"val_loss": 0.5})
@@ -134,6 +137,27 @@ def test_what_an_earlier_version_has_written_is_written_the_same_today(tmp_path)
 def test_the_trouble_is_told_in_one_line_with_its_place(document, trouble):
     with pytest.raises(ValueError, match=f"^{re.escape(trouble)}$"):
         EVENTS.from_dict(document)
+
+
+odd_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([10**400, "nan"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+)
+
+
+@given(st.data(), st.sampled_from(ONE_OF_EACH), odd_values)
+def test_what_stands_in_a_field_is_refused_or_can_be_told(data, event, odd):
+    document = EVENTS.to_dict(event)
+    place = data.draw(st.sampled_from(sorted(document)))
+    inner = document[place]
+    if isinstance(inner, dict) and inner and data.draw(st.booleans()):
+        odd = {**inner, data.draw(st.sampled_from(sorted(inner))): odd}
+    try:
+        read = EVENTS.from_dict({**document, place: odd})
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        return  # `RunDirectory.events` makes a DataError of these
+    json.dumps(EVENTS.to_dict(read), allow_nan=False)
+    added_up([read, *ONE_OF_EACH])
 
 
 @pytest.mark.parametrize("odd", [[], 5, None, "x", {}, {"event": "Nonsense"}, {"event": []}, {"event": None}])
