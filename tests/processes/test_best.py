@@ -66,7 +66,7 @@ def test_the_best_weights_are_those_of_the_best_report(trial, loop, weight, keep
 
 def test_only_improvements_are_called_best(trial):
     ended(trial, "epochs_alone")
-    assert [event.report == event.best["report"] for event in trial.of(events.Reported)] == [
+    assert [event.report == event.best.report for event in trial.of(events.Reported)] == [
         True, True, False, False, False
     ]  # fmt: skip
 

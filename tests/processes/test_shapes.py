@@ -77,7 +77,7 @@ def test_a_budget_of_steps_is_exact_in_any_loop(living, tmp_path, number, steps)
     halted = trial.of(events.Halted)[-1]
     if max(halted.steps.values()) >= steps or halted.decision:
         assert set(halted.steps.values()) == {steps}
-        assert f"{steps} of {steps} steps are used" in halted.decision["reason"]
+        assert f"{steps} of {steps} steps are used" in halted.decision.reason
 
 
 def test_a_rate_that_follows_the_reduced_loss_is_one_on_all_ranks(living, tmp_path):

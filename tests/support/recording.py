@@ -25,7 +25,7 @@ from trainjobs.runs.events import (
     Started,
     Starting,
 )
-from trainjobs.runs.recorder import Record
+from trainjobs.runs.recorder import RunRecorder
 from trainjobs.stopping import Observation, Panel
 
 MANIFEST = """\
@@ -74,7 +74,7 @@ class Recording:
         """Keep the events and, unless the run still goes on, its result; return the exit code."""
         self.place.create()
         self.place.write_job(self.job)
-        record = Record(self.job, self.place, self.events.append)
+        record = RunRecorder(self.job, self.place, self.events.append)
         for event in events:
             record.take(event)
         return int(record.close().exit_code) if close else None
@@ -98,7 +98,7 @@ class Recording:
         return events
 
     def stop(self, outcome: Outcome, reason: str, step: int, criterion: str | None = None) -> list[Event]:
-        decision = Decision(outcome, criterion, reason, None, None, None, None, step, step, 1.8e9).to_dict()
+        decision = Decision(outcome, criterion, reason, None, None, None, None, step, step, 1.8e9)
         return [
             Decided(decision),
             Halted(decision, {0: step, 1: step}, 41.3),
@@ -116,18 +116,18 @@ class Recording:
             seen = Observation(1, step, seconds, {"val_loss": value, "val_accuracy": 0.5}, whole=False)
             state = panel.fold((seen,), state)
             reports += [Progress(1, step, step, None, seconds), Reported.of(seen, panel.judge(state), number)]
-        view = reports[-1].ruling_view[0]
-        end = self.stop(Outcome.EARLY_STOPPED, view["reason"], 1300, view["name"])
+        said = reports[-1].results[0]
+        end = self.stop(Outcome.EARLY_STOPPED, said.reason, 1300, said.name)
         end.append(ModelSaved("model.pt", 1, 1100, best=True))
         return self.play([Starting(2, 2), Started(1, 2, "cpu", None, 0, None, (), 6.2, 5000), *reports, *end])
 
     def early_stop(self) -> int | None:
         reports = self.reports(VAL_LOSS)
-        view = reports[-1].ruling_view[0]  # type: ignore[union-attr]
-        assert view["stop"]
-        end = self.stop(Outcome.EARLY_STOPPED, view["reason"], len(VAL_LOSS) * STEPS_PER_EPOCH, view["name"])
+        said = reports[-1].results[0]  # type: ignore[union-attr]
+        assert said.stop
+        end = self.stop(Outcome.EARLY_STOPPED, said.reason, len(VAL_LOSS) * STEPS_PER_EPOCH, said.name)
         best = reports[-1].best  # type: ignore[union-attr]
-        kept = ModelSaved("model.pt", best["epoch"], best["step"], best=True)
+        kept = ModelSaved("model.pt", best.epoch, best.step, best=True)
         return self.play([*self.beginning(), *reports, *end, kept, Final({"loss": 0.405, "accuracy": 0.92})])
 
     def interrupt(self) -> int | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
@@ -11,8 +10,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-Row = Mapping[str, Any]
-"""One criterion as `trainjobs.runs.events.row` makes it, and possibly a `note` below its sentence."""
+from trainjobs.runs.events import CriterionResult
 
 BAR_WIDTH = 10
 
@@ -34,38 +32,45 @@ class Closeness:
         return Measurement(BAR_WIDTH, BAR_WIDTH)
 
 
-def criteria_table(rows: Sequence[Row], *, whole_sentences: bool) -> Table:
-    """The criteria in the manifest's order; sentences are wrapped, or cut to one line each."""
+def criteria_table(
+    results: Sequence[CriterionResult], *, whole_sentences: bool, notes: Mapping[str, str] | None = None
+) -> Table:
+    """The criteria in the manifest's order; sentences are wrapped, or cut to one line each.
+
+    Args:
+        notes: for the name of a criterion, what stands below its sentence.
+    """
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=24)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, justify="right")
     table.add_column(ratio=1, no_wrap=not whole_sentences, overflow="fold" if whole_sentences else "ellipsis")
-    for row in rows:
-        table.add_row(_name(row), Closeness(row["closeness"], _style(row)), row["waiting"], _sentence(row))
-        if whole_sentences and row.get("note"):
-            table.add_row("", "", "", Text(row["note"], style="dim"))
+    for result in results:
+        bar = Closeness(result.closeness, _style(result))
+        table.add_row(_name(result), bar, result.waiting, _sentence(result))
+        if notes and result.name in notes:
+            table.add_row("", "", "", Text(notes[result.name], style="dim"))
     return table
 
 
-def _name(row: Row) -> Text:
-    return Text(row["name"], style="dim" if row["shadow"] or row["gated"] else "bold")
+def _name(result: CriterionResult) -> Text:
+    return Text(result.name, style="dim" if result.shadow or result.gated else "bold")
 
 
-def _sentence(row: Row) -> Text:
-    return Text(" ").join(_parts(row))
+def _sentence(result: CriterionResult) -> Text:
+    return Text(" ").join(_parts(result))
 
 
-def _parts(row: Row) -> Iterator[Text]:
-    if row["shadow"]:
-        yield Text("shadow:" if not row["stop"] else "shadow, would stop:", style="magenta")
-    stops = row["stop"] and not row["shadow"]
-    yield Text(row["reason"], style="yellow" if row["gated"] else "bold red" if stops else "")
+def _parts(result: CriterionResult) -> Iterator[Text]:
+    if result.shadow:
+        yield Text("shadow:" if not result.stop else "shadow, would stop:", style="magenta")
+    stops = result.stop and not result.shadow
+    yield Text(result.reason, style="yellow" if result.gated else "bold red" if stops else "")
 
 
-def _style(row: Row) -> str:
-    if row["gated"]:
+def _style(result: CriterionResult) -> str:
+    if result.gated:
         return "yellow"
-    if row["shadow"]:
+    if result.shadow:
         return "magenta"
-    return "red" if row["closeness"] >= 0.8 else "cyan"
+    return "red" if result.closeness >= 0.8 else "cyan"

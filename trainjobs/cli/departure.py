@@ -46,7 +46,7 @@ class Departure:
             history = self.place.history()
             vote = Vote(0, Outcome.INTERRUPTED, reason)
             decision = Decision.of_vote(vote, history[-1].step if history else 0, time.time())
-            self.place.append_event(Decided(decision.to_dict()))
+            self.place.append_event(Decided(decision))
             self.place.write_result(self._result(reason))
 
     def leave(self, code: int) -> None:

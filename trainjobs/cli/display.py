@@ -13,9 +13,10 @@ from rich.text import Text
 
 from trainjobs.api import Length
 from trainjobs.cli.criteria_table import criteria_table
-from trainjobs.cli.screen import TRAINING, Screen, after
+from trainjobs.cli.screen import Screen
 from trainjobs.cli.sparkline import Sparkline
 from trainjobs.runs.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
+from trainjobs.runs.run_state import Phase, RunState
 from trainjobs.stopping.wording import number
 from trainjobs.views import lines
 from trainjobs.views.formatting import count, duration, spot
@@ -39,7 +40,6 @@ class Display(View):
         self._console = console
         self._screen = Screen(name)
         self._note = ""
-        self._shadows: frozenset[str] = frozenset()
         self._live = Live(
             console=console,
             get_renderable=lambda: drawn(self._screen, self._note, self._console.height),
@@ -55,8 +55,8 @@ class Display(View):
         self._live.stop()
 
     def __call__(self, event: Event) -> None:
-        self._screen = after(self._screen, event)
-        for text in self._lasting(event):
+        before, self._screen = self._screen, self._screen.after(event)
+        for text in self._lasting(event, before.state):
             self._console.print(text)
 
     def note(self, text: str) -> None:
@@ -68,12 +68,11 @@ class Display(View):
         with suppress(OSError):  # there is no terminal any more
             os.write(1, _TIDY)
 
-    def _lasting(self, event: Event) -> list[Text]:  # noqa: PLR0911 - one return for each kind of event
+    def _lasting(self, event: Event, before: RunState) -> list[Text]:  # noqa: PLR0911 - one return for each kind of event
         match event:
             case Reported():
-                shadows = lines.shadows(event, self._shadows)
-                self._shadows |= shadows.keys()
-                return [Text(line, style="magenta") for line in shadows.values()]
+                shadows = lines.shadows(before, self._screen.state)
+                return [Text(line, style="magenta") for line in shadows]
             case Decided():
                 return [Text(lines.decided(event.decision), style="bold")]
             case Halted() if event.decision:
@@ -93,11 +92,11 @@ class Display(View):
 def drawn(screen: Screen, note: str = "", height: int = 24) -> RenderableType:
     """The screen, at most as wide as the terminal; sentences are cut to a line where its height asks for it."""
     parts: list[RenderableType] = [_title(screen)]
-    if screen.length is not None:
-        parts += [Padding(_progress(screen, screen.length), (0, 0, 0, 2))]
-    if screen.last is not None:
+    if screen.state.length is not None:
+        parts += [Padding(_progress(screen, screen.state.length), (0, 0, 0, 2))]
+    if screen.state.last is not None:
         parts += [Text(), Padding(_metrics(screen), (0, 0, 0, 2))]
-    if screen.criteria:
+    if screen.state.results:
         parts += [Text(), Padding(_criteria(screen, height), (0, 0, 0, 2))]
     if note:
         parts += [Text(), Text(note, style="bold yellow")]
@@ -105,20 +104,20 @@ def drawn(screen: Screen, note: str = "", height: int = 24) -> RenderableType:
 
 
 def _criteria(screen: Screen, height: int) -> Table:
-    metrics = min(len(screen.last.metrics), MOST_METRICS + 1) if screen.last else 0
-    lines_if_whole = _LINES_AROUND + metrics + _LINES_OF_A_SENTENCE * len(screen.criteria)
-    return criteria_table(screen.criteria, whole_sentences=lines_if_whole <= height)
+    metrics = min(len(screen.state.last.metrics), MOST_METRICS + 1) if screen.state.last else 0
+    lines_if_whole = _LINES_AROUND + metrics + _LINES_OF_A_SENTENCE * len(screen.state.results)
+    return criteria_table(screen.state.results, whole_sentences=lines_if_whole <= height)
 
 
 def _title(screen: Screen) -> Text:
-    facts = [screen.phase]
-    if screen.world_size:
-        on = f" on {screen.device}" if screen.device else ""
-        facts.append(count(screen.world_size, "worker") + on)
-    if screen.attempt > 1:
-        facts.append(f"attempt {screen.attempt}")
-    if screen.checkpoint is not None:
-        facts.append(f"checkpoint of step {screen.checkpoint.step:,}")
+    facts = [str(screen.state.phase)]
+    if screen.state.workers:
+        on = f" on {screen.state.started.device}" if screen.state.started else ""
+        facts.append(count(screen.state.workers, "worker") + on)
+    if screen.state.attempt > 1:
+        facts.append(f"attempt {screen.state.attempt}")
+    if screen.state.checkpoint is not None:
+        facts.append(f"checkpoint of step {screen.state.checkpoint.step:,}")
     return Text.assemble(
         (screen.name, "bold"), ("  " + " · ".join(facts), "dim"), no_wrap=True, overflow="ellipsis"
     )
@@ -129,16 +128,16 @@ def _progress(screen: Screen, length: Length) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(max_width=30)  # gives way to the words beside it where the terminal is narrow
     table.add_column(no_wrap=True)
-    left = screen.seconds_left if screen.phase == TRAINING else None
+    left = screen.seconds_left if screen.state.phase is Phase.TRAINING else None
     ahead = "" if left is None else f"at most {duration(left)} left"
-    done = length.named(screen.epochs_done, screen.steps_done)
-    at = length.named(min(screen.epoch, length.amount), screen.steps_done)
+    done = length.named(screen.epochs_done, screen.state.step)
+    at = length.named(min(screen.epoch, length.amount), screen.state.step)
     table.add_row(
         f"{length.unit} {at:,} of {length.amount:,}",
         ProgressBar(total=length.amount, completed=done),
-        f"{duration(screen.seconds)}  {ahead}",
+        f"{duration(screen.state.seconds)}  {ahead}",
     )
-    now = screen.progress
+    now = screen.state.progress
     if now is not None and not (screen.ended and now.batch == 0):
         batches = f"batch {now.batch:,}" + (f" of {now.batches:,}" if now.batches else "")
         bar = ProgressBar(total=now.batches, completed=now.batch) if now.batches else Text()
@@ -147,15 +146,15 @@ def _progress(screen: Screen, length: Length) -> Table:
 
 
 def _metrics(screen: Screen) -> Table:
-    assert screen.last is not None  # noqa: S101 - only asked with a report
+    assert screen.state.last is not None  # noqa: S101 - only asked with a report
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=30)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
-    shown = list(screen.last.metrics.items())
+    shown = list(screen.state.last.metrics.items())
     table.add_column(no_wrap=True)
     for name, value in shown[:MOST_METRICS]:
-        curve = [seen.metrics[name] for seen in screen.history if name in seen.metrics]
+        curve = [seen.metrics[name] for seen in screen.state.history if name in seen.metrics]
         table.add_row(name, number(value), Sparkline(curve), _best(screen, name))
     if len(shown) > MOST_METRICS:
         table.add_row(f"and {len(shown) - MOST_METRICS} more")
@@ -163,11 +162,11 @@ def _metrics(screen: Screen) -> Table:
 
 
 def _best(screen: Screen, metric: str) -> Text:
-    best = screen.best
-    if best is None or best["metric"] != metric:
+    best = screen.state.best
+    if best is None or best.metric != metric:
         return Text()
-    if best.get("report") == len(screen.history):
+    if best.report == len(screen.state.history):
         return Text("best so far", style="green")
-    at = screen.length.named("in", "at") if screen.length else "in"
-    place = f"{at} {spot(screen.length, best['epoch'], best['step'])}"
-    return Text(f"best {number(best['value'])} {place}", style="dim")
+    at = screen.state.length.named("in", "at") if screen.state.length else "in"
+    place = f"{at} {spot(screen.state.length, best.epoch, best.step)}"
+    return Text(f"best {number(best.value)} {place}", style="dim")

@@ -11,13 +11,13 @@ from trainjobs.views.writing import write_json
 
 
 def explain(directory: Path, output: Output) -> None:
-    """Tell the run's story from its directory. Raises NoInput, DataError or SpecError."""
-    story = read(RunDirectory(directory))
+    """Tell the run's report from its directory. Raises NoInput, DataError or SpecError."""
+    report = read(RunDirectory(directory))
     if output is Output.JSON:
-        write_json(document(story))
+        write_json(document(report))
         return
-    show([*summary(story), *frames(story)])
+    show([*summary(report), *frames(report)])
     itself = f"{program()} explain"
-    following = [command for command in next_commands(story) if not command.startswith(itself)]
+    following = [command for command in next_commands(report) if not command.startswith(itself)]
     if following:
         show(["", next_line(following)])

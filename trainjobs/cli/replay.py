@@ -1,9 +1,8 @@
 """`trainjobs replay`: what criteria would have done to a run that is already recorded."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from rich.console import RenderableType
 from rich.padding import Padding
@@ -16,8 +15,9 @@ from trainjobs.cli.curve import read_curve
 from trainjobs.cli.facts import facts_list
 from trainjobs.cli.terminal import Output, reading, show
 from trainjobs.exits import DataError
+from trainjobs.runs.codec import jsonable
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.events import jsonable, row
+from trainjobs.runs.events import CriterionResult
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, Stop
 from trainjobs.stopping import replay as judge_again
 from trainjobs.stopping.wording import number
@@ -77,7 +77,8 @@ def read_recorded(path: Path) -> Recorded:
 def told(again: Replay, curve: str, length: Length | None) -> list[RenderableType]:
     """The replay for people."""
     assert again.end is not None  # noqa: S101 - a curve has a report
-    rows = [_row(alone, again.best, again.end, length) for alone in again.criteria]
+    notes = {alone.name: _note(alone, again.best, again.end, length) for alone in again.criteria}
+    results = [_result(alone) for alone in again.criteria]
     return [
         Text(_headline(again, length), style="bold green" if again.stopped_by else "bold"),
         *([Text(again.stopped_by.stop.reason)] if again.stopped_by and again.stopped_by.stop else []),
@@ -85,7 +86,7 @@ def told(again: Replay, curve: str, length: Length | None) -> list[RenderableTyp
         facts_list(_facts(again, curve, length)),
         Text(),
         Text("Each criterion alone"),
-        Padding(criteria_table(rows, whole_sentences=True), (0, 0, 0, 2)),
+        Padding(criteria_table(results, whole_sentences=True, notes=notes), (0, 0, 0, 2)),
     ]
 
 
@@ -118,21 +119,20 @@ def _facts(again: Replay, curve: str, length: Length | None) -> Iterator[tuple[s
         yield "", f"{unspent(stop.saved_of_max, stop.whole, length)}{spent} {baseline(length)}"
 
 
-def _row(alone: Alone, best: Best | None, end: Observation, length: Length | None) -> dict[str, Any]:
-    shown = row(alone.last)
+def _result(alone: Alone) -> CriterionResult:
+    """What the criterion says where it stops, or else at the end."""
+    said = CriterionResult.of(alone.last)
+    if (stop := alone.stop) is None:
+        return said
+    place = f"epoch {stop.epoch}" if stop.whole else f"step {stop.step:,}"
+    return replace(said, gated=None, stop=True, closeness=1.0, waiting=place, reason=stop.reason)
+
+
+def _note(alone: Alone, best: Best | None, end: Observation, length: Length | None) -> str:
     if alone.stop is None:
-        return {**shown, "note": "would not have stopped it"}
-    stop = alone.stop
-    then = f"best then {_best_then(stop, best, length)}; " if best else ""
-    return {
-        **shown,
-        "gated": None,
-        "stop": True,
-        "closeness": 1.0,
-        "waiting": f"epoch {stop.epoch}" if stop.whole else f"step {stop.step:,}",
-        "reason": stop.reason,
-        "note": f"{then}saves {_saved_words(stop, end)}",
-    }
+        return "would not have stopped it"
+    then = f"best then {_best_then(alone.stop, best, length)}; " if best else ""
+    return f"{then}saves {_saved_words(alone.stop, end)}"
 
 
 def _best_then(stop: Stop, overall: Best, length: Length | None) -> str:

@@ -112,9 +112,9 @@ def told(place: RunDirectory, file: Path, options: Sequence[str], output: Output
     """Sum the run up; return `code`. `options` are those that belong to the run, for whoever begins it again."""
     from trainjobs.cli.summary import document, next_commands, next_line, summary
 
-    story = read(place)
+    report = read(place)
     if output is Output.JSON:
-        write_json({"event": "Result", "exit_code": code, **document(story)})
+        write_json({"event": "Result", "exit_code": code, **document(report)})
         return code
-    show(["", *summary(story), "", next_line(next_commands(story, str(file), options))])
+    show(["", *summary(report), "", next_line(next_commands(report, str(file), options))])
     return code

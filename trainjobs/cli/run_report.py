@@ -1,18 +1,21 @@
 """What became of a run, read from its directory alone."""
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from trainjobs.api.reasons import COMPLETIONS, ConditionType, RunOutcome
 from trainjobs.exits import DataError
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.events import Checkpointed, Decided, Failed, Final, Halted, ModelSaved, Started, Starting
-from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length
+from trainjobs.runs.events import (
+    CriterionResult,
+)
+from trainjobs.runs.run_state import RunState, added_up
+from trainjobs.stopping import Best, MissingMetric, Observation, Panel, Saving, against_length
 
 if TYPE_CHECKING:
     from trainjobs.api import Length, Stopping, TrainJob
@@ -35,22 +38,7 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """The latest attempt, as its events tell it."""
-
-    attempts: int = 0
-    world_size: int = 0
-    decision: Mapping[str, Any] | None = None
-    halted: Halted | None = None
-    tests: Mapping[str, float] | None = None
-    failure: Failed | None = None
-    checkpoint: Checkpointed | None = None
-    """The newest, of any attempt."""
-    model: ModelSaved | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
+class RunReport:
     """One run."""
 
     path: Path
@@ -60,11 +48,12 @@ class Story:
     """The process that trains it now."""
     length: "Length"
     workers: int
-    told: Told
+    told: RunState
+    """What its events add up to: how the newest attempt went and ended."""
     history: tuple[Observation, ...]
-    criteria: tuple[Mapping[str, Any], ...]
-    """Every criterion at the last report, as `events.view` makes it."""
-    best: Mapping[str, Any] | None
+    criteria: tuple[CriterionResult, ...]
+    """Every criterion at the last report."""
+    best: Best | None
     trouble: str | None
     """Why the criteria cannot be judged by this history."""
     model: Path | None
@@ -80,7 +69,7 @@ class Story:
     def step(self) -> int:
         """Finished steps at the halt, or else at the last report."""
         halted = self.told.halted
-        if halted is not None and halted.steps:
+        if halted is not None:
             return max(halted.steps.values())
         return self.last.step if self.last else 0
 
@@ -93,21 +82,21 @@ class Story:
         return saving if self.length.named(saving.epochs, saving.steps) else None
 
 
-def read(place: RunDirectory) -> Story:
-    """The story of the run in `place`. Raises NoInput where there is none, DataError or SpecError."""
+def read(place: RunDirectory) -> RunReport:
+    """The report of the run in `place`. Raises NoInput where there is none, DataError or SpecError."""
     job = place.job()
     history = place.history()
-    told = tell(place.events())
+    told = added_up(place.events())
     holder = place.holder()
     process = holder if holder != os.getpid() else None
     rows, best, trouble = judged(job.spec.stopping, history)
-    return Story(
+    return RunReport(
         path=place.path,
         name=job.metadata.name,
         state=_state(place, told, process),
         process=process,
         length=job.spec.trainer.length,
-        workers=told.world_size or job.spec.trainer.num_workers,
+        workers=told.workers or job.spec.trainer.num_workers,
         told=told,
         history=history,
         criteria=rows,
@@ -127,47 +116,17 @@ def _storage(place: RunDirectory, job: "TrainJob") -> str | None:
 
 def judged(
     stopping: "Stopping", history: Sequence[Observation]
-) -> tuple[tuple[dict[str, Any], ...], dict[str, Any] | None, str | None]:
+) -> tuple[tuple[CriterionResult, ...], Best | None, str | None]:
     """Every criterion at the end of the history, the best, and why they cannot be judged (else None)."""
     panel = Panel.of(stopping)
     try:
         ruling = panel.judge(panel.fold(tuple(history)))
     except MissingMetric as error:
         return (), None, str(error)
-    return events.view(ruling), events.best_view(ruling), None
+    return events.results_of(ruling), ruling.best, None
 
 
-def tell(happened: Sequence[events.Event]) -> Told:
-    """Fold the events. A new attempt forgets how the one before it ended."""
-    told = Told()
-    for event in happened:
-        told = _after(told, event)
-    return told
-
-
-def _after(told: Told, event: events.Event) -> Told:  # noqa: PLR0911 - one return for each kind of event
-    match event:
-        case Starting():
-            return Told(attempts=told.attempts, checkpoint=told.checkpoint)
-        case Started():
-            return Told(event.attempt, event.world_size, checkpoint=told.checkpoint)
-        case Checkpointed():
-            return replace(told, checkpoint=event)
-        case ModelSaved():
-            return replace(told, model=event)
-        case Decided():
-            return replace(told, decision=event.decision or None)
-        case Halted():
-            return replace(told, decision=event.decision or told.decision, halted=event)
-        case Final():
-            return replace(told, tests=event.metrics)
-        case Failed():
-            return replace(told, failure=event)
-        case _:
-            return told
-
-
-def _state(place: RunDirectory, told: Told, process: int | None) -> State:
+def _state(place: RunDirectory, told: RunState, process: int | None) -> State:
     if process is not None:
         return State.RUNNING
     result = place.result()

@@ -1,59 +1,29 @@
-"""What the live display shows, as a fold over the events: values only, no terminal."""
+"""What the live display makes of a run's state: how far it is, and how long it may take. Values only, no terminal."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Self
 
-from trainjobs.api import Length
-from trainjobs.runs.events import (
-    Checkpointed,
-    Decided,
-    Event,
-    Halted,
-    Progress,
-    Reported,
-    Restarting,
-    Started,
-    Starting,
-)
-from trainjobs.stopping import Observation
-
-STARTING = "starting"
-TRAINING = "training"
-HALTED = "halted, writing the checkpoint"
+from trainjobs.runs.events import Event
+from trainjobs.runs.run_state import Phase, RunState
 
 
 @dataclass(frozen=True, slots=True)
 class Screen:
-    """The state of a run that somebody watches."""
+    """A run that somebody watches."""
 
     name: str
-    phase: str = STARTING
-    world_size: int = 0
-    device: str = ""
-    attempt: int = 1
-    length: Length | None = None
-    """What it trains when nothing stops it earlier; None before it has started."""
-    epochs_at_start: int = 0
-    """Epochs finished before this attempt."""
-    steps_at_start: int = 0
-    seconds_at_start: float = 0.0
-    progress: Progress | None = None
-    history: tuple[Observation, ...] = ()
-    criteria: tuple[Mapping[str, Any], ...] = ()
-    best: Mapping[str, Any] | None = None
-    checkpoint: Checkpointed | None = None
+    state: RunState = field(default_factory=RunState)
 
-    @property
-    def last(self) -> Observation | None:
-        return self.history[-1] if self.history else None
+    def after(self, event: Event) -> Self:
+        """The screen after an event."""
+        return replace(self, state=self.state.after(event))
 
     @property
     def epochs_done(self) -> float:
         """Finished epochs with the fraction of the one under way."""
-        reported = float(self.last.epochs if self.last else self.epochs_at_start)
-        now = self.progress
+        reported = float(self.state.last.epochs if self.state.last else self._epochs_at_start)
+        now = self.state.progress
         if now is None:
             return reported
         part = now.batch / now.batches if now.batches else 0.0
@@ -62,7 +32,7 @@ class Screen:
     @property
     def ended(self) -> bool:
         """Whether it trains no more, as long as nothing else happens."""
-        return self.phase not in {TRAINING, STARTING}
+        return self.state.phase not in {Phase.TRAINING, Phase.STARTING}
 
     @property
     def epoch(self) -> int:
@@ -71,82 +41,18 @@ class Screen:
         return max(done, 1)
 
     @property
-    def steps_done(self) -> int:
-        """Finished steps."""
-        reported = self.last.step if self.last else self.steps_at_start
-        return max(reported, self.progress.step if self.progress else 0)
-
-    @property
-    def seconds(self) -> float:
-        """Training seconds so far."""
-        reported = self.last.seconds if self.last else 0.0
-        return max(reported, self.progress.seconds if self.progress else 0.0)
-
-    @property
     def seconds_left(self) -> float | None:
         """To the whole length at the pace of this attempt; None before anything is known. A stop may come sooner."""
-        if self.length is None:
+        started, length = self.state.started, self.state.length
+        if started is None or length is None:
             return None
-        done = self.length.named(self.epochs_done, self.steps_done)
-        trained = done - self.length.named(self.epochs_at_start, self.steps_at_start)
-        seconds = self.seconds - self.seconds_at_start
+        done = length.named(self.epochs_done, self.state.step)
+        trained = done - length.named(started.epoch, started.resumed_from_step or 0)
+        seconds = self.state.seconds - (started.history[-1].seconds if started.history else 0.0)
         if trained <= 0 or seconds <= 0:
             return None
-        return (self.length.amount - done) * seconds / trained
+        return (length.amount - done) * seconds / trained
 
-
-def after(screen: Screen, event: Event) -> Screen:  # noqa: PLR0911 - one return for each kind of event
-    """The screen after an event."""
-    match event:
-        case Starting():
-            return replace(screen, phase=STARTING, world_size=event.workers)
-        case Started():
-            return _started(screen, event)
-        case Progress():
-            return replace(screen, progress=event)
-        case Reported():
-            return _reported(screen, event)
-        case Decided():
-            return replace(screen, phase="stopping at one step on all ranks")
-        case Halted():
-            return replace(screen, phase=HALTED)
-        case Checkpointed():
-            phase = "halted, checkpoint written" if screen.phase == HALTED else screen.phase
-            return replace(screen, checkpoint=event, phase=phase)
-        case Restarting():
-            return replace(screen, phase="restarting", attempt=event.attempt, progress=None)
-        case _:
-            return screen
-
-
-def _reported(screen: Screen, event: Reported) -> Screen:
-    seen, now = event.observation, screen.progress
-    if now is not None and seen.whole and _goes_on(screen.length, seen):
-        now = replace(now, epoch=seen.epoch + 1, batch=0, step=seen.step, seconds=seen.seconds)
-    return replace(
-        screen,
-        progress=now,
-        history=(*screen.history, seen),
-        criteria=tuple(event.ruling_view),
-        best=event.best,
-    )
-
-
-def _goes_on(length: Length | None, seen: Observation) -> bool:
-    return length is not None and length.named(seen.epochs, seen.step) < length.amount
-
-
-def _started(screen: Screen, event: Started) -> Screen:
-    return replace(
-        screen,
-        phase=TRAINING,
-        attempt=event.attempt,
-        world_size=event.world_size,
-        device=event.device,
-        length=event.length,
-        epochs_at_start=event.epoch,
-        steps_at_start=event.resumed_from_step or 0,
-        seconds_at_start=event.history[-1].seconds if event.history else 0.0,
-        history=event.history,
-        progress=None,
-    )
+    @property
+    def _epochs_at_start(self) -> int:
+        return self.state.started.epoch if self.state.started else 0

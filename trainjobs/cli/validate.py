@@ -82,7 +82,7 @@ def _lines(checked: Checked) -> list[str]:
 
 
 def _document(checked: Checked) -> dict[str, Any]:
-    from trainjobs.runs.events import jsonable
+    from trainjobs.runs.codec import jsonable
 
     return {
         "file": str(checked.file),

@@ -21,15 +21,17 @@ from trainjobs.api.reasons import Reason
 from trainjobs.api.storage_uri import below, storage_root
 from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.driver.launcher import StartFailed, Unstartable, Workers
-from trainjobs.driver.manifest_watch import ManifestWatch, asked_from_the_start
-from trainjobs.driver.requests import ChangeRequest, Control, InterruptRequest, Request
+from trainjobs.driver.manifest_watch import ManifestWatch
+from trainjobs.driver.requests import Control, asked_from_the_start
 from trainjobs.driver.retry import GiveUp, Leave, Verdict, after_failure
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup, written
 from trainjobs.runs.channel import DriverEnd, Message
+from trainjobs.runs.codec import EVENTS, REQUESTS
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.recorder import Record, Result
+from trainjobs.runs.recorder import Result, RunRecorder
+from trainjobs.runs.requests import ChangeRequest, InterruptRequest, Request
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
@@ -61,7 +63,7 @@ def train(
     """
     from trainjobs.driver.ray_launcher import RayWorkers
 
-    record = Record(job, place, sink)
+    record = RunRecorder(job, place, sink)
     workers = workers or RayWorkers(job.spec.trainer.num_workers)
     try:
         record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
@@ -77,7 +79,7 @@ class Driver:
     def __init__(
         self,
         place: RunDirectory,
-        record: Record,
+        record: RunRecorder,
         control: Control,
         code: Path,
         workers: Workers,
@@ -113,7 +115,8 @@ class Driver:
             if isinstance(verdict, GiveUp):
                 self._record.take(verdict.cause)
                 return
-            step = self._record.checkpoint_step
+            saved = self._record.state.checkpoint
+            step = saved.step if saved else 0
             self._record.take(events.Restarting(attempt + 1, verdict.reason, step, failed_attempts))
 
     def _judged(self, failures: Sequence[events.Failed], before: int) -> tuple[Verdict, int]:
@@ -128,11 +131,11 @@ class Driver:
         """The run was asked to leave, and has no workers any more that could decide it."""
         assert self._ending is not None  # noqa: S101 - what it was asked is why it leaves
         vote = Vote(0, Outcome.INTERRUPTED, self._ending.reason)
-        decision = Decision.of_vote(vote, self._record.step, time.time())
+        decision = Decision.of_vote(vote, self._record.state.step, time.time())
         self._record.take(
             events.Warned(f"{cause.message}, before it had halted: only what was kept earlier is kept")
         )
-        self._record.take(events.Decided(decision.to_dict()))
+        self._record.take(events.Decided(decision))
 
     def _attempt(self, attempt: int) -> list[events.Failed]:
         """One life of the worker group, and what failed if it did not end well."""
@@ -144,7 +147,7 @@ class Driver:
         channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
         group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
         if self._ending is not None:
-            channel.request(_message(self._ending))
+            channel.request(REQUESTS.to_dict(self._ending))
         failures: list[events.Failed] = []
         try:
             while not group.ended:
@@ -190,9 +193,9 @@ class Driver:
         for request in (self._control.take(), self._edited()):
             if request is None:
                 continue
-            channel.request(_message(request))
+            channel.request(REQUESTS.to_dict(request))
             if isinstance(request, ChangeRequest):
-                self._record.change(request.stopping)
+                self._record.take(events.CriteriaChanged(request.stopping))
                 self._watch.wrote()
             else:
                 self._ending = request
@@ -213,20 +216,10 @@ def storage_uri(job: TrainJob, place: RunDirectory) -> str:
     return below(root, place.storage_folder() or job.metadata.name)
 
 
-def _message(request: Request) -> Message:
-    if isinstance(request, ChangeRequest):
-        return {
-            "request": "change",
-            "stopping": request.stopping.model_dump(mode="json", by_alias=True, exclude_unset=True),
-        }
-    verb = "interrupt" if isinstance(request, InterruptRequest) else "stop"
-    return {"request": verb, "reason": request.reason}
-
-
 def _event(rank: int, message: Message | None) -> events.Event:
     """What a rank said; None is the silence of a process that died."""
     if message is not None:
-        return events.from_dict(message)
+        return EVENTS.from_dict(message)
     text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
     return events.Failed(rank, Reason.WORKER_DIED, text, "", Exit.FAILURE)
 

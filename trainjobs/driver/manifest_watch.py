@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from trainjobs.api import TrainJob, immutable_changes
 from trainjobs.api.manifest import Problem, SpecError
-from trainjobs.driver.requests import ChangeRequest, InterruptRequest, Request, StopRequest
+from trainjobs.driver.requests import asked
 from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.requests import Request
 
 INTERVAL_S = 0.5
 """How long an edit may go unnoticed."""
@@ -39,7 +40,9 @@ class ManifestWatch:
         if (stamp := self._stamp()) == self._seen:
             return None
         self._seen = stamp
-        return asked(job, self._place.job())
+        new = self._place.job()
+        _check_mutable(job, new)
+        return asked(job, new)
 
     def wrote(self) -> None:
         """The driver itself has written the manifest."""
@@ -53,18 +56,8 @@ class ManifestWatch:
         return found.st_mtime_ns, found.st_ino
 
 
-def asked(old: TrainJob, new: TrainJob) -> Request | None:
-    """What the edit from `old` to `new` asks for. Raises SpecError for a field that cannot change while it runs."""
+def _check_mutable(old: TrainJob, new: TrainJob) -> None:
+    """Raises SpecError for a field that cannot change while the job runs; in a cluster the API server refuses it."""
     if changed := immutable_changes(old.spec, new.spec):
         rule = "cannot change while the job runs; start anew with --fresh"
         raise SpecError(Problem(path, None, rule) for path in changed)
-    if (ending := asked_from_the_start(new)) is not None:
-        return ending
-    return ChangeRequest(new.spec.stopping) if new.spec.stopping != old.spec.stopping else None
-
-
-def asked_from_the_start(job: TrainJob) -> StopRequest | InterruptRequest | None:
-    """The end that a manifest asks for by itself."""
-    if job.spec.stop is not None:
-        return StopRequest(job.spec.stop.reason or "spec.stop is set")
-    return InterruptRequest("spec.suspend is true") if job.spec.suspend else None

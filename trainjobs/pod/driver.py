@@ -24,7 +24,7 @@ from trainjobs.api.reading import read_status
 from trainjobs.api.reasons import Reason
 from trainjobs.driver import driver
 from trainjobs.driver.ray_launcher import RayCluster
-from trainjobs.driver.requests import Control
+from trainjobs.driver.requests import Control, asked
 from trainjobs.exits import ConfigError, Exit, UserError
 from trainjobs.kube.client import Client
 from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
@@ -36,6 +36,7 @@ from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import Result
+from trainjobs.runs.requests import InterruptRequest
 from trainjobs.runs.run_state import now
 from trainjobs.views.plain import Plain
 
@@ -148,11 +149,9 @@ class PodDriver:
             except SpecError as error:
                 logging.warning("%s; the run goes on as it was", error)
                 return
-            if new.spec.stop is not None and job.spec.stop is None:
-                self._control.stop(new.spec.stop.reason or "spec.stop is set")
-            if new.spec.stopping != job.spec.stopping:
-                self._control.change(new.spec.stopping)
-                self._reporter.change(new.spec.stopping)
+            request = asked(job, new)
+            if request is not None and not isinstance(request, InterruptRequest):
+                self._control.ask(request)
             job = new
 
         try:

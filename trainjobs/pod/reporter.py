@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from trainjobs.api import Stopping, TrainJob
+from trainjobs.api import TrainJob
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.runs import events
-from trainjobs.runs.run_state import Account, now
+from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.run_state import RunState, now
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ class Reporter:
     def __init__(
         self, job: TrainJob, before: TrainJobStatus, began: float, patch: Callable[[Document], object]
     ) -> None:
-        self._account = Account(job)
+        self._job = job
+        self._state = RunState.of(job.spec.stopping)
         self._before = before
         self._began = began
         self._patch = patch
@@ -53,23 +55,17 @@ class Reporter:
     @property
     def is_training(self) -> bool:
         """Whether the workers of this attempt have started."""
-        return self._account.last(events.Started) is not None
+        return self._state.is_training
 
     def __call__(self, event: events.Event) -> None:
         """Take an event."""
         with self._lock:
-            self._account.take(event)
+            self._state = self._state.after(event)
             if isinstance(event, events.Started) and self._start_time is None:
                 self._start_time = now()
             if isinstance(event, events.Restarting):
                 self._failed_attempts = event.failed_attempts
         self._tell(urgent=isinstance(event, URGENT))
-
-    def change(self, stopping: Stopping) -> None:
-        """The run is judged by other criteria from now on."""
-        with self._lock:
-            self._account.change(stopping)
-        self._tell(urgent=False)
 
     def count_failure(self) -> int:
         """An attempt failed that this driver did not see; returns how many now count."""
@@ -116,21 +112,21 @@ class Reporter:
         return True
 
     def _status(self) -> TrainJobStatus:
-        before, account = self._before, self._account
-        if not account.ever(events.Started):
+        before, state = self._before, self._state
+        if state.started is None:
             return before.model_copy(update={"failed_attempts": self._failed_attempts})
-        gpus = account.job.spec.trainer.num_gpus
+        told = JobStatus(self._job, state)
+        gpus = self._job.spec.trainer.num_gpus
         used = before.accounting.gpu_seconds_used if before.accounting else 0.0
-        started: events.Started | None = account.last(events.Started)
-        attempts = (before.restarts + 1 if before.start_time else 0) + (started.attempt - 1 if started else 0)
+        attempts = (before.restarts + 1 if before.start_time else 0) + state.attempt - 1
         return TrainJobStatus(
             start_time=self._start_time,
             restarts=attempts,
             failed_attempts=self._failed_attempts,
-            training=account.training(),
-            stopping=account.stopping(),
-            checkpoint=account.checkpoint() or before.checkpoint,
-            accounting=account.accounting().model_copy(
+            training=told.training(),
+            stopping=told.stopping(),
+            checkpoint=told.checkpoint() or before.checkpoint,
+            accounting=told.accounting().model_copy(
                 update={"gpu_seconds_used": round(used + gpus * (time.time() - self._began), 3)}
             ),
         )

@@ -26,8 +26,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainjobs.api.reasons import ConditionType
+from trainjobs.coordination.decision import Decision
 from trainjobs.exits import CannotCreate, DataError, NoInput, user_error
-from trainjobs.runs import events as told
+from trainjobs.runs.codec import EVENTS, jsonable
+from trainjobs.runs.events import Event, Progress
 from trainjobs.runs.lock import Lock
 from trainjobs.runs.regular import opened, require
 from trainjobs.stopping import Observation
@@ -105,9 +107,9 @@ class RunDirectory:
         """Every observation so far. Raises DataError naming the line that cannot be read."""
         return tuple(_parsed(self.path / "history.jsonl", Observation.from_dict))
 
-    def events(self) -> tuple[told.Event, ...]:
+    def events(self) -> tuple[Event, ...]:
         """Everything that happened, in order. Raises DataError naming the line that cannot be read."""
-        return tuple(_parsed(self.path / "events.jsonl", told.from_dict))
+        return tuple(_parsed(self.path / "events.jsonl", EVENTS.from_dict))
 
     def decisions(self) -> tuple[dict[str, Any], ...]:
         """Every decision as `Decision.to_dict` wrote it. Raises DataError."""
@@ -174,7 +176,7 @@ class RunDirectory:
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Say how the run ended."""
-        document = json.dumps(told.jsonable(result), indent=2, allow_nan=False)
+        document = json.dumps(jsonable(result), indent=2, allow_nan=False)
         write_whole(self.path / "result.json", document + "\n")
 
     def clear_result(self) -> None:
@@ -189,15 +191,15 @@ class RunDirectory:
         """Add to the history."""
         append_line(self.path / "history.jsonl", seen.to_dict())
 
-    def append_event(self, event: "told.Event", unix_time: float | None = None) -> None:
+    def append_event(self, event: Event, unix_time: float | None = None) -> None:
         """Add to the events, with the time (now by default). `Progress` is not kept."""
-        if not isinstance(event, told.Progress):
+        if not isinstance(event, Progress):
             at = time.time() if unix_time is None else unix_time
-            append_line(self.path / "events.jsonl", {"time": round(at, 3), **told.to_dict(event)})
+            append_line(self.path / "events.jsonl", {"time": round(at, 3), **EVENTS.to_dict(event)})
 
-    def append_decision(self, decision: Mapping[str, Any]) -> None:
+    def append_decision(self, decision: Decision) -> None:
         """Add to the decisions."""
-        append_line(self.path / "decisions.jsonl", told.jsonable(decision))
+        append_line(self.path / "decisions.jsonl", jsonable(decision.to_dict()))
 
     def move_aside(self) -> Path:
         """Rename the directory to the first free `<name>.1`, `<name>.2`, … and return the new path.
@@ -272,7 +274,7 @@ def _parsed(path: Path, parse: Any) -> Iterator[Any]:
     for number, line in enumerate(_whole_lines(path), start=1):
         try:
             yield parse(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise DataError(f"{path}:{number}: damaged line ({type(error).__name__}: {error})") from error
 
 

@@ -1,19 +1,71 @@
 """What a run tells while it runs: one small record per thing that happened.
 
 The driver hands them to a sink (the terminal, or the status in a cluster) and keeps all but `Progress` in the
-run directory's `events.jsonl`. As JSON an event is one object with its class name under `event`; numbers that
-JSON cannot hold are the strings "nan", "inf" and "-inf". No torch and no Ray here.
+run directory's `events.jsonl`. How they look as JSON is `codec.py`'s to know. No torch and no Ray here.
 """
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields
-from functools import cache
-from types import UnionType
-from typing import Any, Self, get_args, get_origin, get_type_hints
+from dataclasses import dataclass
+from typing import Annotated, Any, Self
 
-from trainjobs.api import Length
-from trainjobs.stopping import Finding, Observation, Ruling
+from annotated_types import MinLen
+from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, StrictInt, WrapSerializer
+
+from trainjobs.api import Length, Stopping
+from trainjobs.coordination.decision import Decision
+from trainjobs.stopping import Best, Finding, Observation, Ruling
+
+
+def _decision_or_none(value: Any) -> Any:
+    """`{}` stands for no decision."""
+    return None if value == {} else value
+
+
+def _decision_or_empty(decision: Decision | None, write: Callable[[Any], Any]) -> Any:
+    return {} if decision is None else write(decision)
+
+
+Seen = Annotated[Observation, PlainValidator(Observation.from_dict), PlainSerializer(Observation.to_dict)]
+"""An observation, as the history holds it too."""
+MaybeDecision = Annotated[
+    Decision | None, BeforeValidator(_decision_or_none), WrapSerializer(_decision_or_empty)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CriterionResult:
+    """What one criterion said of a report."""
+
+    name: str
+    family: str
+    """The manifest's key, e.g. "plateau" or "atLeast"."""
+    shadow: bool
+    gated: str | None
+    """The gate that holds it back."""
+    closeness: float
+    """From 0 (far from stopping) to 1 (stops)."""
+    waiting: str
+    reason: str
+    stop: bool
+    metric: str | None = None
+    value: float | None = None
+    """As judged; may be NaN or infinite."""
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        verdict = finding.verdict
+        return cls(
+            finding.name,
+            finding.family,
+            finding.shadow,
+            finding.gated,
+            verdict.closeness,
+            verdict.waiting,
+            verdict.reason,
+            verdict.stop,
+            verdict.metric,
+            verdict.value,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +92,7 @@ class Started:
     """Epochs finished before this attempt; training goes on inside epoch + 1."""
     max_epochs: int | None
     """As the manifest says it; None where it says `max_steps`."""
-    history: tuple[Observation, ...] = ()
+    history: tuple[Seen, ...] = ()
     """What the checkpoint knew."""
     startup_seconds: float = 0.0
     max_steps: int | None = None
@@ -71,11 +123,11 @@ class Progress:
 class Reported:
     """A report was reduced over the ranks and judged."""
 
-    observation: Observation
-    ruling_view: tuple[Mapping[str, Any], ...] = ()
-    """One mapping per criterion: name, family, shadow, gated, closeness, waiting, reason, stop, metric, value."""
-    best: Mapping[str, Any] | None = None
-    """metric, value, epoch, step and report (its number, from 1) of the best value so far; None before there is one."""
+    observation: Seen
+    results: Annotated[tuple[CriterionResult, ...], Field(alias="ruling_view")] = ()
+    """One for each criterion, in the manifest's order."""
+    best: Best | None = None
+    """The best value so far; None before there is one."""
     waiting: str = ""
     """The criterion closest to stopping, as in "plateau 3/5"."""
     report: int = 0
@@ -84,23 +136,23 @@ class Reported:
     @classmethod
     def of(cls, observation: Observation, ruling: Ruling, report: int) -> Self:
         """The event of one judged report, the `report`th of the history."""
-        return cls(observation, view(ruling), best_view(ruling), ruling.waiting, report)
+        return cls(observation, results_of(ruling), ruling.best, ruling.waiting, report)
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
     """The coordinator decided that the run ends."""
 
-    decision: Mapping[str, Any]
-    """`Decision.to_dict()`."""
+    decision: Decision
 
 
 @dataclass(frozen=True, slots=True)
 class Halted:
     """Every rank has halted."""
 
-    decision: Mapping[str, Any]
-    steps: Mapping[int, int]
+    decision: MaybeDecision
+    """None where the run has come to its end."""
+    steps: Annotated[Mapping[int, StrictInt], MinLen(1)]
     """The step at which each rank halted, by rank."""
     milliseconds: float
     """From the decision to the last rank's halt."""
@@ -182,6 +234,13 @@ class Warned:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class CriteriaChanged:
+    """From now on the run is judged by other criteria; the whole history is folded again."""
+
+    stopping: Stopping
+
+
 Event = (
     Starting
     | Started
@@ -196,119 +255,10 @@ Event = (
     | Restarting
     | Printed
     | Warned
+    | CriteriaChanged
 )
-_KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in Event.__args__}
 
 
-def view(ruling: Ruling) -> tuple[dict[str, Any], ...]:
-    """The ruling as `Reported.ruling_view` carries it."""
-    return tuple(row(finding) for finding in ruling.findings)
-
-
-def row(finding: Finding) -> dict[str, Any]:
-    """One criterion as `Reported.ruling_view` carries it."""
-    return {
-        "name": finding.name,
-        "family": finding.family,
-        "shadow": finding.shadow,
-        "gated": finding.gated,
-        "closeness": finding.verdict.closeness,
-        "waiting": finding.verdict.waiting,
-        "reason": finding.verdict.reason,
-        "stop": finding.verdict.stop,
-        "metric": finding.verdict.metric,
-        "value": finding.verdict.value,
-    }
-
-
-def best_view(ruling: Ruling) -> dict[str, Any] | None:
-    """The ruling's best as `Reported.best` carries it."""
-    if ruling.best is None:
-        return None
-    best = ruling.best
-    return asdict(best)
-
-
-def to_dict(event: Event) -> dict[str, Any]:
-    """The event as JSON holds it."""
-    parts = {field.name: jsonable(getattr(event, field.name)) for field in fields(event)}
-    return {"event": type(event).__name__, **parts}
-
-
-def from_dict(document: Mapping[str, Any]) -> Event:
-    """The event that `to_dict` wrote. Keys the event does not have (such as `time`) are passed over.
-
-    Raises KeyError for an unknown `event`, TypeError or ValueError for a part that is missing or no such thing.
-    """
-    kind: Any = _KINDS[document["event"]]
-    hints = _hints(kind)
-    parts = {name: _READ.get(name, _same)(value) for name, value in document.items() if name in hints}
-    for name, value in parts.items():
-        if not _fits(value, hints[name]):
-            raise TypeError(f"{name} is no {hints[name]}")
-    event: Event = kind(**parts)
-    return event
-
-
-def jsonable(value: Any) -> Any:
-    """`value` with tuples as lists, keys as strings, and numbers that JSON cannot hold as strings."""
-    if isinstance(value, Observation):
-        return value.to_dict()
-    if isinstance(value, Mapping):
-        return {str(key): jsonable(part) for key, part in value.items()}
-    if isinstance(value, tuple | list):
-        return [jsonable(part) for part in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
-
-
-@cache
-def _hints(kind: Any) -> Mapping[str, Any]:
-    return get_type_hints(kind)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is what a field's annotation says: what is read may have been written by anybody."""
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin is UnionType:
-        return any(_fits(value, part) for part in parts)
-    if origin is Mapping:
-        return isinstance(value, Mapping) and all(_fits(part, parts[1]) for part in value.values())
-    if origin is tuple:
-        return isinstance(value, tuple) and all(_fits(part, parts[0]) for part in value)
-    if hint in (int, float):
-        return isinstance(value, int if hint is int else int | float) and not isinstance(value, bool)
-    return hint is Any or isinstance(value, hint)
-
-
-def _decision(value: Any) -> Any:
-    """A decision, or none, with what everybody asks of one."""
-    if value and not (
-        all(isinstance(value[name], str) for name in ("outcome", "reason"))
-        and isinstance(value.get("criterion"), str | None)
-        and _fits(value["decided_at_step"], int)
-    ):
-        raise TypeError("decision has no outcome, reason or step")
-    return value
-
-
-def _steps(value: Any) -> dict[int, int]:
-    """A step for each rank, of at least one."""
-    if not value:
-        raise ValueError("steps are of no rank")
-    return {int(rank): step for rank, step in value.items()}
-
-
-def _same(value: Any) -> Any:
-    return value
-
-
-_READ: Mapping[str, Callable[[Any], Any]] = {
-    "history": lambda items: tuple(Observation.from_dict(item) for item in items),
-    "observation": Observation.from_dict,
-    "ruling_view": tuple,
-    "steps": _steps,
-    "decision": _decision,
-    "metrics": lambda metrics: {name: float(value) for name, value in metrics.items()},
-}
+def results_of(ruling: Ruling) -> tuple[CriterionResult, ...]:
+    """What each criterion says in a ruling."""
+    return tuple(CriterionResult.of(finding) for finding in ruling.findings)

@@ -11,10 +11,11 @@ from trainjobs.api.reasons import ConditionType, RunOutcome
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.run_state import Account, now
+from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.run_state import RunState, now
 
 if TYPE_CHECKING:
-    from trainjobs.api import Stopping, TrainJob
+    from trainjobs.api import TrainJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Result:
     """What `result.json` holds: the fields of a TrainJob's status, and what only a run on one machine can tell."""
 
 
-class Record:
+class RunRecorder:
     """Takes events in order, keeps them, passes them on.
 
     Args:
@@ -36,31 +37,19 @@ class Record:
     """
 
     def __init__(self, job: TrainJob, place: RunDirectory, sink: Callable[[events.Event], None]) -> None:
-        self._account = Account(job, place.history())
+        self.job = job
+        """The manifest with the criteria of now."""
+        self._began = now()
+        self.state = RunState.of(job.spec.stopping, place.history())
+        """What has happened so far."""
         self._place = place
         self._sink = sink
         self._restarts = 0
         self._failed_attempts = 0
 
-    @property
-    def job(self) -> TrainJob:
-        """The manifest with the criteria of now."""
-        return self._account.job
-
-    @property
-    def checkpoint_step(self) -> int:
-        """The step of the newest checkpoint; 0 when there is none."""
-        saved = self._account.last(events.Checkpointed)
-        return saved.step if saved else 0
-
-    @property
-    def step(self) -> int:
-        """Steps that are known to be finished."""
-        return self._account.step
-
     def take(self, event: events.Event) -> None:
         """Keep an event and pass it on."""
-        self._account.take(event)
+        self.state = self.state.after(event)
         match event:
             case events.Started():
                 self._place.write_history(event.history)
@@ -68,6 +57,10 @@ class Record:
                 self._place.append_observation(event.observation)
             case events.Decided():
                 self._place.append_decision(event.decision)
+            case events.CriteriaChanged():
+                spec = self.job.spec.model_copy(update={"stopping": event.stopping})
+                self.job = self.job.model_copy(update={"spec": spec})
+                self._place.write_job(self.job)
         self._place.append_event(event)
         self._sink(event)
 
@@ -82,14 +75,9 @@ class Record:
         except UserError:
             self._sink(failure)
 
-    def change(self, stopping: Stopping) -> None:
-        """The job is judged by other criteria from now on."""
-        self._account.change(stopping)
-        self._place.write_job(self.job)
-
     def close(self) -> Result:
         """Write the result."""
-        failed, state = self._account.last(events.Failed), self._account.state
+        failed, state = self.state.failure, JobStatus(self.job, self.state).outcome
         ended = Exit.INTERRUPTED if state is RunOutcome.INTERRUPTED else Exit.DONE
         code = Exit(failed.exit_code) if failed else ended
         document = self._document(state)
@@ -97,31 +85,30 @@ class Record:
         return Result(code, document)
 
     def _document(self, state: RunOutcome) -> dict[str, Any]:
-        account = self._account
+        told = JobStatus(self.job, self.state)
         known = status.TrainJobStatus(
             conditions=self._conditions(state),
-            start_time=account.began,
+            start_time=self._began,
             completion_time=now(),
             restarts=self._restarts,
             failed_attempts=self._failed_attempts,
-            training=account.training(),
-            stopping=account.stopping(),
-            checkpoint=account.checkpoint(),
-            accounting=account.accounting(),
+            training=told.training(),
+            stopping=told.stopping(),
+            checkpoint=told.checkpoint(),
+            accounting=told.accounting(),
         ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"active_seconds"})
         return {"name": self.job.metadata.name, "state": state, **_merged(known, self._only_here())}
 
     def _only_here(self) -> dict[str, Any]:
         """What a status in a cluster has no place for."""
-        halted, final = self._account.last(events.Halted), self._account.last(events.Final)
         parts: dict[str, Any] = {
             "accounting": {
-                "secondsUsed": self._account.seconds,
+                "secondsUsed": self.state.seconds,
                 "workers": self.job.spec.trainer.num_workers,
             },
-            "finalMetrics": dict(final.metrics) if final else {},
+            "finalMetrics": dict(self.state.tests or {}),
         }
-        if (saved := self._account.last(events.ModelSaved)) is not None:
+        if (saved := self.state.model) is not None:
             weights = "Best" if saved.best else "Last"
             parts["model"] = {
                 "file": saved.name,
@@ -129,9 +116,9 @@ class Record:
                 "step": saved.step,
                 "weights": weights,
             }
-        if halted:
-            parts["stopping"] = _halt(halted)
-        if (failed := self._account.last(events.Failed)) is not None:
+        if self.state.halted is not None:
+            parts["stopping"] = _halt(self.state.halted)
+        if (failed := self.state.failure) is not None:
             parts["failure"] = {
                 "rank": failed.rank,
                 "kind": failed.kind,
@@ -141,12 +128,12 @@ class Record:
         return parts
 
     def _conditions(self, state: RunOutcome) -> tuple[status.Condition, ...]:
-        decision, failed = self._account.last(events.Decided), self._account.last(events.Failed)
+        decision, failed = self.state.decision, self.state.failure
         length = self.job.spec.trainer.length
         if failed:
             return (status.Condition.of(ConditionType.FAILED, True, failed.kind, failed.message, now()),)
         reason = (
-            decision.decision["reason"]
+            decision.reason
             if decision and state is not RunOutcome.FINISHED
             else f"trained all {length.amount} {length.unit}s"
         )
@@ -160,12 +147,11 @@ class Record:
 def _halt(halted: events.Halted) -> dict[str, Any]:
     """Where the ranks halted, and what only a decision has: how soon that was, and the best that it was made by."""
     steps = {str(rank): step for rank, step in halted.steps.items()}
-    decided = {
-        "best": halted.decision.get("best"),
-        "bestEpoch": halted.decision.get("best_epoch"),
-        "millisecondsToHalt": halted.milliseconds if halted.decision else None,
-    }
-    return {"haltedSteps": steps, **{name: value for name, value in decided.items() if value is not None}}
+    if (decision := halted.decision) is None:
+        return {"haltedSteps": steps}
+    best = {"best": decision.best, "bestEpoch": decision.best_epoch}
+    known = {name: value for name, value in best.items() if value is not None}
+    return {"haltedSteps": steps, **known, "millisecondsToHalt": halted.milliseconds}
 
 
 def _merged(into: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:

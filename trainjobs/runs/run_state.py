@@ -1,232 +1,239 @@
-"""What has happened to a run, added up: events go in, the status of a TrainJob comes out.
+"""What has happened to a run, added up: the one fold over its events, of which every account of a run is a view.
 
-Everything is added up as events come, so that a status costs the same after ten reports and after a hundred thousand;
-only other criteria, or a history that goes back to a checkpoint, are folded again, once.
+The live display, the plain lines, the status of a TrainJob, the result and `explain` read a `RunState`; none of them
+adds events up by itself. Everything is added up as events come, so that a state costs the same after ten reports and
+after a hundred thousand; only other criteria, or a history that goes back to a checkpoint, are folded again, once.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from enum import StrEnum
+from itertools import islice
+from typing import TYPE_CHECKING, overload
 
-from trainjobs.api import status
-from trainjobs.api.reasons import COMPLETIONS, RunOutcome
 from trainjobs.runs import events
-from trainjobs.stopping import MissingMetric, Observation, Panel, Saving, against_length, replay
+from trainjobs.stopping import Best, MissingMetric, Observation, Panel, replay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from trainjobs.api import Stopping, TrainJob
-
-METRICS = 64
-"""As many of a report's metrics as a status holds; those that criteria judge are never left out."""
-
-R = TypeVar("R", bound=status.Report)
+    from trainjobs.api import Length, Stopping
+    from trainjobs.coordination.decision import Decision
 
 
-class Account:
-    """Takes the events of a run in order.
+class Phase(StrEnum):
+    """What a run is doing, in words for whoever watches it."""
 
-    Args:
-        job: the manifest.
-        history: observations of earlier lives.
-    """
+    STARTING = "starting"
+    TRAINING = "training"
+    STOPPING = "stopping at one step on all ranks"
+    HALTED = "halted, writing the checkpoint"
+    KEPT = "halted, checkpoint written"
+    RESTARTING = "restarting"
 
-    def __init__(self, job: TrainJob, history: Iterable[Observation] = ()) -> None:
-        self.job = job
-        self.history = list(history)
-        self.began = now()
-        self.seconds = self.history[-1].seconds if self.history else 0.0
-        """Training seconds, all attempts together, without what was lost with a failed one."""
-        self._seen: dict[type[Any], Any] = {}
-        self._ever: set[type[Any]] = set()
-        self._halt_time = self.began
-        self._checkpoint: status.CheckpointStatus | None = None
-        self._gpus = job.spec.trainer.num_gpus
-        self._best: Mapping[str, Any] | None = None
-        self._waiting: str | None = None
-        self._judge()
 
-    def take(self, event: events.Event) -> None:
-        """Add an event."""
-        match event:
-            case events.Started():
-                self.history = list(event.history)
-                self._gpus = 0 if event.device == "cpu" else self.job.spec.trainer.num_gpus
-                for old in (events.Halted, events.Decided, events.Failed, events.Progress):
-                    self._seen.pop(old, None)
-                self._judge()
-            case events.Reported():
-                self.history.append(event.observation)
-                self.seconds = event.observation.seconds
-                self._best, self._waiting = event.best, event.waiting or None
-                self._note_shadows(event)
-            case events.Restarting():
-                self._seen.pop(events.Started, None)
-            case events.Progress():
-                self.seconds = event.seconds
-            case events.Halted():
-                self._halt_time = now()
-            case events.Checkpointed():
-                self._checkpoint = self._kept(event)
-        self._seen[type(event)] = event
-        self._ever.add(type(event))
+class History(Sequence[Observation]):
+    """Observations, oldest first. One more makes a new history at no cost: both share a list that only grows."""
 
-    def change(self, stopping: Stopping) -> None:
-        """The job is judged by other criteria from now on."""
-        spec = self.job.spec.model_copy(update={"stopping": stopping})
-        self.job = self.job.model_copy(update={"spec": spec})
-        self._judge()
+    def __init__(self, observations: Iterable[Observation] = ()) -> None:
+        self._shared = list(observations)
+        self._length = len(self._shared)
 
-    def last(self, kind: type[Any]) -> Any:
-        """The newest event of a kind in this attempt; None when there is none."""
-        return self._seen.get(kind)
+    def plus(self, seen: Observation) -> History:
+        """This history and one observation more."""
+        is_newest = len(self._shared) == self._length
+        longer = History()
+        longer._shared = self._shared if is_newest else list(self)
+        longer._shared.append(seen)
+        longer._length = self._length + 1
+        return longer
 
-    def ever(self, kind: type[Any]) -> bool:
-        """Whether there was one in any attempt."""
-        return kind in self._ever
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, at: int) -> Observation: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[Observation]: ...
+    def __getitem__(self, at: int | slice) -> Observation | list[Observation]:
+        if isinstance(at, slice):
+            return [self._shared[i] for i in range(*at.indices(self._length))]
+        return self._shared[range(self._length)[at]]
+
+    def __iter__(self) -> Iterator[Observation]:
+        return islice(self._shared, self._length)
+
+
+@dataclass(frozen=True, slots=True)
+class WouldStop:
+    """Where a shadow criterion says stop for the first time."""
+
+    reason: str
+    metric: str | None
+    value: float | None
+    epoch: int
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunState:
+    """A run after some events. `RunState()` is one of which nothing is known."""
+
+    stopping: Stopping | None = None
+    """The criteria of now, by which a history is judged again; None: only what events say counts."""
+    phase: Phase = Phase.STARTING
+    attempt: int = 0
+    """The newest attempt, from 1; 0 before the first has started."""
+    workers: int = 0
+    started: events.Started | None = None
+    """The newest start of any attempt."""
+    progress: events.Progress | None = None
+    """Where rank 0 is, if it is further than at the last report, or in the next epoch."""
+    history: History = field(default_factory=History)
+    results: tuple[events.CriterionResult, ...] = ()
+    """What each criterion says of the last report."""
+    best: Best | None = None
+    waiting: str = ""
+    """The criterion closest to stopping."""
+    shadows: Mapping[str, WouldStop] = field(default_factory=dict)
+    """Where each shadow criterion would have stopped the run, by its name."""
+    decision: Decision | None = None
+    halted: events.Halted | None = None
+    halt_time: datetime | None = None
+    failure: events.Failed | None = None
+    tests: Mapping[str, float] | None = None
+    """The metrics measured once, after the end."""
+    model: events.ModelSaved | None = None
+    checkpoint: events.Checkpointed | None = None
+    """The newest, of any attempt."""
+    checkpoint_report: Observation | None = None
+    """The report made at its step, if one was."""
+    checkpoint_time: datetime | None = None
+
+    @classmethod
+    def of(cls, stopping: Stopping, history: Iterable[Observation] = ()) -> RunState:
+        """A run that is about to start, with what earlier lives have reported."""
+        return _judged_again(cls(stopping=stopping, history=History(history)))
 
     @property
-    def state(self) -> RunOutcome:
-        """What it would be called if the run ended now."""
-        if self.last(events.Failed):
-            return RunOutcome.FAILED
-        ending = self.last(events.Halted) or self.last(events.Decided)  # ranks that are gone have not halted
-        return RunOutcome(ending.decision["outcome"]) if ending and ending.decision else RunOutcome.FINISHED
+    def last(self) -> Observation | None:
+        """The last report."""
+        return self.history[-1] if self.history else None
 
-    def training(self) -> status.TrainingStatus:
-        """How far it is."""
-        last = self.history[-1] if self.history else None
-        best = self._best
-        return fitted(
-            status.TrainingStatus,
-            epoch=last.epochs if last else 0,
-            step=self.step,
-            metrics=self._metrics(last.metrics) if last else (),
-            best=fitted(
-                status.BestValue, metric=best["metric"], value=repr(best["value"]), epoch=best["epoch"]
-            )
-            if best
-            else None,
-            waiting=self._waiting,
-            last_update_time=now(),
-        )
+    @property
+    def length(self) -> Length | None:
+        """What it trains when nothing stops it earlier; None before it has started."""
+        return self.started.length if self.started else None
 
-    def _metrics(self, metrics: Mapping[str, float]) -> tuple[status.MetricValue, ...]:
-        judged = _judged(self.job.spec.stopping)
-        names = sorted(metrics, key=lambda name: name not in judged)
-        found = (fitted(status.MetricValue, name=name, value=repr(metrics[name])) for name in names)
-        return tuple({value.name: value for value in found}.values())[:METRICS]
+    @property
+    def is_training(self) -> bool:
+        """Whether the workers of this attempt have started."""
+        return self.phase not in {Phase.STARTING, Phase.RESTARTING}
+
+    @property
+    def seconds(self) -> float:
+        """Training seconds, all attempts together, without what was lost with a failed one."""
+        reported = self.last.seconds if self.last else 0.0
+        return max(reported, self.progress.seconds if self.progress else 0.0)
 
     @property
     def step(self) -> int:
         """Finished steps: where every rank has halted, or else as far as is known."""
-        progress, started = self.last(events.Progress), self.last(events.Started)
-        halted: events.Halted | None = self.last(events.Halted)
-        if halted is not None:
-            return max(halted.steps.values())
-        reported = self.history[-1].step if self.history else 0
-        resumed = (started.resumed_from_step or 0) if started else 0
-        return max(reported, resumed, progress.step if progress else 0)
+        if self.halted is not None:
+            return max(self.halted.steps.values())
+        reported = self.last.step if self.last else 0
+        resumed = (self.started.resumed_from_step or 0) if self.started else 0
+        return max(reported, resumed, self.progress.step if self.progress else 0)
 
-    def stopping(self) -> status.StoppingStatus:
-        """The decision and what came of it."""
-        halted = self.last(events.Halted)
-        shadow = tuple(self._shadows.values())
-        if halted is None or not halted.decision:
-            return status.StoppingStatus(shadow=shadow)
-        decision, steps = halted.decision, set(halted.steps.values())
-        return fitted(
-            status.StoppingStatus,
-            criterion=decision["criterion"],
-            reason=decision["reason"],
-            metric=decision["metric"],
-            value=None if decision["value"] is None else str(decision["value"]),
-            decided_at_step=decision["decided_at_step"],
-            halted_at_step=max(steps),
-            ranks_halted=len(halted.steps),
-            ranks_total=self.job.spec.trainer.num_workers,
-            decision_time=datetime.fromtimestamp(decision["decided_at"], UTC),
-            halt_time=self._halt_time,
-            shadow=shadow,
+    def after(self, event: events.Event) -> RunState:  # noqa: PLR0911, PLR0912 - one case for each kind of event
+        """The state after an event that happens now."""
+        match event:
+            case events.Starting():
+                return replace(self._begun_anew(), phase=Phase.STARTING, workers=event.workers)
+            case events.Started():
+                return self._after_start(event)
+            case events.Progress():
+                return replace(self, progress=event)
+            case events.Reported():
+                return self._after_report(event)
+            case events.Decided():
+                return replace(self, phase=Phase.STOPPING, decision=event.decision)
+            case events.Halted():
+                decision = event.decision or self.decision
+                return replace(self, phase=Phase.HALTED, decision=decision, halted=event, halt_time=now())
+            case events.Checkpointed():
+                return self._after_checkpoint(event)
+            case events.Final():
+                return replace(self, tests=event.metrics)
+            case events.ModelSaved():
+                return replace(self, model=event)
+            case events.Failed():
+                return replace(self, failure=event)
+            case events.Restarting():
+                return replace(self, phase=Phase.RESTARTING, attempt=event.attempt, progress=None)
+            case events.CriteriaChanged():
+                return _judged_again(replace(self, stopping=event.stopping)) if self.stopping else self
+            case events.Printed() | events.Warned():
+                return self
+
+    def _begun_anew(self) -> RunState:
+        """An attempt forgets how the one before it ended."""
+        return replace(
+            self,
+            progress=None,
+            decision=None,
+            halted=None,
+            halt_time=None,
+            failure=None,
+            tests=None,
+            model=None,
         )
 
-    def _note_shadows(self, event: events.Reported) -> None:
-        names, seen = self.job.spec.stopping.names, event.observation
-        for row in event.ruling_view:
-            name = row["name"]
-            if row["shadow"] and row["stop"] and name in names and name not in self._shadows:
-                self._shadows[name] = _shadow(
-                    name, row["reason"], row.get("metric"), row.get("value"), seen.epoch, seen.step
-                )
+    def _after_start(self, event: events.Started) -> RunState:
+        begun = replace(
+            self._begun_anew(),
+            phase=Phase.TRAINING,
+            attempt=event.attempt,
+            workers=event.world_size,
+            started=event,
+            history=History(event.history),
+        )
+        return _judged_again(begun)
 
-    def _judge(self) -> None:
-        """What the criteria of now say about the whole history."""
-        self._shadows = self._judged_again()
-        self._best, self._waiting = None, None
-        panel = Panel.of(self.job.spec.stopping)
-        with suppress(MissingMetric):
-            ruling = panel.judge(panel.fold(self.history))
-            self._best, self._waiting = events.best_view(ruling), ruling.waiting or None
+    def _after_report(self, event: events.Reported) -> RunState:
+        seen, here = event.observation, self.progress
+        if here is not None and seen.whole and _goes_on(self.length, seen):
+            here = replace(here, epoch=seen.epoch + 1, batch=0, step=seen.step, seconds=seen.seconds)
+        return replace(
+            self,
+            progress=here,
+            history=self.history.plus(seen),
+            results=event.results,
+            best=event.best,
+            waiting=event.waiting,
+            shadows={**self.shadows, **self._stopped_by(event)},
+        )
 
-    def _judged_again(self) -> dict[str, status.ShadowStop]:
-        """Where each shadow criterion would have stopped the history, by its name."""
-        panel = Panel.of(self.job.spec.stopping)
-        shadows = replace(panel, judges=tuple(judge for judge in panel.judges if judge.shadow))
-        if not shadows.judges:
-            return {}
+    def _stopped_by(self, event: events.Reported) -> Mapping[str, WouldStop]:
+        """The shadow criteria, of those of now, that say stop for the first time."""
+        seen, names = event.observation, self.stopping.names if self.stopping else None
         return {
-            alone.name: _shadow(
-                *(alone.name, alone.stop.reason, alone.stop.metric, alone.stop.value),
-                *(alone.stop.epoch, alone.stop.step),
-            )
-            for alone in replay(shadows, self.history).criteria
-            if alone.stop
+            said.name: WouldStop(said.reason, said.metric, said.value, seen.epoch, seen.step)
+            for said in event.results
+            if said.shadow and said.stop and said.name not in self.shadows
+            if names is None or said.name in names
         }
 
-    def checkpoint(self) -> status.CheckpointStatus | None:
-        """The newest durable one that this driver has heard of."""
-        return self._checkpoint
-
-    def _kept(self, saved: events.Checkpointed) -> status.CheckpointStatus:
-        monitor = self.job.spec.stopping.monitor
-        reports = (seen for seen in reversed(self.history) if monitor and seen.step <= saved.step)
-        last = next(reports, None)
-        value = last.metrics.get(monitor) if last and monitor and last.step == saved.step else None
-        return fitted(
-            status.CheckpointStatus,
-            uri=saved.uri,
-            epoch=saved.epoch,
-            step=saved.step,
-            metric=None if value is None else repr(value),
-            time=now(),
+    def _after_checkpoint(self, saved: events.Checkpointed) -> RunState:
+        newest = next((seen for seen in reversed(self.history) if seen.step <= saved.step), None)
+        return replace(
+            self,
+            phase=Phase.KEPT if self.phase is Phase.HALTED else self.phase,
+            checkpoint=saved,
+            checkpoint_report=newest if newest and newest.step == saved.step else None,
+            checkpoint_time=now(),
         )
-
-    def accounting(self) -> status.Accounting:
-        """What was used and saved."""
-        saved = self.saved()
-        gpu_s = saved.seconds * self._gpus
-        return status.Accounting(
-            gpu_seconds_used=self.seconds * self._gpus,
-            seconds_saved=saved.seconds,
-            gpu_seconds_saved=gpu_s,
-            gpu_hours_saved=round(gpu_s / 3600, 2),
-            epochs_saved=saved.epochs,
-            steps_saved=saved.steps,
-            baseline=self.job.spec.trainer.length.baseline,
-        )
-
-    def saved(self) -> Saving:
-        """What a run that is complete has left of its length; nothing before."""
-        length = self.job.spec.trainer.length
-        complete = self.last(events.Halted) and self.state in COMPLETIONS
-        if not complete:
-            return Saving(0, 0, 0.0, length.baseline, estimated=True)
-        return against_length(length, self.history, self.step)
 
 
 def now() -> datetime:
@@ -234,45 +241,38 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def fitted(kind: type[R], **values: Any) -> R:
-    """A part of a status, its texts cut to what the API server takes: a run is worth more than its status."""
-    longest = _longest(kind)
-    return kind(
-        **{
-            name: status.clipped(value, longest.get(name)) if isinstance(value, str) else value
-            for name, value in values.items()
-        }
-    )
+def added_up(happened: Iterable[events.Event]) -> RunState:
+    """A run after all of these events, by what they say alone."""
+    state = RunState()
+    for event in happened:
+        state = state.after(event)
+    return state
 
 
-@cache
-def _longest(kind: type[status.Report]) -> Mapping[str, int]:
-    """Characters that each text field may have."""
-    properties = kind.model_json_schema(by_alias=False)["properties"].items()
+def _goes_on(length: Length | None, seen: Observation) -> bool:
+    return length is not None and length.named(seen.epochs, seen.step) < length.amount
+
+
+def _judged_again(state: RunState) -> RunState:
+    """The state with what the criteria of now say about the whole history, as far as they can read it."""
+    if state.stopping is None:
+        return state
+    panel = Panel.of(state.stopping)
+    unread = replace(state, shadows=_shadows(panel, state.history), results=(), best=None, waiting="")
+    try:
+        ruling = panel.judge(panel.fold(state.history))
+    except MissingMetric:
+        return unread
+    return replace(unread, results=events.results_of(ruling), best=ruling.best, waiting=ruling.waiting)
+
+
+def _shadows(panel: Panel, history: Sequence[Observation]) -> dict[str, WouldStop]:
+    """Where each shadow criterion would have stopped the history, by its name."""
+    shadows = replace(panel, judges=tuple(judge for judge in panel.judges if judge.shadow))
+    if not shadows.judges:
+        return {}
     return {
-        name: part["maxLength"]
-        for name, schema in properties
-        for part in (schema, *schema.get("anyOf", ()))
-        if "maxLength" in part
+        alone.name: WouldStop(stop.reason, stop.metric, stop.value, stop.epoch, stop.step)
+        for alone in replay(shadows, history).criteria
+        if (stop := alone.stop)
     }
-
-
-def _judged(stopping: Stopping) -> set[str | None]:
-    """Names of the metrics that criteria read."""
-    families = [family for criterion in stopping.criteria for _, family in criterion.families()]
-    own = (getattr(family, name, None) for family in families for name in ("monitor", "against"))
-    return {stopping.monitor, *own}
-
-
-def _shadow(
-    name: str, reason: str, metric: str | None, value: float | str | None, epoch: int, step: int
-) -> status.ShadowStop:
-    return fitted(
-        status.ShadowStop,
-        criterion=name,
-        reason=reason,
-        metric=metric,
-        value=None if value is None else str(value),
-        epoch=epoch,
-        step=step,
-    )

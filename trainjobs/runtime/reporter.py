@@ -35,9 +35,9 @@ class RunReporter:
 
     def halted(self, halt: Halt) -> None:
         """Every rank has halted."""
-        decision = halt.decision.to_dict() if halt.decision else {}
-        took = 1000 * (time.time() - halt.decision.decided_at) if halt.decision else 0.0
-        if decision:
+        took = 0.0
+        if (decision := halt.decision) is not None:
+            took = 1000 * (time.time() - decision.decided_at)
             self._send(events.Decided(decision))
         self._send(events.Halted(decision, halt.steps, round(took, 3)))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from trainjobs.api import EnvironmentVariable, Stopping
+from trainjobs.api import EnvironmentVariable
 from trainjobs.api.reasons import Reason
 from trainjobs.coordination import (
     ConnectionLost,
@@ -25,6 +25,8 @@ from trainjobs.exits import ConfigError, Exit, UserCodeError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup
 from trainjobs.runs.channel import Message, RankEnd
+from trainjobs.runs.codec import EVENTS, REQUESTS
+from trainjobs.runs.requests import ChangeRequest, InterruptRequest, Request, StopRequest
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.checkpointing import Checkpointer, CheckpointPolicy
@@ -69,10 +71,10 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast) -> None:
     channel = RankEnd(setup.address, context.rank, inbox.receive)
 
     def tell(event: events.Event) -> None:
-        channel.send(events.to_dict(event))
+        channel.send(EVENTS.to_dict(event))
 
     def say(line: str) -> None:
-        channel.send_in_turn(events.to_dict(events.Printed(context.rank, line)))
+        channel.send_in_turn(EVENTS.to_dict(events.Printed(context.rank, line)))
 
     def hung(reason: str, stacks: str) -> None:
         for line in (f"{reason}:", *stacks.splitlines()):
@@ -117,28 +119,31 @@ class Inbox:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._coordinator: Coordinator | None = None
-        self._waiting: list[Message] = []
+        self._waiting: list[Request] = []
 
     def receive(self, message: Message) -> None:
+        request = REQUESTS.from_dict(message)
         with self._lock:
             if self._coordinator is None:
-                self._waiting.append(message)
+                self._waiting.append(request)
             else:
-                _ask(self._coordinator, message)
+                _ask(self._coordinator, request)
 
     def open(self, coordinator: Coordinator) -> None:
         with self._lock:
             self._coordinator = coordinator
-            for message in self._waiting:
-                _ask(coordinator, message)
+            for request in self._waiting:
+                _ask(coordinator, request)
 
 
-def _ask(coordinator: Coordinator, message: Message) -> None:
-    if message["request"] == "change":
-        coordinator.change_panel(Panel.of(Stopping.model_validate(message["stopping"])))
-    else:
-        outcome = Outcome.STOP_REQUESTED if message["request"] == "stop" else Outcome.INTERRUPTED
-        coordinator.vote(Vote(0, outcome, message["reason"]))
+def _ask(coordinator: Coordinator, request: Request) -> None:
+    match request:
+        case ChangeRequest():
+            coordinator.change_panel(Panel.of(request.stopping))
+        case StopRequest():
+            coordinator.vote(Vote(0, Outcome.STOP_REQUESTED, request.reason))
+        case InterruptRequest():
+            coordinator.vote(Vote(0, Outcome.INTERRUPTED, request.reason))
 
 
 @contextmanager

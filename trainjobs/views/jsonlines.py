@@ -2,7 +2,8 @@
 
 import time
 
-from trainjobs.runs.events import Event, to_dict
+from trainjobs.runs.codec import EVENTS
+from trainjobs.runs.events import Event
 from trainjobs.views.view import View
 from trainjobs.views.writing import write_json
 
@@ -11,4 +12,4 @@ class JsonLines(View):
     """Writes each event with its unix `time` in seconds."""
 
     def __call__(self, event: Event) -> None:
-        write_json({"time": round(time.time(), 3), **to_dict(event)}, self._out)
+        write_json({"time": round(time.time(), 3), **EVENTS.to_dict(event)}, self._out)

@@ -1,9 +1,7 @@
 """The sentence for each event, as both the live display and the plain output tell it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from trainjobs.api import Length
+from trainjobs.coordination.decision import Decision, Outcome
 from trainjobs.runs.events import (
     Checkpointed,
     Event,
@@ -17,14 +15,15 @@ from trainjobs.runs.events import (
     Starting,
     Warned,
 )
+from trainjobs.runs.run_state import RunState
 from trainjobs.stopping.wording import number
 from trainjobs.views.formatting import count, duration, steps_of_ranks
 
 _ENDS = {
-    "EarlyStopped": "stopping early",
-    "StopRequested": "stopping on request",
-    "Interrupted": "interrupted",
-    "Failed": "failing",
+    Outcome.EARLY_STOPPED: "stopping early",
+    Outcome.STOP_REQUESTED: "stopping on request",
+    Outcome.INTERRUPTED: "interrupted",
+    Outcome.FAILED: "failing",
 }
 
 
@@ -48,10 +47,10 @@ def reported(event: Reported, length: Length | None) -> str:
     return f"{place}  {values}{_best(event)}{_closest(event)}"
 
 
-def decided(decision: Mapping[str, Any]) -> str:
-    by = f" by {decision['criterion']}" if decision.get("criterion") else ""
-    end = _ENDS.get(str(decision["outcome"]), str(decision["outcome"]))
-    return f"{end}{by}, decided at step {decision['decided_at_step']:,}: {decision['reason']}"
+def decided(decision: Decision) -> str:
+    by = f" by {decision.criterion}" if decision.criterion else ""
+    end = _ENDS.get(decision.outcome, decision.outcome)
+    return f"{end}{by}, decided at step {decision.decided_at_step:,}: {decision.reason}"
 
 
 def halted(event: Halted) -> str:
@@ -86,17 +85,17 @@ def warned(event: Warned) -> str:
     return f"warning: {event.message}"
 
 
-def shadows(event: Reported, told: frozenset[str]) -> dict[str, str]:
-    """For each shadow criterion that now says stop and is not in `told`, its line."""
-    return {
-        row["name"]: f"shadow {row['name']} would stop here: {row['reason']}"
-        for row in event.ruling_view
-        if row["shadow"] and row["stop"] and row["name"] not in told
-    }
+def shadows(before: RunState, after: RunState) -> list[str]:
+    """A line for each shadow criterion that says stop for the first time."""
+    return [
+        f"shadow {name} would stop here: {at.reason}"
+        for name, at in after.shadows.items()
+        if name not in before.shadows
+    ]
 
 
 def is_best(event: Reported) -> bool:
-    return event.best is not None and event.best.get("report") == event.report
+    return event.best is not None and event.best.report == event.report
 
 
 def _best(event: Event) -> str:

@@ -1,8 +1,8 @@
 """Output of a run in a pipe or a log: one line for each report and each decision, no control codes."""
 
-from trainjobs.api import Length
 from trainjobs.runs.events import (
     Checkpointed,
+    CriteriaChanged,
     Decided,
     Event,
     Failed,
@@ -17,6 +17,7 @@ from trainjobs.runs.events import (
     Starting,
     Warned,
 )
+from trainjobs.runs.run_state import RunState
 from trainjobs.views import lines
 from trainjobs.views.formatting import duration
 from trainjobs.views.printable import uncoloured
@@ -31,33 +32,30 @@ class Plain(View):
     """Writes lines to standard output."""
 
     def __init__(self) -> None:
-        self._length: Length | None = None
+        self._state = RunState()
         self._told_seconds = 0.0
-        self._ending = False
-        self._shadows: frozenset[str] = frozenset()
 
     def __call__(self, event: Event) -> None:
-        for line in self._lines(event):
+        before, self._state = self._state, self._state.after(event)
+        for line in self._lines(event, before):
             write_line(uncoloured(line), self._out)
 
-    def _lines(self, event: Event) -> list[str]:  # noqa: PLR0911, PLR0912 - one case for each kind of event
+    def _lines(self, event: Event, before: RunState) -> list[str]:  # noqa: PLR0911, PLR0912 - one case for each kind of event
         match event:
             case Starting():
                 return [lines.starting(event)]
             case Started():
-                self._length, self._ending = event.length, False
                 return [lines.started(event)]
             case Progress():
                 return self._progress(event)
             case Reported():
-                return self._report(event)
+                return self._report(event, before)
             case Decided():
-                self._ending = True
                 return [lines.decided(event.decision)]
             case Halted():
                 return [lines.halted(event)] if event.decision else []
             case Checkpointed():
-                return [lines.checkpointed(event)] if self._ending else []
+                return [lines.checkpointed(event)] if before.decision else []
             case ModelSaved():
                 return []  # the summary says it
             case Final():
@@ -70,6 +68,8 @@ class Plain(View):
                 return [lines.printed(event)]
             case Warned():
                 return [lines.warned(event)]
+            case CriteriaChanged():
+                return []  # whoever has changed them knows
 
     def _progress(self, event: Progress) -> list[str]:
         if event.seconds - self._told_seconds < QUIET_SECONDS:
@@ -77,11 +77,10 @@ class Plain(View):
         self._told_seconds = event.seconds
         batches = f"/{event.batches:,}" if event.batches else ""
         epochs, steps = f"epoch {event.epoch}  batch {event.batch:,}{batches}", f"step {event.step:,}"
-        place = self._length.named(epochs, steps) if self._length else epochs
+        length = self._state.length
+        place = length.named(epochs, steps) if length else epochs
         return [f"{place}  {duration(event.seconds)}"]
 
-    def _report(self, event: Reported) -> list[str]:
+    def _report(self, event: Reported, before: RunState) -> list[str]:
         self._told_seconds = event.observation.seconds
-        shadows = lines.shadows(event, self._shadows)
-        self._shadows |= shadows.keys()
-        return [lines.reported(event, self._length), *shadows.values()]
+        return [lines.reported(event, self._state.length), *lines.shadows(before, self._state)]

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from trainjobs.api import Stopping
 from trainjobs.cli.display import Display, drawn
-from trainjobs.cli.screen import Screen, after
+from trainjobs.cli.screen import Screen
 from trainjobs.runs.events import Decided, Failed, Printed, Reported, Restarting, Warned
 from trainjobs.stopping import Observation, Panel
 from trainjobs.views.plain import Plain
@@ -24,7 +24,7 @@ def text(screen, width=80, note="", height=24):
 def screen_after(events):
     screen = Screen("mnist")
     for event in events:
-        screen = after(screen, event)
+        screen = screen.after(event)
     return screen
 
 
@@ -102,7 +102,7 @@ def test_a_worse_report_at_the_step_of_the_best_is_not_the_best():
     for number, (value, words) in enumerate([(0.4, "best so far"), (0.5, "best 0.4 in epoch 1")], start=1):
         seen = Observation(1, 10, 2.0, {"loss": value}, whole=False)
         state = panel.fold((seen,), state)
-        screen = after(screen, Reported.of(seen, panel.judge(state), number))
+        screen = screen.after(Reported.of(seen, panel.judge(state), number))
         assert words in text(screen)
 
 
@@ -117,7 +117,7 @@ def test_what_happened_stays_when_the_display_is_gone(recording):
     lasting = [re.split(r"\x1b\[\??\d*[a-zA-Z]", line)[-1].rstrip() for line in out.getvalue().splitlines()]
     decision = next(event for event in recording.events if isinstance(event, Decided)).decision
     assert "warning: no test set" in lasting
-    assert f"stopping early by plateau, decided at step 910: {decision['reason']}" in lasting
+    assert f"stopping early by plateau, decided at step 910: {decision.reason}" in lasting
     assert "halted: step 910 on all 2 ranks, 41 ms after the decision" in lasting
 
 

@@ -10,7 +10,7 @@ from trainjobs.api.manifest import load
 from trainjobs.cli.app import app
 from trainjobs.coordination import Outcome
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.events import Decided, Failed, Reported
+from trainjobs.runs.events import Failed, Halted, Reported
 from trainjobs.stopping import Observation
 
 
@@ -153,14 +153,14 @@ def test_weights_in_a_storage_are_named_where_they_are(recording):
 
 
 def test_an_end_without_a_decision_is_told_all_the_same(recording):
-    recording.play([*recording.beginning(), *recording.reports([0.9]), Decided({})])
+    recording.play([*recording.beginning(), *recording.reports([0.9]), Halted(None, {0: 70, 1: 70}, 0.0)])
     done = explain()
     assert (done.exit_code, "Trained all" in done.stdout) == (0, True)
 
 
 def test_ranks_that_halted_apart_are_named(recording):
     reports = recording.reports([0.9])
-    decided, halted, saved = recording.stop("StopRequested", "good enough", 70)
+    decided, halted, saved = recording.stop(Outcome.STOP_REQUESTED, "good enough", 70)
     apart = type(halted)(halted.decision, {0: 70, 1: 71}, 3.0)
     recording.play([*recording.beginning(), *reports, decided, apart, saved])
     out = explain().stdout

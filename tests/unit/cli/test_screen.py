@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjobs.cli.screen import Screen, after
+from trainjobs.cli.screen import Screen
 from trainjobs.runs.events import Progress, Reported, Restarting, Started, Starting
 from trainjobs.stopping import Observation
 
@@ -10,7 +10,7 @@ from trainjobs.stopping import Observation
 def screen_of(*events):
     screen = Screen("mnist")
     for event in events:
-        screen = after(screen, event)
+        screen = screen.after(event)
     return screen
 
 
@@ -55,7 +55,7 @@ def test_the_time_left_is_to_the_last_epoch_at_the_pace_so_far(events, epochs, l
 )
 def test_a_run_of_so_many_steps_counts_them(events, steps, left):
     screen = screen_of(Started(1, 2, "cpu", None, 0, None, max_steps=500), *events)
-    assert screen.steps_done == steps
+    assert screen.state.step == steps
     assert screen.seconds_left == (None if left is None else pytest.approx(left))
 
 
@@ -68,7 +68,7 @@ def test_after_a_resume_only_the_new_steps_set_the_pace():
 def test_a_report_amid_an_epoch_finishes_none_and_leaves_its_bar():
     now = Progress(1, 40, 40, 100, 4.0)
     screen = screen_of(started(), now, amid(40, 4.0))
-    assert (screen.progress, screen.epochs_done) == (now, 0.4)
+    assert (screen.state.progress, screen.epochs_done) == (now, 0.4)
 
 
 def test_after_a_resume_only_the_new_epochs_set_the_pace():
@@ -79,12 +79,12 @@ def test_after_a_resume_only_the_new_epochs_set_the_pace():
 
 def test_a_report_ends_its_epochs_bar():
     screen = screen_of(started(), Progress(1, 90, 90, 100, 9.0), report(1, 10.0))
-    assert screen.progress == Progress(2, 100, 0, 100, 10.0)
+    assert screen.state.progress == Progress(2, 100, 0, 100, 10.0)
 
 
 def test_the_last_epochs_bar_stays_full():
     screen = screen_of(started(), Progress(10, 1000, 100, 100, 99.0), report(10, 100.0))
-    assert screen.progress == Progress(10, 1000, 100, 100, 99.0)
+    assert screen.state.progress == Progress(10, 1000, 100, 100, 99.0)
 
 
 def test_phases_follow_the_run(recording):
@@ -92,9 +92,9 @@ def test_phases_follow_the_run(recording):
     phases = []
     screen = Screen("mnist")
     for event in recording.events:
-        screen = after(screen, event)
-        if screen.phase not in phases:
-            phases.append(screen.phase)
+        screen = screen.after(event)
+        if screen.state.phase not in phases:
+            phases.append(screen.state.phase)
     assert phases == [
         "starting",
         "training",
@@ -106,4 +106,4 @@ def test_phases_follow_the_run(recording):
 
 def test_a_restart_forgets_where_the_lost_attempt_was():
     screen = screen_of(Starting(2, 1), started(), Progress(1, 50, 50, 100, 5.0), Restarting(2, "lost", 0))
-    assert (screen.phase, screen.attempt, screen.progress) == ("restarting", 2, None)
+    assert (screen.state.phase, screen.state.attempt, screen.state.progress) == ("restarting", 2, None)

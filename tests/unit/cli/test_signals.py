@@ -6,10 +6,13 @@ import signal
 import pytest
 
 from trainjobs.cli.signals import Interruption
-from trainjobs.driver.requests import Control, InterruptRequest
+from trainjobs.coordination import Decision, Outcome, Vote
+from trainjobs.driver.requests import Control
 from trainjobs.runs.events import Checkpointed, Decided, Halted, Restarting, Started, Starting
+from trainjobs.runs.requests import InterruptRequest
 from trainjobs.views.plain import Plain
 
+DECISION = Decision.of_vote(Vote(0, Outcome.STOP_REQUESTED, "enough"), 5, 1.0)
 STARTING = [Starting(1, 1)]
 TRAINING = [*STARTING, Started(1, 1, "cpu", None, 0, 3)]
 KEPT = [*TRAINING, Checkpointed("here", 1, 5, 0.1)]
@@ -110,14 +113,14 @@ def test_nohup_is_left_as_it_is():
         ([*TRAINING, Restarting(2, "lost", 0)], False, False, [75], NOTHING_KEPT),
         ([*TRAINING, Restarting(2, "lost", 0), *TRAINING], False, True, [], ASKED),
         (
-            [*TRAINING, Decided({})],
+            [*TRAINING, Decided(DECISION)],
             False,
             False,
             [],
             "the run is ending already; Ctrl-C again leaves at once",
         ),
         (
-            [*TRAINING, Halted({}, {0: 9}, 0)],
+            [*TRAINING, Halted(None, {0: 9}, 0)],
             False,
             False,
             [],

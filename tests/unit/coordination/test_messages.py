@@ -78,7 +78,7 @@ def test_what_is_in_a_message_is_not_taken_for_another_thing_by_its_name():
         Rule(0, None, {}),
         Deadline(3.0, 4.0, "budget"),
     ],
-    ids=repr,
+    ids=["no JSON", "another type", "Gathered", "Rule", "Deadline"],
 )
 def test_what_no_rank_could_read_and_what_stays_within_rank_0_is_not_sent(message):
     with pytest.raises(ValueError, match=r"."):

@@ -5,12 +5,13 @@ import json
 import pytest
 from gpujob import JOB
 
+from trainjobs.api import Stopping
 from trainjobs.driver.driver import train
 from trainjobs.driver.launcher import WorkersFailed
 from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.events import Decided, Restarting, Warned
+from trainjobs.runs.events import CriteriaChanged, Decided, Restarting, Warned
 
 
 class Killed:
@@ -74,7 +75,7 @@ def test_a_run_whose_workers_get_the_signal_too_is_interrupted_and_makes_no_othe
     assert isinstance(warned, Warned)
     assert "was killed by SIGTERM" in warned.message
     assert isinstance(decided, Decided)
-    assert decided.decision["outcome"] == "Interrupted"
+    assert decided.decision.outcome == "Interrupted"
 
 
 def test_a_run_that_is_to_be_stopped_makes_another_attempt_for_its_best_weights(place):
@@ -83,3 +84,15 @@ def test_a_run_that_is_to_be_stopped_makes_another_attempt_for_its_best_weights(
     result, _ = ended(place, launcher, control)
     assert launcher.started == JOB.spec.backoff_limit + 1
     assert result.exit_code == Exit.FAILURE
+
+
+def test_other_criteria_are_kept_in_the_manifest_and_told_once(place):
+    control = Control()
+    changed = Stopping.model_validate({"monitor": "val_loss", "criteria": [{"budget": {"epochs": 3}}]})
+    launcher = Launcher(lambda: None if launcher.started > 1 else control.change(changed))
+    _, told = ended(place, launcher, control)
+    assert [event for event in told if isinstance(event, CriteriaChanged)] == [CriteriaChanged(changed)]
+    assert [event for event in place.events() if isinstance(event, CriteriaChanged)] == [
+        CriteriaChanged(changed)
+    ]
+    assert place.job().spec.stopping == changed

@@ -7,23 +7,27 @@ from queue import SimpleQueue
 import pytest
 from gpujob import JOB
 
+from trainjobs.api import Stopping
 from trainjobs.api.status import TrainJobStatus
+from trainjobs.coordination import Decision, Outcome
 from trainjobs.pod import reporter
 from trainjobs.pod.reporter import Reporter, difference
-from trainjobs.runs.events import Checkpointed, Halted, Progress, Reported, Restarting, Started
+from trainjobs.runs.events import (
+    Checkpointed,
+    CriteriaChanged,
+    Halted,
+    Progress,
+    Reported,
+    Restarting,
+    Started,
+)
 from trainjobs.stopping import Observation
 
 S = 10
 STARTED = Started(1, 2, "cpu", None, 0, 10)
-DECISION = {
-    "outcome": "EarlyStopped",
-    "criterion": "plateau",
-    "reason": "flat",
-    "metric": "val_loss",
-    "value": 0.5,
-    "decided_at_step": 9,
-    "decided_at": 1_790_000_000.0,
-}
+DECISION = Decision(
+    Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, None, None, 9, 9, 1_790_000_000.0
+)
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +83,15 @@ def test_progress_waits_for_its_turn_and_none_is_lost_at_the_end(written):
     training = written.get(timeout=S)["training"]
     assert (training["epoch"], training["step"]) == (1, 7)
     assert training["metrics"] == [{"name": "val_loss", "value": "0.5"}]
+
+
+def test_a_run_that_is_judged_by_other_criteria_says_so_in_its_status(written):
+    tell = reporter_of(written)
+    tell(Started(1, 2, "cpu", 5, 1, 10, (Observation(1, 5, 2.0, {"val_loss": 0.5, "accuracy": 0.7}),)))
+    assert written.get(timeout=S)["training"]["best"]["metric"] == "val_loss"
+    tell(CriteriaChanged(Stopping(monitor="accuracy")))
+    tell.close()
+    assert written.get(timeout=S)["training"]["best"]["metric"] == "accuracy"
 
 
 def test_an_api_server_that_fails_gets_it_later(monkeypatch):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from trainjobs.coordination import Decision, Outcome
 from trainjobs.exits import CannotCreate, DataError, Exit, NoInput, NoPermission, StorageError, user_error
 from trainjobs.runs import directory
 from trainjobs.runs.directory import RunDirectory, append_line, write_whole
@@ -219,8 +220,9 @@ def test_events_are_kept_with_their_time_but_progress_is_not(place):
 
 
 def test_decisions_are_read_as_they_were_written(place):
-    place.append_decision({"outcome": "EarlyStopped", "value": 0.5})
-    assert place.decisions() == ({"outcome": "EarlyStopped", "value": 0.5},)
+    decision = Decision(Outcome.EARLY_STOPPED, None, "flat", None, 0.5, None, None, 5, 5, 1.0)
+    place.append_decision(decision)
+    assert place.decisions() == (decision.to_dict(),)
 
 
 def test_a_write_that_fails_leaves_the_old_content(place, monkeypatch):

@@ -1,6 +1,7 @@
 """What a run has used, by what its workers said."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from gpujob import JOB, JOB_BY_STEPS
@@ -11,22 +12,39 @@ from trainjobs.api import Stopping
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.cli.run_report import read
 from trainjobs.coordination import Decision, Outcome
-from trainjobs.runs import run_state as accounts
+from trainjobs.runs import run_state
+from trainjobs.runs.codec import EVENTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import (
     Checkpointed,
+    CriteriaChanged,
+    CriterionResult,
     Decided,
     Failed,
     Halted,
     Progress,
     Reported,
     Started,
-    from_dict,
-    to_dict,
 )
-from trainjobs.runs.recorder import Record
-from trainjobs.runs.run_state import Account
-from trainjobs.stopping import Observation, Panel
+from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.recorder import RunRecorder
+from trainjobs.runs.run_state import History, RunState
+from trainjobs.stopping import Best, Observation, Panel
+
+
+class Account:
+    """The status of a job after some events."""
+
+    def __init__(self, job, history=()):
+        self.job = job
+        self.state = RunState.of(job.spec.stopping, history)
+
+    def take(self, event):
+        self.state = self.state.after(event)
+
+    def __getattr__(self, part):
+        return getattr(JobStatus(self.job, self.state), part)
+
 
 SEEN = Observation(step=5, epoch=1, seconds=10.0, metrics={})
 
@@ -66,7 +84,9 @@ def judged_by(stopping, history):
     state = panel.fold(())
     for number, seen in enumerate(history, start=1):
         state = panel.fold([seen], state)
-        yield from_dict(json.loads(json.dumps(to_dict(Reported.of(seen, panel.judge(state), number)))))
+        yield EVENTS.from_dict(
+            json.loads(json.dumps(EVENTS.to_dict(Reported.of(seen, panel.judge(state), number))))
+        )
 
 
 def with_criteria(stopping):
@@ -95,23 +115,30 @@ def test_shadow_stops_are_the_same_however_the_history_came(resumed):
     for event in list(judged_by(SHADOWS, FLAT))[resumed:]:
         told.take(event)
     changed = Account(with_criteria(Stopping()), FLAT)
-    changed.change(SHADOWS)
+    changed.take(CriteriaChanged(SHADOWS))
     assert told.stopping().shadow == changed.stopping().shadow
     assert len(told.stopping().shadow) == 2
 
 
 def test_criteria_that_cannot_read_the_history_leave_the_account_as_it_is():
     account = Account(JOB, [SEEN])
-    account.change(SHADOWS)
+    account.take(CriteriaChanged(SHADOWS))
     assert account.stopping().shadow == ()
+
+
+class Unread(History):
+    """A history of which only the end may be asked for."""
+
+    def __iter__(self):
+        raise AssertionError("a status walks through the reports")
 
 
 def test_a_status_folds_no_history(monkeypatch):
     account = Account(with_criteria(SHADOWS))
     for event in judged_by(SHADOWS, FLAT):
         account.take(event)
-    monkeypatch.delattr(accounts, "replay")
-    account.history = None  # a status that walks through the reports fails
+    monkeypatch.delattr(run_state, "replay")
+    account.state = replace(account.state, history=Unread(account.state.history))
     assert len(account.stopping().shadow) == 2
 
 
@@ -133,7 +160,7 @@ def test_metrics_that_criteria_judge_are_never_left_out_of_the_status():
 
 
 def ended_in_a_result(place, *told):
-    record = Record(JOB, place, lambda _: None)
+    record = RunRecorder(JOB, place, lambda _: None)
     for event in told:
         record.take(event)
     return record.close().document
@@ -142,15 +169,13 @@ def ended_in_a_result(place, *told):
 def test_a_result_holds_only_what_was_measured_and_decided(tmp_path):
     """The operator counts active seconds; where nothing was decided, nothing is said of a decision."""
     place = RunDirectory(tmp_path)
-    document = ended_in_a_result(place, Started(1, 2, "cpu", None, 0, 10), Halted({}, {0: 5, 1: 5}, 0.0))
+    document = ended_in_a_result(place, Started(1, 2, "cpu", None, 0, 10), Halted(None, {0: 5, 1: 5}, 0.0))
     assert "activeSeconds" not in document
     assert document["stopping"] == {"shadow": [], "haltedSteps": {"0": 5, "1": 5}}
 
 
 def test_a_result_says_the_best_of_a_decision_that_knows_one(tmp_path):
-    decision = Decision(
-        Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, 0.4, 3, 5, 5, 1.8e9
-    ).to_dict()
+    decision = Decision(Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, 0.4, 3, 5, 5, 1.8e9)
     document = ended_in_a_result(RunDirectory(tmp_path), Decided(decision), Halted(decision, {0: 5}, 1.5))
     stopping = document["stopping"]
     assert (stopping["best"], stopping["bestEpoch"], stopping["millisecondsToHalt"]) == (0.4, 3, 1.5)
@@ -194,41 +219,39 @@ observations = st.builds(
     ),
     whole=st.booleans(),
 )
-rows = st.fixed_dictionaries(
-    {
-        **dict.fromkeys(("name", "family", "reason", "waiting"), anything),
-        **dict.fromkeys(("shadow", "stop"), st.booleans()),
-        "gated": st.none(),
-        "closeness": st.floats(0, 1),
-        "metric": st.none() | anything,
-        "value": st.none() | floats,
-    }
+results = st.builds(
+    CriterionResult,
+    **dict.fromkeys(("name", "family", "reason", "waiting"), anything),
+    **dict.fromkeys(("shadow", "stop"), st.booleans()),
+    gated=st.none(),
+    closeness=st.floats(0, 1),
+    metric=st.none() | anything,
+    value=st.none() | floats,
 )
-decisions = st.fixed_dictionaries(
-    {
-        "outcome": st.sampled_from(["EarlyStopped", "StopRequested", "Interrupted", "Failed"]),
-        "criterion": st.none() | anything,
-        "reason": anything,
-        "metric": st.none() | anything,
-        "value": st.none() | floats,
-        "decided_at_step": counts,
-        "decided_at": st.floats(0, 4e9),
-    }
+decisions = st.builds(
+    Decision,
+    outcome=st.sampled_from([outcome for outcome in Outcome if outcome is not Outcome.CONTINUE]),
+    criterion=st.none() | anything,
+    reason=anything,
+    metric=st.none() | anything,
+    value=st.none() | floats,
+    best=st.none() | floats,
+    best_epoch=st.none() | counts,
+    decided_at_step=counts,
+    halt_at_step=counts,
+    decided_at=st.floats(0, 4e9),
 )
 happenings = st.one_of(
     st.builds(Started, st.just(1), st.just(2), anything, st.none() | counts, counts, st.just(10)),
     st.builds(
         Reported,
         observations,
-        st.lists(rows, max_size=3).map(tuple),
-        st.none()
-        | st.fixed_dictionaries({"metric": anything, "value": floats, "epoch": counts, "step": counts}),
+        st.lists(results, max_size=3).map(tuple),
+        st.none() | st.builds(Best, anything, floats, counts, counts, counts),
         anything,
     ),
     st.builds(Decided, decisions),
-    st.builds(
-        Halted, decisions | st.just({}), st.dictionaries(st.integers(0, 3), counts, min_size=1), floats
-    ),
+    st.builds(Halted, decisions | st.none(), st.dictionaries(st.integers(0, 3), counts, min_size=1), floats),
     st.builds(Checkpointed, anything, counts, counts, floats),
     st.builds(Failed, st.none() | st.just(1), anything, anything, anything, st.sampled_from([1, 65, 70])),
 )
@@ -239,7 +262,7 @@ slow = settings(max_examples=60, deadline=None, suppress_health_check=list(Healt
 @given(st.lists(happenings, max_size=6))
 def test_whatever_happens_is_a_valid_status_and_a_result(tmp_path_factory, told):
     place = RunDirectory(tmp_path_factory.mktemp("run"))
-    record = Record(with_criteria(SHADOWS), place, lambda _: None)
+    record = RunRecorder(with_criteria(SHADOWS), place, lambda _: None)
     for event in told:
         record.take(event)
     document = record.close().document
@@ -254,7 +277,7 @@ def account_of(job, seen, halted_at, outcome=Outcome.EARLY_STOPPED):
     trainer = job.spec.trainer
     account.take(Started(1, 2, "NVIDIA H200", None, 0, trainer.max_epochs, max_steps=trainer.max_steps))
     account.take(Reported(seen))
-    decision = Decision(outcome, "plateau", "", None, None, None, None, halted_at, halted_at, 0.0).to_dict()
+    decision = Decision(outcome, "plateau", "", None, None, None, None, halted_at, halted_at, 0.0)
     account.take(Halted(decision, {0: halted_at, 1: halted_at}, 1.0))
     return account
 
@@ -288,12 +311,12 @@ def test_a_result_and_a_summary_tell_the_same_savings(tmp_path):
     place = RunDirectory(tmp_path / "run")
     place.create()
     place.write_job(JOB)
-    record = Record(JOB, place, lambda _: None)
+    record = RunRecorder(JOB, place, lambda _: None)
     decision = Decision(Outcome.EARLY_STOPPED, "plateau", "", None, None, None, None, 100, 100, 0.0)
     for event in (
         Started(1, 2, "cpu", None, 0, 10),
         Reported(WHOLE),
-        Halted(decision.to_dict(), {0: 100}, 1.0),
+        Halted(decision, {0: 100}, 1.0),
     ):
         record.take(event)
     told = record.close().document["accounting"]
@@ -319,3 +342,19 @@ def test_while_it_trains_its_step_is_that_of_the_newest_word():
     assert account.training().step == 60
     account.take(Progress(2, 70, 10, None, 5.0))
     assert account.training().step == 70
+
+
+def test_a_history_that_grows_leaves_the_shorter_ones_as_they_were():
+    none = History()
+    one = none.plus(CURVE[0])
+    two, other = one.plus(CURVE[1]), one.plus(CURVE[2])
+    assert [list(history) for history in (none, one, two, other)] == [
+        [],
+        [CURVE[0]],
+        [CURVE[0], CURVE[1]],
+        [CURVE[0], CURVE[2]],
+    ]
+    assert (two[-1], two[0], two[:1], len(two), bool(none)) == (CURVE[1], CURVE[0], [CURVE[0]], 2, False)
+    assert list(reversed(other)) == [CURVE[2], CURVE[0]]
+    with pytest.raises(IndexError):
+        one[1]

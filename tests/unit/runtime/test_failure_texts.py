@@ -85,7 +85,7 @@ def test_a_syntax_error_shows_its_line_and_its_place(failure):
 
 def test_a_frame_of_ours_below_the_users_is_left_out(failure):
     text = "from trainjobs.api.manifest import parse\ndef train(run):\n    parse({'kind': run.nothing})\n"
-    below = "from trainjobs.runs.events import from_dict\ndef train(run):\n    from_dict({})\n"
+    below = "from trainjobs.stopping import Observation\ndef train(run):\n    Observation.from_dict({})\n"
     for one in (text, below):
         assert failure(one).traceback.count("File ") == 1
 

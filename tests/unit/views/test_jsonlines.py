@@ -2,7 +2,7 @@
 
 import json
 
-from trainjobs.runs.events import from_dict
+from trainjobs.runs.codec import EVENTS
 from trainjobs.views.jsonlines import JsonLines
 
 
@@ -12,5 +12,5 @@ def test_every_event_is_one_line_that_can_be_read_back(recording, capsys):
     for event in recording.events:
         view(event)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [from_dict(line) for line in lines] == recording.events
+    assert [EVENTS.from_dict(line) for line in lines] == recording.events
     assert all(isinstance(line["time"], float) for line in lines)

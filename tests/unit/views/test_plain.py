@@ -7,7 +7,8 @@ from gpujob import JOB
 
 from trainjobs.api import Stopping
 from trainjobs.runs.events import Failed, Progress, Reported, Restarting, Started, Warned
-from trainjobs.runs.run_state import Account
+from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.run_state import RunState
 from trainjobs.stopping import Observation, Panel
 from trainjobs.views.plain import QUIET_SECONDS, Plain
 
@@ -56,18 +57,14 @@ def test_the_closest_criterion_is_the_one_that_the_status_names(lines):
     )
     panel, seen = Panel.of(stopping), Observation(1, 10, 2.0, {"val_loss": 0.5})
     event = Reported.of(seen, panel.judge(panel.fold((seen,))), 1)
-    account = Account(JOB)
-    account.take(event)
-    assert account.training().waiting == "plateau-2 0/5"
+    assert JobStatus(JOB, RunState().after(event)).training().waiting == "plateau-2 0/5"
     assert lines([event]) == ["epoch 1  step 10  2.0 s  val_loss 0.5  (best)  [plateau-2 0/5]"]
 
 
 def test_no_criterion_is_named_while_none_has_an_opinion(lines):
     panel, seen = Panel.of(Stopping()), Observation(1, 10, 2.0, {"loss": 0.5})
     event = Reported.of(seen, panel.judge(panel.fold((seen,))), 1)
-    account = Account(JOB)
-    account.take(event)
-    assert account.training().waiting is None
+    assert JobStatus(JOB, RunState().after(event)).training().waiting is None
     assert lines([event]) == ["epoch 1  step 10  2.0 s  loss 0.5"]
 
 

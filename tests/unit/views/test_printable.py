@@ -15,8 +15,18 @@ from trainjobs.cli.app import app
 from trainjobs.cli.console import Printing
 from trainjobs.cli.display import Display
 from trainjobs.coordination import Decision, Outcome
-from trainjobs.runs.events import Decided, Failed, Halted, Printed, Reported, Restarting, Started, Warned
-from trainjobs.stopping import Observation
+from trainjobs.runs.events import (
+    CriterionResult,
+    Decided,
+    Failed,
+    Halted,
+    Printed,
+    Reported,
+    Restarting,
+    Started,
+    Warned,
+)
+from trainjobs.stopping import Best, Observation
 from trainjobs.views.plain import Plain
 from trainjobs.views.printable import coloured, printable, uncoloured
 
@@ -95,10 +105,9 @@ def test_of_a_curve_and_a_path(recording, text):
 
 
 def happened(text):
-    row = {"name": text, "family": "plateau", "shadow": True, "gated": None, "closeness": 1.0}
-    told = {**row, "waiting": text, "reason": text, "stop": True}
-    best = {"metric": text, "value": 0.5, "epoch": 1, "step": 5, "report": 1}
-    decision = Decision(Outcome.EARLY_STOPPED, text, text, text, 0.5, None, None, 5, 5, 1.0).to_dict()
+    told = CriterionResult(text, "plateau", True, None, 1.0, text, text, True)
+    best = Best(text, 0.5, 1, 5, 1)
+    decision = Decision(Outcome.EARLY_STOPPED, text, text, text, 0.5, None, None, 5, 5, 1.0)
     return [
         Started(1, 2, text, None, 0, 3),
         Printed(0, text),
