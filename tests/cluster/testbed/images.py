@@ -41,6 +41,12 @@ FILES = {
 }
 
 
+ENVIRONMENT = [
+    "PATH=/usr/local/bin:/usr/bin:/bin",
+    # Else the folder /trainjobs of a training pod, which Ray's workers begin in, goes before an editable installation.
+    f"PYTHONPATH={REPOSITORY}:{REPOSITORY / 'operator'}",
+]
+
 HOST_VIEW = Path(__file__).with_name("host_view.py")
 
 RUNC = """#!/bin/sh
@@ -77,7 +83,7 @@ def write_archive(path: Path) -> None:
     config = {
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()],
         "os": "linux",
-        "config": {"Cmd": [f"/{PAUSE}", "sleep", "2147483647"], "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]},
+        "config": {"Cmd": [f"/{PAUSE}", "sleep", "2147483647"], "Env": ENVIRONMENT},
         "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
     }
     manifest = [{"Config": "config.json", "RepoTags": [HOST_IMAGE], "Layers": ["layer.tar"]}]
