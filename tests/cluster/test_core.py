@@ -10,6 +10,7 @@ from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.leader_election import Elector
 from trainjob_operator.core.reflector import Reflector
 from trainjobs.kube.client import Client
+from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
 from trainjobs.kube.resources import LEASES, SERVICES, TRAINJOBS, Key
 from trainjobs.kube.transport import ApiError, HttpTransport, TransportError, connect
 
@@ -103,6 +104,28 @@ def test_a_cache_follows_the_server_and_our_own_writes_are_there_at_once(team: K
         client.create(service(team, "wake"))  # ends the watch's wait
         thread.join(20)
     assert not thread.is_alive()
+
+
+def test_a_pod_follows_its_own_trainjob_until_another_has_its_name(team: Kubectl, client: Client):
+    made = client.create(trainjob(team))
+    key, uid = Key(team.namespace, "mnist"), made["metadata"]["uid"]
+    own = OwnTrainJob(client, key, uid)
+    assert own.read()["metadata"]["uid"] == uid
+    restarts = []
+
+    def seen(document):
+        restarts.append(document.get("status", {}).get("restarts"))
+        if restarts[-1] is None:
+            own.patch_status({"restarts": 1})
+        else:
+            client.delete(TRAINJOBS, key, uid)
+
+    with pytest.raises(NotOurs, match="deleted"):
+        own.follow(seen)
+    assert restarts == [None, 1]
+    client.create(trainjob(team))
+    with pytest.raises(NotOurs, match="made anew"):
+        own.patch_status({"restarts": 1})
 
 
 def test_a_silent_watch_is_given_up(client: Client):

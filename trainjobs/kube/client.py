@@ -132,8 +132,8 @@ class Client:
         )
 
     def patch(self, resource: Resource, key: Key, body: Object, subresource: str = "") -> Object:
-        """Merge into an object, or into a part of it. With a resourceVersion or uid in `body`, only into that very
-        one (else ApiError 409)."""
+        """Merge into an object, or into a part of it. With a resourceVersion in `body`, only into that very version
+        (else ApiError 409)."""
         return self.transport.request(
             "PATCH",
             resource.path(*key, subresource),

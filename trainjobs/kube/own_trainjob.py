@@ -25,6 +25,8 @@ SILENCE_S: Final = WATCH_S + 30.0
 """Seconds without an event after which a watch counts as dead."""
 BACKOFF: Final = Backoff(first_s=2.0, longest_s=4.0)
 """Between two tries: short, since the next answer may be the one that says stop."""
+CONFLICTS: Final = 5
+"""Others' writes in a row that a write of ours gives way to."""
 
 
 class NotOurs(Exception):
@@ -43,19 +45,35 @@ class OwnTrainJob:
         self._key = key
         self._uid = uid
         self._backoff = backoff
+        self._version: str | None = None
+        """The newest that is known of ours; both the thread that follows and the one that writes learn it."""
 
     def read(self) -> Object:
         """The TrainJob. Waits for an API server that does not answer, or refuses this pod; raises NotOurs."""
-        found = self._insist(lambda: self._client.get(TRAINJOBS, self._key))
+        return self._insist(self._now)
+
+    def patch_status(self, fields: Object) -> None:
+        """Merge fields into the status; None deletes one. Raises TransportError, and NotOurs.
+
+        The status subresource compares no uid, so a patch goes to a version that was ours: one that comes too late
+        fails, instead of reaching a new TrainJob of the same name.
+        """
+        for _ in range(CONFLICTS):
+            version = self._version or self._now()["metadata"]["resourceVersion"]
+            try:
+                self._ours(self._client.patch_status(TRAINJOBS, self._key, version, fields))
+                return
+            except ApiError as error:
+                if error.status != 409:
+                    raise
+                self._version, conflict = None, error
+        raise conflict
+
+    def _now(self) -> Object:
+        found = self._client.get(TRAINJOBS, self._key)
         if found is None:
             raise NotOurs(f"there is no TrainJob {self._key.name}")
         return self._ours(found)
-
-    def patch_status(self, fields: Object) -> None:
-        """Merge fields into the status; None deletes one. Raises TransportError."""
-        # The uid makes a patch that comes too late fail, instead of reaching a new TrainJob of the same name.
-        body: Object = {"metadata": {"uid": self._uid}, "status": fields}
-        self._client.patch(TRAINJOBS, self._key, body, "status")
 
     def follow(self, seen: Callable[[Object], object]) -> None:
         """Call `seen` with the TrainJob now and after each change, until it is gone; raises NotOurs then."""
@@ -92,4 +110,5 @@ class OwnTrainJob:
     def _ours(self, document: Object) -> Object:
         if document["metadata"]["uid"] != self._uid:
             raise NotOurs(f"TrainJob {self._key.name} was deleted and made anew")
+        self._version = document["metadata"]["resourceVersion"]
         return document

@@ -6,7 +6,7 @@ from trainjobs.kube.backoff import Backoff
 from trainjobs.kube.client import Client
 from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
 from trainjobs.kube.resources import TRAINJOBS, Key
-from trainjobs.kube.transport import TransportError
+from trainjobs.kube.transport import ApiError, TransportError
 
 
 @pytest.fixture
@@ -56,9 +56,29 @@ def test_an_odd_answer_does_not_make_a_pod_deaf(own, script, api_error):
     assert {query["fieldSelector"] for *_, query, _ in script.asked} == {"metadata.name=mnist"}
 
 
-def test_a_status_that_comes_too_late_reaches_no_successor(own, script):
-    script.answers = [{}]
-    own.patch_status({"phase": "Running"})
-    [(method, path, _, body)] = script.asked
-    assert (method, path) == ("PATCH", TRAINJOBS.path("team", "mnist", "status"))
-    assert body == {"metadata": {"uid": "me"}, "status": {"phase": "Running"}}
+def test_a_status_goes_to_a_version_that_is_known_to_be_ours(own, script, item):
+    script.answers = [item("mnist", 7, uid="me"), item("mnist", 8, uid="me"), item("mnist", 9, uid="me")]
+    own.patch_status({"restarts": 1})
+    own.patch_status({"restarts": 2})
+    bodies = [body for method, *_, body in script.asked if method == "PATCH"]
+    assert [body["metadata"] for body in bodies] == [{"resourceVersion": "7"}, {"resourceVersion": "8"}]
+    assert script.asked[1][1] == TRAINJOBS.path("team", "mnist", "status")
+
+
+def test_a_status_gives_way_to_writes_of_others(own, script, item, api_error):
+    script.answers = [item("mnist", 7, uid="me"), api_error(409), item("mnist", 8, uid="me")]
+    script.answers += [item("mnist", 9, uid="me")]
+    own.patch_status({"restarts": 1})
+    assert script.asked[-1][3] == {"metadata": {"resourceVersion": "8"}, "status": {"restarts": 1}}
+
+
+def test_a_status_that_comes_too_late_reaches_no_successor(own, script, item, api_error):
+    script.answers = [item("mnist", 7, uid="me"), api_error(409), item("mnist", 9, uid="successor")]
+    with pytest.raises(NotOurs):
+        own.patch_status({"restarts": 1})
+
+
+def test_a_status_that_others_write_all_the_time_is_refused_at_last(own, script, item, api_error):
+    script.answers = [answer for _ in range(5) for answer in (item("mnist", 7, uid="me"), api_error(409))]
+    with pytest.raises(ApiError):
+        own.patch_status({"restarts": 1})
