@@ -6,8 +6,8 @@ from living import LivingWorkers
 from trials import Trial
 
 from trainjobs.api import Stopping
+from trainjobs.cli.rendering.summary import document
 from trainjobs.cli.run_report import read
-from trainjobs.cli.summary import document
 from trainjobs.exits import Exit
 from trainjobs.runs import events
 

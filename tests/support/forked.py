@@ -14,7 +14,7 @@ from multiprocessing.connection import wait
 import torch
 import torch.distributed as dist
 
-from trainjobs.runtime.position import WorkerContext
+from trainjobs.runtime.loop.position import WorkerContext
 from trainjobs.runtime.worker import work
 
 PRELOADED = [

@@ -14,7 +14,7 @@ from trials import Trial
 
 from trainjobs.exits import Exit
 from trainjobs.runs import events
-from trainjobs.runtime.position import WorkerContext
+from trainjobs.runtime.loop.position import WorkerContext
 from trainjobs.runtime.worker import work
 
 LOSS = {"monitor": "val_loss"}

@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from trainjob_operator.trainjob.objects.job import digest
-from trainjob_operator.trainjob.observed import observe
-from trainjob_operator.trainjob.observed_job import ObservedJob, job_projection, observed_job
-from trainjob_operator.trainjob.observed_pods import ObservedPods
+from trainjob_operator.trainjob.observation.observed import observe
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob, job_projection, observed_job
+from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 from trainjob_operator.trainjob.plan import Settings, plan
 from trainjobs.api.manifest import parse
 

@@ -19,7 +19,7 @@ def main() -> None:
     """The `trainjobs` command."""
     _open_standard_streams()
     from trainjobs.cli.app import app
-    from trainjobs.cli.terminal import say
+    from trainjobs.cli.rendering.terminal import say
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

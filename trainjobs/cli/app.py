@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from trainjobs.cli.launcher import Launcher, launching
-from trainjobs.cli.terminal import Output, mistakes_told
+from trainjobs.cli.rendering.terminal import Output, mistakes_told
 from trainjobs.views.writing import write_line
 
 app = typer.Typer(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from trainjobs.api import changes, immutable_changes
 from trainjobs.api.manifest import SpecError
 from trainjobs.api.storage_uri import below, storage_root
-from trainjobs.cli.terminal import say
+from trainjobs.cli.rendering.terminal import say
 from trainjobs.exits import CannotCreate, ConfigError, DataError, NoInput
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.views.formatting import count

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from trainjobs.cli.program import program
+from trainjobs.cli.rendering.summary import document, frames, next_commands, next_line, summary
+from trainjobs.cli.rendering.terminal import Output, show
 from trainjobs.cli.run_report import read
-from trainjobs.cli.summary import document, frames, next_commands, next_line, summary
-from trainjobs.cli.terminal import Output, show
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.views.writing import write_json
 

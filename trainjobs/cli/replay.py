@@ -10,10 +10,10 @@ from rich.text import Text
 
 from trainjobs.api import Length, Stopping
 from trainjobs.api.manifest import Manifest, SpecError
-from trainjobs.cli.criteria_table import criteria_table
 from trainjobs.cli.curve import read_curve
-from trainjobs.cli.facts import facts_list
-from trainjobs.cli.terminal import Output, reading, show
+from trainjobs.cli.rendering.criteria_table import criteria_table
+from trainjobs.cli.rendering.facts import facts_list
+from trainjobs.cli.rendering.terminal import Output, reading, show
 from trainjobs.exits import DataError
 from trainjobs.runs.codec import jsonable
 from trainjobs.runs.directory import RunDirectory

@@ -11,9 +11,9 @@ from trainjobs.cli import entrypoint
 from trainjobs.cli.beginning import move_aside, prepare, why_done
 from trainjobs.cli.departure import Departure
 from trainjobs.cli.launcher import Launch
+from trainjobs.cli.rendering.terminal import Output, console, reading, say, show
 from trainjobs.cli.run_report import read
 from trainjobs.cli.signals import Interruption
-from trainjobs.cli.terminal import Output, console, reading, say, show
 from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit, StorageError, UsageError
 from trainjobs.runs.directory import RunDirectory
@@ -103,14 +103,14 @@ def chosen_view(name: str, output: Output) -> View:
     screen = console()
     if not screen.is_terminal or screen.is_dumb_terminal:
         return Plain()
-    from trainjobs.cli.display import Display
+    from trainjobs.cli.rendering.display import Display
 
     return Display(screen, name)
 
 
 def told(place: RunDirectory, file: Path, options: Sequence[str], output: Output, code: int) -> int:
     """Sum the run up; return `code`. `options` are those that belong to the run, for whoever begins it again."""
-    from trainjobs.cli.summary import document, next_commands, next_line, summary
+    from trainjobs.cli.rendering.summary import document, next_commands, next_line, summary
 
     report = read(place)
     if output is Output.JSON:

@@ -8,7 +8,7 @@ from typing import Any
 from trainjobs.api import Stopping, TrainJob
 from trainjobs.api.manifest import Manifest, Problem, SpecError
 from trainjobs.cli import entrypoint
-from trainjobs.cli.terminal import Output, exit_code, reading
+from trainjobs.cli.rendering.terminal import Output, exit_code, reading
 from trainjobs.exits import Exit, UserError
 from trainjobs.lint import Advice, advise
 from trainjobs.views.formatting import count

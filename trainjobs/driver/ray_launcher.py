@@ -225,7 +225,7 @@ def work_in_ray(config: dict[str, Setup]) -> None:
     import ray.train.torch
     from ray.train.collective import broadcast_from_rank_zero
 
-    from trainjobs.runtime.position import WorkerContext
+    from trainjobs.runtime.loop.position import WorkerContext
     from trainjobs.runtime.worker import work
 
     rays = ray.train.get_context()

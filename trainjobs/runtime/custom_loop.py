@@ -20,8 +20,8 @@ from typing import Any, Self
 
 from trainjobs.coordination import Decision
 from trainjobs.runtime.data.loaders import to_device, zipped
-from trainjobs.runtime.position import Interrupted, Phase, Report, ResumePoint
-from trainjobs.runtime.training_loop import TrainingLoop
+from trainjobs.runtime.loop.position import Interrupted, Phase, Report, ResumePoint
+from trainjobs.runtime.loop.training_loop import TrainingLoop
 
 
 class StoppingCoordinator:

@@ -11,7 +11,7 @@ from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch's 
 
 from trainjobs.runs.attempt import Setup
 from trainjobs.runtime import ray_context
-from trainjobs.runtime.position import WorkerContext
+from trainjobs.runtime.loop.position import WorkerContext
 from trainjobs.runtime.worker import work
 
 MEETING_TIMEOUT = timedelta(minutes=30)

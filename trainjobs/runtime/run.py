@@ -26,9 +26,9 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from trainjobs.runtime.data.loaders import ShardBatches, batches_from, sharded_loader, to_device, zipped
 from trainjobs.runtime.data.lockstep import share_buffers
+from trainjobs.runtime.loop.position import Phase, Report
+from trainjobs.runtime.loop.training_loop import TrainingLoop
 from trainjobs.runtime.models.parallel import prepared, without_sync
-from trainjobs.runtime.position import Phase, Report
-from trainjobs.runtime.training_loop import TrainingLoop
 
 
 class Run:

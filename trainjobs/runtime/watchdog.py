@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from trainjobs.exits import Exit
-from trainjobs.runtime.training_loop import TrainingLoop
+from trainjobs.runtime.loop.training_loop import TrainingLoop
 
 OTHERS_S = 3.0
 """How long this process stays after it has told: when one ends, Ray ends the others, and they have to tell too."""

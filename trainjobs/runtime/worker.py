@@ -29,15 +29,15 @@ from trainjobs.runs.codec import EVENTS, REQUESTS
 from trainjobs.runs.requests import ChangeRequest, InterruptRequest, Request, StopRequest
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints
-from trainjobs.runtime.checkpointing import Checkpointer, CheckpointPolicy
 from trainjobs.runtime.custom_loop import StoppingCoordinator
-from trainjobs.runtime.halt_agreement import HaltAgreement
-from trainjobs.runtime.position import Interrupted, WorkerContext
-from trainjobs.runtime.reporter import RunReporter
-from trainjobs.runtime.restoring import restored_checkpoint
+from trainjobs.runtime.loop.checkpointing import Checkpointer, CheckpointPolicy
+from trainjobs.runtime.loop.halt_agreement import HaltAgreement
+from trainjobs.runtime.loop.position import Interrupted, WorkerContext
+from trainjobs.runtime.loop.reporter import RunReporter
+from trainjobs.runtime.loop.restoring import restored_checkpoint
+from trainjobs.runtime.loop.training_loop import TrainingLoop
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.torch_mailbox import TorchCommunicator
-from trainjobs.runtime.training_loop import TrainingLoop
 from trainjobs.runtime.user_code import entrypoint
 from trainjobs.runtime.user_code.failures import failure_of
 from trainjobs.runtime.user_code.output import captured

@@ -14,12 +14,16 @@ from trainjob_operator.trainjob.deadlines import (
     last_heard,
     started,
 )
-from trainjob_operator.trainjob.diagnosis import termination_message, why_it_failed, why_not_running
 from trainjob_operator.trainjob.objects import names
 from trainjob_operator.trainjob.objects.job import digest
 from trainjob_operator.trainjob.objects.pod import GRACE_PERIOD_S
-from trainjob_operator.trainjob.observed import Valid
-from trainjob_operator.trainjob.observed_job import ObservedJob
+from trainjob_operator.trainjob.observation.diagnosis import (
+    termination_message,
+    why_it_failed,
+    why_not_running,
+)
+from trainjob_operator.trainjob.observation.observed import Valid
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob
 from trainjob_operator.trainjob.outcome import outcome, stopped_while_idle
 from trainjob_operator.trainjob.status_fields import (
     changes,

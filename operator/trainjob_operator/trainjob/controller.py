@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.controller import Controller, Host, Watch
-from trainjob_operator.trainjob.excerpt import excerpt
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.names import LABEL
-from trainjob_operator.trainjob.observed_job import job_projection
+from trainjob_operator.trainjob.observation.excerpt import excerpt
+from trainjob_operator.trainjob.observation.observed_job import job_projection
 from trainjob_operator.trainjob.plan import Settings
 from trainjob_operator.trainjob.reconcile import TrainJobReconciler
 from trainjobs.kube.resources import JOBS, TRAINJOBS

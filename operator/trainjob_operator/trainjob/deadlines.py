@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from trainjob_operator.trainjob.observed import Valid
-from trainjob_operator.trainjob.observed_job import ObservedJob
+from trainjob_operator.trainjob.observation.observed import Valid
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob
 from trainjob_operator.trainjob.status_fields import active_s, running_since
 from trainjobs.api.reasons import Reason
 from trainjobs.api.status import TrainJobStatus

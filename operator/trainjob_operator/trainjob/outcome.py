@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from trainjob_operator.trainjob.conditions import Kind, State
-from trainjob_operator.trainjob.observed import Valid
-from trainjob_operator.trainjob.observed_job import ObservedJob
+from trainjob_operator.trainjob.observation.observed import Valid
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob
 from trainjobs.api import Stop
 from trainjobs.api.pod_contract import TerminationMessage
 from trainjobs.api.reasons import COMPLETIONS, Reason

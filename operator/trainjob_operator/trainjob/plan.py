@@ -15,8 +15,8 @@ from trainjob_operator.trainjob.active_job import ActiveJob, starting
 from trainjob_operator.trainjob.conditions import Kind, State
 from trainjob_operator.trainjob.objects import dependents, pod
 from trainjob_operator.trainjob.objects.job import indexed_job
-from trainjob_operator.trainjob.observed import Invalid, Observed, Valid
-from trainjob_operator.trainjob.observed_job import ObservedJob
+from trainjob_operator.trainjob.observation.observed import Invalid, Observed, Valid
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob
 from trainjob_operator.trainjob.outcome import stopped_while_idle
 from trainjob_operator.trainjob.status_fields import (
     changes,

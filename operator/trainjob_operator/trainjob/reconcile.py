@@ -17,13 +17,13 @@ from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.controller import RepeatError
 from trainjob_operator.trainjob.actions import Plan
 from trainjob_operator.trainjob.api_errors import NameTakenError, refused
-from trainjob_operator.trainjob.diagnosis import unexplained
 from trainjob_operator.trainjob.events import event_for
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.names import LABEL
-from trainjob_operator.trainjob.observed import Invalid, Valid, observe
-from trainjob_operator.trainjob.observed_job import ObservedJob, observed_job
-from trainjob_operator.trainjob.observed_pods import ObservedPods, pod_projection
+from trainjob_operator.trainjob.observation.diagnosis import unexplained
+from trainjob_operator.trainjob.observation.observed import Invalid, Valid, observe
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob, observed_job
+from trainjob_operator.trainjob.observation.observed_pods import ObservedPods, pod_projection
 from trainjob_operator.trainjob.plan import Settings, broken, plan, refused_status
 from trainjobs.kube.client import Client
 from trainjobs.kube.resources import (

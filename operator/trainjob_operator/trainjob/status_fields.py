@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from trainjob_operator.trainjob.conditions import Kind, State, conditions
-from trainjob_operator.trainjob.observed import Observed, Valid
+from trainjob_operator.trainjob.observation.observed import Observed, Valid
 from trainjobs.api.status import TrainJobStatus, Truth
 from trainjobs.kube.resources import Object
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from trainjobs.cli.criteria_table import criteria_table
+from trainjobs.cli.rendering.criteria_table import criteria_table
 from trainjobs.runs.events import CriterionResult
 
 REASON = "val_loss 0.41 has not improved on 0.4 (epoch 2) for 3 reports"

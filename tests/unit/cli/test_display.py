@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 from trainjobs.api import Stopping
-from trainjobs.cli.display import Display, drawn
-from trainjobs.cli.screen import Screen
+from trainjobs.cli.rendering.display import Display, drawn
+from trainjobs.cli.rendering.screen import Screen
 from trainjobs.runs.events import Decided, Failed, Printed, Reported, Restarting, Warned
 from trainjobs.stopping import Observation, Panel
 from trainjobs.views.plain import Plain

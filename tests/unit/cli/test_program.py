@@ -5,8 +5,9 @@ import sys
 import pytest
 from rich.console import Console
 
-from trainjobs.cli import program, terminal
-from trainjobs.cli.summary import next_line
+from trainjobs.cli import program
+from trainjobs.cli.rendering import terminal
+from trainjobs.cli.rendering.summary import next_line
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainjobs.cli.screen import Screen
+from trainjobs.cli.rendering.screen import Screen
 from trainjobs.runs.events import Progress, Reported, Restarting, Started, Starting
 from trainjobs.stopping import Observation
 

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from trainjobs.cli.sparkline import WIDTH, Sparkline, drawn
+from trainjobs.cli.rendering.sparkline import WIDTH, Sparkline, drawn
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from kubernetes.config import incluster_config
 
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.reflector import Reflector
-from trainjob_operator.trainjob.excerpt import excerpt
+from trainjob_operator.trainjob.observation.excerpt import excerpt
 from trainjobs.kube.client import Client
 from trainjobs.kube.resources import TRAINJOBS, Key
 from trainjobs.kube.transport import HttpTransport, connect

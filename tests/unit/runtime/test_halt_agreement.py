@@ -5,8 +5,8 @@ import pytest
 from trainjobs.api import Stopping
 from trainjobs.coordination import Coordinator, Outcome, SingleCommunicator, Vote
 from trainjobs.runs import events
-from trainjobs.runtime.halt_agreement import HaltAgreement
-from trainjobs.runtime.reporter import RunReporter
+from trainjobs.runtime.loop.halt_agreement import HaltAgreement
+from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.stopping import Panel
 
 

@@ -7,8 +7,8 @@ from trainjobs.exits import ConfigError, StorageError
 from trainjobs.runs.storage import LocalStorage
 from trainjobs.runtime.checkpoint.contents import Contents, Position
 from trainjobs.runtime.checkpoint.store import Checkpoints
-from trainjobs.runtime.position import WorkerContext
-from trainjobs.runtime.restoring import restored_checkpoint
+from trainjobs.runtime.loop.position import WorkerContext
+from trainjobs.runtime.loop.restoring import restored_checkpoint
 
 
 class Counting(LocalStorage):

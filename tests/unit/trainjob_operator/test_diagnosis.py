@@ -2,8 +2,8 @@
 
 import pytest
 
-from trainjob_operator.trainjob.diagnosis import unexplained, why_it_failed, why_not_running
-from trainjob_operator.trainjob.observed_pods import ObservedPods
+from trainjob_operator.trainjob.observation.diagnosis import unexplained, why_it_failed, why_not_running
+from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 
 
 def pod(index, phase="Pending", waiting="ContainerCreating"):

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from trainjob_operator.trainjob.excerpt import LONG, LONGEST, abridged, excerpt
 from trainjob_operator.trainjob.objects.job import digest
+from trainjob_operator.trainjob.observation.excerpt import LONG, LONGEST, abridged, excerpt
 from trainjobs.api.manifest import SpecError, parse
 
 LONG_TEXT = "x" * 1_000_000

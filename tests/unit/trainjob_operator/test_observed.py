@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from observed_trainjobs import T0, conditions_of, heard, job_of, planned, trainjob
 
-from trainjob_operator.trainjob.observed import Invalid, Valid, observe
+from trainjob_operator.trainjob.observation.observed import Invalid, Valid, observe
 
 UNREADABLE = {"stopping": {"monitor": "a", "criteria": [{"budget": {}}]}}
 

@@ -2,7 +2,7 @@
 
 import json
 
-from trainjob_operator.trainjob.observed_job import job_projection, observed_job
+from trainjob_operator.trainjob.observation.observed_job import job_projection, observed_job
 
 
 def test_a_job_shrinks_to_a_kilobyte():

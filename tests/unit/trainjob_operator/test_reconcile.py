@@ -8,10 +8,10 @@ from prometheus_client import CollectorRegistry
 from stored_api import Store
 
 from trainjob_operator.core.cache import Cache
-from trainjob_operator.trainjob import observed
 from trainjob_operator.trainjob.api_errors import NameTakenError
 from trainjob_operator.trainjob.metrics import Metrics
-from trainjob_operator.trainjob.observed_job import job_projection
+from trainjob_operator.trainjob.observation import observed
+from trainjob_operator.trainjob.observation.observed_job import job_projection
 from trainjob_operator.trainjob.plan import Settings
 from trainjob_operator.trainjob.reconcile import TrainJobReconciler, contains
 from trainjobs.kube.client import Client

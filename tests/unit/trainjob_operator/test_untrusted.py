@@ -13,9 +13,9 @@ from prometheus_client import CollectorRegistry
 from trainjob_operator.trainjob.events import event_for
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.job import digest
-from trainjob_operator.trainjob.observed import Valid, observe
-from trainjob_operator.trainjob.observed_job import job_projection, observed_job
-from trainjob_operator.trainjob.observed_pods import ObservedPods
+from trainjob_operator.trainjob.observation.observed import Valid, observe
+from trainjob_operator.trainjob.observation.observed_job import job_projection, observed_job
+from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 from trainjob_operator.trainjob.plan import Settings, plan
 from trainjobs.api.crd.openapi import structural
 from trainjobs.api.manifest import parse

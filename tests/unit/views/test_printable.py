@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
-from trainjobs.cli.console import Printing
-from trainjobs.cli.display import Display
+from trainjobs.cli.rendering.console import Printing
+from trainjobs.cli.rendering.display import Display
 from trainjobs.coordination import Decision, Outcome
 from trainjobs.runs.events import (
     CriterionResult,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from trainjob_operator.trainjob.excerpt import abridged
 from trainjob_operator.trainjob.objects import names, pod
+from trainjob_operator.trainjob.observation.excerpt import abridged
 from trainjobs.api import MUTABLE, TrainJob
 from trainjobs.api.pod_contract import CONTAINER
 from trainjobs.exits import FINAL, Exit

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from trainjob_operator.trainjob.objects import names
-from trainjob_operator.trainjob.observed_pods import ObservedPods
+from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 from trainjobs.api.pod_contract import CONTAINER, TerminationMessage
 from trainjobs.api.reasons import KubernetesReason, Reason
 from trainjobs.kube.resources import Object

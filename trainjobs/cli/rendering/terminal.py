@@ -28,7 +28,7 @@ class Output(StrEnum):
 
 def console() -> "Console":
     """Standard output: as wide as the terminal, else 80 columns; colour on a terminal without NO_COLOR."""
-    from trainjobs.cli.console import Printing
+    from trainjobs.cli.rendering.console import Printing
 
     return Printing(highlight=False, markup=False, emoji=False)
 

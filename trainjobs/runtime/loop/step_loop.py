@@ -6,11 +6,11 @@ from typing import Any
 
 from torch.nn.parallel import DistributedDataParallel
 
-from trainjobs.runtime.checkpointing import Checkpointer
 from trainjobs.runtime.data.lockstep import InFlightBatch, Lockstep, share_buffers
-from trainjobs.runtime.loop_checkpoints import LoopCheckpoints
-from trainjobs.runtime.position import Phase
-from trainjobs.runtime.training_state import TrainingState
+from trainjobs.runtime.loop.checkpointing import Checkpointer
+from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
+from trainjobs.runtime.loop.position import Phase
+from trainjobs.runtime.loop.training_state import TrainingState
 
 
 class StepLoop:

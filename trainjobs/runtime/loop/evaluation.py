@@ -1,12 +1,12 @@
 """Evaluation and reports of an epoch: where a run halts in them, and how metrics are judged."""
 
 from trainjobs.coordination import Outcome
-from trainjobs.runtime.checkpointing import Checkpointer
-from trainjobs.runtime.loop_checkpoints import LoopCheckpoints
-from trainjobs.runtime.position import Phase, Report
-from trainjobs.runtime.reporter import RunReporter
-from trainjobs.runtime.step_loop import StepLoop
-from trainjobs.runtime.training_state import TrainingState
+from trainjobs.runtime.loop.checkpointing import Checkpointer
+from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
+from trainjobs.runtime.loop.position import Phase, Report
+from trainjobs.runtime.loop.reporter import RunReporter
+from trainjobs.runtime.loop.step_loop import StepLoop
+from trainjobs.runtime.loop.training_state import TrainingState
 
 
 class Evaluation:

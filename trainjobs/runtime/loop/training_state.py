@@ -14,8 +14,8 @@ from trainjobs.runtime.checkpoint.snapshot import Snapshot
 from trainjobs.runtime.checkpoint.tracked import Tracked
 from trainjobs.runtime.checkpoint.write_detector import WriteDetector
 from trainjobs.runtime.data.lockstep import Lockstep
+from trainjobs.runtime.loop.position import Phase, ResumePoint, WorkerContext, position_of
 from trainjobs.runtime.meters import Meters
-from trainjobs.runtime.position import Phase, ResumePoint, WorkerContext, position_of
 
 
 class TrainingState:

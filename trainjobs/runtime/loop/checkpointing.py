@@ -17,9 +17,9 @@ from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Posi
 from trainjobs.runtime.checkpoint.file_format import packed, unpacked
 from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.checkpoint.tracked import Tracked
-from trainjobs.runtime.halt_agreement import HaltAgreement
+from trainjobs.runtime.loop.halt_agreement import HaltAgreement
+from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.models.wrappers import load_own_state, own_weights
-from trainjobs.runtime.reporter import RunReporter
 from trainjobs.stopping import Best
 
 

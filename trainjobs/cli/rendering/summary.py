@@ -11,9 +11,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from trainjobs.api import Length
-from trainjobs.cli.criteria_table import criteria_table
-from trainjobs.cli.facts import facts_list
 from trainjobs.cli.program import program
+from trainjobs.cli.rendering.criteria_table import criteria_table
+from trainjobs.cli.rendering.facts import facts_list
 from trainjobs.cli.run_report import RunReport, State
 from trainjobs.runs.codec import jsonable
 from trainjobs.stopping import Observation, Saving

@@ -11,11 +11,11 @@ from dataclasses import replace
 from typing import Any
 
 from trainjobs.runtime.checkpoint.rank_states import RankStates
-from trainjobs.runtime.checkpointing import Checkpointer
-from trainjobs.runtime.halt_agreement import HaltAgreement
-from trainjobs.runtime.position import Interrupted, Phase, ResumePoint
-from trainjobs.runtime.reporter import RunReporter
-from trainjobs.runtime.training_state import TrainingState
+from trainjobs.runtime.loop.checkpointing import Checkpointer
+from trainjobs.runtime.loop.halt_agreement import HaltAgreement
+from trainjobs.runtime.loop.position import Interrupted, Phase, ResumePoint
+from trainjobs.runtime.loop.reporter import RunReporter
+from trainjobs.runtime.loop.training_state import TrainingState
 
 
 class LoopCheckpoints:

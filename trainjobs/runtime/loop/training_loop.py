@@ -10,14 +10,14 @@ from dataclasses import replace
 from trainjobs.api import Length, Unit
 from trainjobs.coordination import Coordinator
 from trainjobs.exits import ConfigError
-from trainjobs.runtime.checkpointing import Checkpointer
-from trainjobs.runtime.evaluation import Evaluation
-from trainjobs.runtime.halt_agreement import HaltAgreement
-from trainjobs.runtime.loop_checkpoints import LoopCheckpoints
-from trainjobs.runtime.position import Phase, ResumePoint, WorkerContext
-from trainjobs.runtime.reporter import RunReporter
-from trainjobs.runtime.step_loop import StepLoop
-from trainjobs.runtime.training_state import TrainingState
+from trainjobs.runtime.loop.checkpointing import Checkpointer
+from trainjobs.runtime.loop.evaluation import Evaluation
+from trainjobs.runtime.loop.halt_agreement import HaltAgreement
+from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
+from trainjobs.runtime.loop.position import Phase, ResumePoint, WorkerContext
+from trainjobs.runtime.loop.reporter import RunReporter
+from trainjobs.runtime.loop.step_loop import StepLoop
+from trainjobs.runtime.loop.training_state import TrainingState
 
 
 class TrainingLoop:

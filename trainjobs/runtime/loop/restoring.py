@@ -6,7 +6,7 @@ from trainjobs.exits import ConfigError, StorageError, UserError
 from trainjobs.runs import events
 from trainjobs.runtime.checkpoint.contents import Contents, Saved
 from trainjobs.runtime.checkpoint.store import Checkpoints
-from trainjobs.runtime.position import WorkerContext
+from trainjobs.runtime.loop.position import WorkerContext
 
 
 def restored_checkpoint(

@@ -12,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 
 from trainjobs.api import Length
-from trainjobs.cli.criteria_table import criteria_table
-from trainjobs.cli.screen import Screen
-from trainjobs.cli.sparkline import Sparkline
+from trainjobs.cli.rendering.criteria_table import criteria_table
+from trainjobs.cli.rendering.screen import Screen
+from trainjobs.cli.rendering.sparkline import Sparkline
 from trainjobs.runs.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
 from trainjobs.runs.run_state import Phase, RunState
 from trainjobs.stopping.wording import number

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from trainjob_operator.trainjob.observed_job import ObservedJob
-from trainjob_operator.trainjob.observed_pods import ObservedPods
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob
+from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError, parse
 from trainjobs.api.reading import read_status

@@ -1,7 +1,7 @@
 """Where every rank halts: decided by the coordinator, agreed on by all ranks at one place in the run."""
 
 from trainjobs.coordination import Coordinator, Halt, Outcome, Vote
-from trainjobs.runtime.reporter import RunReporter
+from trainjobs.runtime.loop.reporter import RunReporter
 
 
 class HaltAgreement:
