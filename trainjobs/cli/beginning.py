@@ -21,115 +21,115 @@ _VERBS = frozenset({"spec.stop", "spec.stop.reason", "spec.suspend"})
 """Asked of a run under way; that they are not asked again changes nothing about a finished one."""
 
 
-def move_aside(place: RunDirectory) -> None:
+def move_aside(directory: RunDirectory) -> None:
     """Make room for a fresh run; nothing is deleted. Raises CannotCreate while a process trains there."""
-    if place.exists():
-        with place.hold():
-            aside = place.move_aside()
+    if directory.exists():
+        with directory.hold():
+            aside = directory.move_aside()
         say(f"moved the earlier run to {aside}")
 
 
-def why_done(place: RunDirectory, job: "TrainJob", *, resume: bool) -> str | None:
-    """Why the finished run in `place` is not trained on; None when it is to be.
+def why_done(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> str | None:
+    """Why the finished run in `directory` is not trained on; None when it is to be.
 
     Raises:
         CannotCreate: `job` has changed, and nobody asked to go on with it.
         ConfigError: it has changed where a resume cannot follow.
         NoInput: there is no checkpoint to go on from.
     """
-    before = kept_job(place)
+    before = kept_job(directory)
     changed = changes(before.spec, job.spec)
     if not resume and (unapplied := [path for path in changed if path not in _VERBS]):
         raise CannotCreate(
-            f"{place.path}: already finished, and not trained again; changed since and not applied: "
+            f"{directory.path}: already finished, and not trained again; changed since and not applied: "
             f"{', '.join(unapplied)}. {_remedy(before, job)}"
         )
     if not resume or not changed:
         return f"already finished, not trained again; {_more(job, resume=resume)}"
-    check_same_run(place, before, job)
-    if (enough := _trained_enough(place, job)) or job.spec.stop is not None:
+    check_same_run(directory, before, job)
+    if (enough := _trained_enough(directory, job)) or job.spec.stop is not None:
         return f"nothing to train: {f'{enough}; raise it' if enough else 'spec.stop is set; take it out'}"
-    if not has_checkpoint(place, before):
+    if not has_checkpoint(directory, before):
         raise NoInput(
-            f"{place.path}: its last checkpoint is gone, so it cannot be trained on; --fresh begins anew"
+            f"{directory.path}: its last checkpoint is gone, so it cannot be trained on; --fresh begins anew"
         )
     say(
-        f"{place.path}: finished before; trained on from its last checkpoint, with the last weights, not the best"
+        f"{directory.path}: finished before; trained on from its last checkpoint, with the last weights, not the best"
     )
     return None
 
 
-def prepare(place: RunDirectory, job: "TrainJob", *, resume: bool, fresh: bool) -> bool:
+def prepare(directory: RunDirectory, job: "TrainJob", *, resume: bool, fresh: bool) -> bool:
     """Put the manifest in the held directory; whether there is a checkpoint to go on from.
 
     A run that has neither reported nor kept anything is begun without a word. Raises CannotCreate or ConfigError
     for another run's directory, or another run's checkpoints in the storage.
     """
-    begun = place.exists()
+    begun = directory.exists()
     if not begun and (uri := _shared_storage(job)):
-        place.write_storage_folder(_folder(uri, job.metadata.name, fresh=fresh))
-    resumable = has_checkpoint(place, kept_job(place) if begun else job)
-    if begun and (resumable or place.history()):
-        _check_resume(place, job, resume=resume)
+        directory.write_storage_folder(_folder(uri, job.metadata.name, fresh=fresh))
+    resumable = has_checkpoint(directory, kept_job(directory) if begun else job)
+    if begun and (resumable or directory.history()):
+        _check_resume(directory, job, resume=resume)
     elif resumable and not resume:
         raise CannotCreate(
-            f"{_uri(place, job)}: holds checkpoints of an earlier run; --resume goes on from the last one, "
+            f"{_uri(directory, job)}: holds checkpoints of an earlier run; --resume goes on from the last one, "
             "--fresh leaves them there and begins anew"
         )
     if resume and not resumable:
-        say(f"{place.path}: nothing to resume, beginning anew")
-    place.write_job(job)
-    place.clear_result()
+        say(f"{directory.path}: nothing to resume, beginning anew")
+    directory.write_job(job)
+    directory.clear_result()
     return resumable
 
 
-def _check_resume(place: RunDirectory, job: "TrainJob", *, resume: bool) -> None:
+def _check_resume(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> None:
     if not resume:
         raise CannotCreate(
-            f"{place.path}: holds an unfinished run; --resume goes on with it, "
+            f"{directory.path}: holds an unfinished run; --resume goes on with it, "
             "--fresh moves it aside and begins anew"
         )
-    before = kept_job(place)
-    check_same_run(place, before, job)
+    before = kept_job(directory)
+    check_same_run(directory, before, job)
     if (
-        not place.finished()
-        and (enough := _trained_enough(place, job))
+        not directory.finished()
+        and (enough := _trained_enough(directory, job))
         and before.spec.trainer != job.spec.trainer
     ):
-        raise ConfigError(f"{place.path}: nothing to train: {enough}; raise it, or put it back")
+        raise ConfigError(f"{directory.path}: nothing to train: {enough}; raise it, or put it back")
     if changed := [path for path in changes(before.spec, job.spec) if path not in _VERBS]:
-        say(f"{place.path}: changed with this resume: {', '.join(changed)}")
+        say(f"{directory.path}: changed with this resume: {', '.join(changed)}")
 
 
-def check_same_run(place: RunDirectory, before: "TrainJob", job: "TrainJob") -> None:
+def check_same_run(directory: RunDirectory, before: "TrainJob", job: "TrainJob") -> None:
     """Raises ConfigError when `job` is another run's than the one begun as `before`."""
     changed = [path for path in immutable_changes(before.spec, job.spec) if path not in LIMITS]
     if changed:
         raise ConfigError(
-            f"{place.path}: was begun with another {', '.join(changed)}; "
+            f"{directory.path}: was begun with another {', '.join(changed)}; "
             "put it back to resume, or begin anew with --fresh"
         )
 
 
-def kept_job(place: RunDirectory) -> "TrainJob":
-    """The manifest that the run in `place` follows. Raises DataError when it is damaged."""
+def kept_job(directory: RunDirectory) -> "TrainJob":
+    """The manifest that the run in `directory` follows. Raises DataError when it is damaged."""
     try:
-        return place.job()
+        return directory.job()
     except SpecError as error:
         raise DataError(
-            f"{place.path}: the run's own manifest is damaged; mend it, or begin anew with --fresh: {error}"
+            f"{directory.path}: the run's own manifest is damaged; mend it, or begin anew with --fresh: {error}"
         ) from error
 
 
-def has_checkpoint(place: RunDirectory, job: "TrainJob") -> bool:
+def has_checkpoint(directory: RunDirectory, job: "TrainJob") -> bool:
     """Whether workers would find something to resume from. Raises UserError where the storage cannot say."""
-    return _holds_checkpoint(_uri(place, job))
+    return _holds_checkpoint(_uri(directory, job))
 
 
-def _uri(place: RunDirectory, job: "TrainJob") -> str:
+def _uri(directory: RunDirectory, job: "TrainJob") -> str:
     from trainjobs.driver.driver import storage_uri
 
-    return storage_uri(job, place)
+    return storage_uri(job, directory)
 
 
 def _holds_checkpoint(uri: str) -> bool:
@@ -153,9 +153,9 @@ def _folder(uri: str, name: str, *, fresh: bool) -> str:
     return free if fresh else latest
 
 
-def _trained_enough(place: RunDirectory, job: "TrainJob") -> str | None:
+def _trained_enough(directory: RunDirectory, job: "TrainJob") -> str | None:
     """Why nothing is left to train, if that is so."""
-    history = place.history()
+    history = directory.history()
     length = job.spec.trainer.length
     trained = length.named(history[-1].epochs, history[-1].step) if history else 0
     if trained < length.amount:

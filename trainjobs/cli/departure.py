@@ -38,16 +38,16 @@ class Departure:
     """
 
     name: str
-    place: RunDirectory
+    directory: RunDirectory
 
     def interrupted(self, reason: str) -> None:
         """Keep that the run was interrupted before it trained. A disk that is full keeps nobody here."""
         with suppress(UserError):
-            history = self.place.history()
+            history = self.directory.history()
             vote = Vote(0, Outcome.INTERRUPTED, reason)
             decision = Decision.of_vote(vote, history[-1].step if history else 0, time.time())
-            self.place.append_event(Decided(decision))
-            self.place.write_result(self._result(reason))
+            self.directory.append_event(Decided(decision))
+            self.directory.write_result(self._result(reason))
 
     def leave(self, code: int) -> None:
         """See `leave_no_process`."""

@@ -50,18 +50,18 @@ def run(
     if found := entrypoint.problem(manifest, job):
         raise SpecError([found])
     options = [*launch.options, *(word for override in overrides for word in ("--set", override))]
-    place = RunDirectory(_expanded(run_dir or Path("runs") / job.metadata.name))
-    place.check_ours()
+    directory = RunDirectory(_expanded(run_dir or Path("runs") / job.metadata.name))
+    directory.check_ours()
     if fresh:
-        move_aside(place)
-    elif place.exists() and place.finished() and (why := why_done(place, job, resume=resume)):
-        say(f"{place.path}: {why}")
-        return told(place, file, options, output, Exit.DONE)
-    with place.hold():
-        resumable = prepare(place, job, resume=resume, fresh=fresh)
+        move_aside(directory)
+    elif directory.exists() and directory.finished() and (why := why_done(directory, job, resume=resume)):
+        say(f"{directory.path}: {why}")
+        return told(directory, file, options, output, Exit.DONE)
+    with directory.hold():
+        resumable = prepare(directory, job, resume=resume, fresh=fresh)
         workers = launch.workers(job.spec.trainer.num_workers)
-        code = train(job, place, file.resolve().parent, workers, output, resumable=resumable)
-    return told(place, file, options, output, code)
+        code = train(job, directory, file.resolve().parent, workers, output, resumable=resumable)
+    return told(directory, file, options, output, code)
 
 
 def _expanded(path: Path) -> Path:
@@ -72,7 +72,13 @@ def _expanded(path: Path) -> Path:
 
 
 def train(
-    job: "TrainJob", place: RunDirectory, code: Path, workers: "Workers", output: Output, *, resumable: bool
+    job: "TrainJob",
+    directory: RunDirectory,
+    code: Path,
+    workers: "Workers",
+    output: Output,
+    *,
+    resumable: bool,
 ) -> int:
     """Run the driver under a view, with the signals handled; `code` is where the training code lies."""
     from trainjobs.driver.driver import train as drive
@@ -80,7 +86,7 @@ def train(
     control = Control()
     with ExitStack() as stack:
         view = stack.enter_context(chosen_view(job.metadata.name, output))
-        leaving = Departure(job.metadata.name, place)
+        leaving = Departure(job.metadata.name, directory)
         interruption = stack.enter_context(Interruption(control, view, leaving, resumable=resumable))
 
         def sink(event: Event) -> None:
@@ -93,7 +99,7 @@ def train(
             ):  # the terminal or the log is gone, and the event is kept all the same
                 silence(sys.__stdout__ or sys.stdout)
 
-        return int(drive(job, place, sink, control, code, workers).exit_code)
+        return int(drive(job, directory, sink, control, code, workers).exit_code)
 
 
 def chosen_view(name: str, output: Output) -> View:
@@ -108,11 +114,11 @@ def chosen_view(name: str, output: Output) -> View:
     return Display(screen, name)
 
 
-def told(place: RunDirectory, file: Path, options: Sequence[str], output: Output, code: int) -> int:
+def told(directory: RunDirectory, file: Path, options: Sequence[str], output: Output, code: int) -> int:
     """Sum the run up; return `code`. `options` are those that belong to the run, for whoever begins it again."""
     from trainjobs.cli.rendering.summary import document, next_commands, next_line, summary
 
-    report = read(place)
+    report = read(directory)
     if output is Output.JSON:
         write_json({"event": "Result", "exit_code": code, **document(report)})
         return code

@@ -82,18 +82,18 @@ class RunReport:
         return saving if self.length.named(saving.epochs, saving.steps) else None
 
 
-def read(place: RunDirectory) -> RunReport:
-    """The report of the run in `place`. Raises NoInput where there is none, DataError or SpecError."""
-    job = place.job()
-    history = place.history()
-    told = added_up(place.events())
-    holder = place.holder()
+def read(directory: RunDirectory) -> RunReport:
+    """The report of the run in `directory`. Raises NoInput where there is none, DataError or SpecError."""
+    job = directory.job()
+    history = directory.history()
+    told = added_up(directory.events())
+    holder = directory.holder()
     process = holder if holder != os.getpid() else None
     rows, best, trouble = judged(job.spec.stopping, history)
     return RunReport(
-        path=place.path,
+        path=directory.path,
         name=job.metadata.name,
-        state=_state(place, told, process),
+        state=_state(directory, told, process),
         process=process,
         length=job.spec.trainer.length,
         workers=told.workers or job.spec.trainer.num_workers,
@@ -102,16 +102,16 @@ def read(place: RunDirectory) -> RunReport:
         criteria=rows,
         best=best,
         trouble=trouble,
-        model=place.model if place.model.exists() else None,
-        storage=_storage(place, job),
+        model=directory.model if directory.model.exists() else None,
+        storage=_storage(directory, job),
     )
 
 
-def _storage(place: RunDirectory, job: "TrainJob") -> str | None:
+def _storage(directory: RunDirectory, job: "TrainJob") -> str | None:
     from trainjobs.driver.driver import storage_uri
 
-    uri = storage_uri(job, place)
-    return None if uri == str(place.path.absolute()) else uri.partition("?")[0]
+    uri = storage_uri(job, directory)
+    return None if uri == str(directory.path.absolute()) else uri.partition("?")[0]
 
 
 def judged(
@@ -126,15 +126,15 @@ def judged(
     return events.results_of(ruling), ruling.best, None
 
 
-def _state(place: RunDirectory, told: RunState, process: int | None) -> State:
+def _state(directory: RunDirectory, told: RunState, process: int | None) -> State:
     if process is not None:
         return State.RUNNING
-    result = place.result()
+    result = directory.result()
     if result is None:
         return State.FAILED if told.failure is not None else State.UNFINISHED
     try:
         return State(result["state"])
     except (KeyError, ValueError) as error:
         raise DataError(
-            f"{place.path / 'result.json'}: damaged, its state is not one of {', '.join(State)}"
+            f"{directory.path / 'result.json'}: damaged, its state is not one of {', '.join(State)}"
         ) from error

@@ -41,7 +41,7 @@ LAST_WORDS_S = 2.0
 
 def train(
     job: TrainJob,
-    place: RunDirectory,
+    directory: RunDirectory,
     sink: Callable[[events.Event], None],
     control: Control,
     code: Path,
@@ -63,13 +63,15 @@ def train(
     """
     from trainjobs.driver.ray_launcher import RayWorkers
 
-    record = RunRecorder(job, place, sink)
+    record = RunRecorder(job, directory, sink)
     workers = workers or RayWorkers(job.spec.trainer.num_workers)
     try:
         record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
-        Driver(place, record, control, code, workers, storage or storage_uri(job, place)).run(failed_attempts)
+        Driver(directory, record, control, code, workers, storage or storage_uri(job, directory)).run(
+            failed_attempts
+        )
     except Exception as error:  # whatever it is, the run has a result
-        record.fail(_of_driver(error, place))
+        record.fail(_of_driver(error, directory))
     return record.close()
 
 
@@ -78,20 +80,20 @@ class Driver:
 
     def __init__(
         self,
-        place: RunDirectory,
+        directory: RunDirectory,
         record: RunRecorder,
         control: Control,
         code: Path,
         workers: Workers,
         storage: str,
     ) -> None:
-        self._place = place
+        self._directory = directory
         self._record = record
         self._control = control
         self._code = code
         self._workers = workers
         self._storage = storage
-        self._watch = ManifestWatch(place)
+        self._watch = ManifestWatch(directory)
         self._ending = asked_from_the_start(record.job)
         self._open = ExitStack()
         self._ready = False
@@ -145,7 +147,7 @@ class Driver:
             return [_of_launcher(error)]
         heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
         channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
-        group = self._workers.start(self._setup(attempt, channel), self._place.path / "ray")
+        group = self._workers.start(self._setup(attempt, channel), self._directory.path / "ray")
         if self._ending is not None:
             channel.request(REQUESTS.to_dict(self._ending))
         failures: list[events.Failed] = []
@@ -208,12 +210,12 @@ class Driver:
             return None
 
 
-def storage_uri(job: TrainJob, place: RunDirectory) -> str:
+def storage_uri(job: TrainJob, directory: RunDirectory) -> str:
     """Where this run's checkpoints go: its folder below the manifest's URI, or the run directory."""
     root = storage_root(job)
     if not root:
-        return str(place.path.absolute())
-    return below(root, place.storage_folder() or job.metadata.name)
+        return str(directory.path.absolute())
+    return below(root, directory.storage_folder() or job.metadata.name)
 
 
 def _event(rank: int, message: Message | None) -> events.Event:
@@ -242,11 +244,11 @@ def _of_launcher(error: BaseException) -> events.Failed:
     return events.Failed(None, type(error).__name__, str(error).strip().partition("\n")[0], "", code)
 
 
-def _of_driver(error: Exception, place: RunDirectory) -> events.Failed:
+def _of_driver(error: Exception, directory: RunDirectory) -> events.Failed:
     """The driver's own end; what only we can use is kept beside the run."""
     if isinstance(error, UserError):
         return events.Failed(None, type(error).__name__, str(error), "", error.exit_code)
-    log = place.path / "driver.log"
+    log = directory.path / "driver.log"
     with suppress(OSError):
         log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
     reason = str(error).strip().partition("\n")[0]

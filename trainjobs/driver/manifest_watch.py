@@ -19,8 +19,8 @@ INTERVAL_S = 0.5
 class ManifestWatch:
     """Compares the manifest in the run directory with the job that runs."""
 
-    def __init__(self, place: RunDirectory) -> None:
-        self._place = place
+    def __init__(self, directory: RunDirectory) -> None:
+        self._directory = directory
         self._seen = self._stamp()
         self._looked = 0.0
 
@@ -40,7 +40,7 @@ class ManifestWatch:
         if (stamp := self._stamp()) == self._seen:
             return None
         self._seen = stamp
-        new = self._place.job()
+        new = self._directory.job()
         _check_mutable(job, new)
         return asked(job, new)
 
@@ -50,7 +50,7 @@ class ManifestWatch:
 
     def _stamp(self) -> tuple[int, int]:
         try:
-            found = self._place.manifest.stat()
+            found = self._directory.manifest.stat()
         except FileNotFoundError:
             return (0, 0)
         return found.st_mtime_ns, found.st_ino

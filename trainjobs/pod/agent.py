@@ -10,9 +10,9 @@ from typing import Any
 
 from trainjobs.api.pod_contract import AGENTS_PORT
 from trainjobs.driver.ray_launcher import set_defaults
-from trainjobs.pod.agent_link import HeadLine, NodeLine
-from trainjobs.pod.head import HeadAgent, Told
-from trainjobs.pod.identity import PodPlace, own_address
+from trainjobs.pod.agent_link import HeadLink, NodeLink
+from trainjobs.pod.head import HeadAgent, Terminating
+from trainjobs.pod.identity import PodIdentity, own_address
 from trainjobs.pod.node import NodeAgent
 
 
@@ -23,12 +23,12 @@ def run(told: SimpleQueue[Any]) -> int:
     )
     set_defaults()
     events: SimpleQueue[Any] = SimpleQueue()
-    signal.signal(signal.SIGTERM, lambda *_: events.put(Told()))
+    signal.signal(signal.SIGTERM, lambda *_: events.put(Terminating()))
     if not told.empty():
-        events.put(Told())
-    place, address = PodPlace.of_env(os.environ), own_address()
-    if place.index == 0:
-        line = HeadLine((address, AGENTS_PORT), place.token(), events.put)
-        return HeadAgent(place, events, address, line).run()
-    caller = NodeLine((place.head, AGENTS_PORT), place.token(), place.index, events.put)
-    return NodeAgent(place, events, address, caller).run()
+        events.put(Terminating())
+    identity, address = PodIdentity.of_env(os.environ), own_address()
+    if identity.index == 0:
+        link = HeadLink((address, AGENTS_PORT), identity.token(), events.put)
+        return HeadAgent(identity, events, address, link).run()
+    caller = NodeLink((identity.head, AGENTS_PORT), identity.token(), identity.index, events.put)
+    return NodeAgent(identity, events, address, caller).run()

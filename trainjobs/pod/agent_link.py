@@ -1,6 +1,6 @@
-"""The line between the agents: pod 0 listens, every other pod calls and stays on.
+"""The link between the agents: pod 0 listens, every other pod calls and stays on.
 
-A broken line is how an agent learns at once that another pod is gone. Messages are JSON objects, and both sides prove
+A broken link is how an agent learns at once that another pod is gone. Messages are JSON objects, and both sides prove
 that they know Ray's token.
 
     to pod 0      {"index": 1}               who calls
@@ -29,11 +29,11 @@ Message = dict[str, Any]
 CALL_AGAIN_S: Final = 0.5
 """Seconds between two calls of a head that does not answer."""
 SILENCE_S: Final = 30
-"""Seconds after which a silent node's line counts as broken: 15 idle, then three probes."""
+"""Seconds after which a silent node's link counts as broken: 15 idle, then three probes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class Received:
     """A message from the other end; `index` is the pod that said it."""
 
     index: int
@@ -41,20 +41,22 @@ class Said:
 
 
 @dataclass(frozen=True, slots=True)
-class Hung:
-    """The line to a pod is broken."""
+class Disconnected:
+    """The link to a pod is broken."""
 
     index: int
 
 
-class HeadLine:
+class HeadLink:
     """Pod 0's end.
 
     Args:
-        heard: called with `Said` and `Hung`, from other threads; the first of a pod is its `index`.
+        heard: called with `Received` and `Disconnected`, from other threads; the first of a pod is its `index`.
     """
 
-    def __init__(self, address: tuple[str, int], key: bytes, heard: Callable[[Said | Hung], object]) -> None:
+    def __init__(
+        self, address: tuple[str, int], key: bytes, heard: Callable[[Received | Disconnected], object]
+    ) -> None:
         listener = Listener(address, backlog=64)
         self.address: tuple[str, int] = listener.address
         """Where it listens; asked for port 0 it has chosen one."""
@@ -65,7 +67,7 @@ class HeadLine:
 
     @property
     def present(self) -> set[int]:
-        """Pods whose line stands."""
+        """Pods whose link stands."""
         with self._lock:
             return set(self._pods)
 
@@ -86,36 +88,40 @@ class HeadLine:
         index = int(first["index"])
         with self._lock:
             self._pods[index] = connection
-        self._heard(Said(index, first))
+        self._heard(Received(index, first))
         for message in messages:
-            self._heard(Said(index, message))
+            self._heard(Received(index, message))
         with self._lock:
             current = self._pods.get(index) is connection
             if current:
                 del self._pods[index]
         if current:  # else the pod's successor has called already
-            self._heard(Hung(index))
+            self._heard(Disconnected(index))
 
 
-class NodeLine:
-    """Another pod's end: calls, and calls again when the line breaks.
+class NodeLink:
+    """Another pod's end: calls, and calls again when the link breaks.
 
     Args:
-        heard: called with `Said` and `Hung` of pod 0, from another thread.
+        heard: called with `Received` and `Disconnected` of pod 0, from another thread.
     """
 
     def __init__(
-        self, address: tuple[str, int], key: bytes, index: int, heard: Callable[[Said | Hung], object]
+        self,
+        address: tuple[str, int],
+        key: bytes,
+        index: int,
+        heard: Callable[[Received | Disconnected], object],
     ) -> None:
         self._address = address
         self._key = key
         self._index = index
         self._heard = heard
         self._connection: Connection[Any, Any] | None = None
-        threading.Thread(target=self._call, name="line", daemon=True).start()
+        threading.Thread(target=self._call, name="link", daemon=True).start()
 
     def say(self, message: Message) -> bool:
-        """To pod 0; whether the line stands."""
+        """To pod 0; whether the link stands."""
         connection = self._connection
         return connection is not None and _send(connection, message)
 
@@ -126,14 +132,14 @@ class NodeLine:
                 _send(connection, {"index": self._index})
                 self._connection = connection
                 for message in _messages(connection):
-                    self._heard(Said(0, message))
+                    self._heard(Received(0, message))
                 self._connection = None
-                self._heard(Hung(0))
+                self._heard(Disconnected(0))
             time.sleep(CALL_AGAIN_S)
 
 
 def _messages(connection: Connection[Any, Any]) -> Iterator[Message]:
-    """Until the line breaks."""
+    """Until the link breaks."""
     _keep_alive(connection)
     with suppress(*GONE):
         while True:

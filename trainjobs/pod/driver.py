@@ -31,7 +31,7 @@ from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
 from trainjobs.kube.resources import Key
 from trainjobs.kube.transport import connect
 from trainjobs.pod import termination
-from trainjobs.pod.identity import PodPlace, own_address
+from trainjobs.pod.identity import PodIdentity, own_address
 from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
@@ -48,9 +48,9 @@ class PodDriver:
         crashed: the driver before this one ended without a word.
     """
 
-    def __init__(self, place: PodPlace, own: OwnTrainJob, *, crashed: bool) -> None:
+    def __init__(self, identity: PodIdentity, own: OwnTrainJob, *, crashed: bool) -> None:
         document = own.read()
-        self._place = place
+        self._identity = identity
         self._own = own
         self._crashed = crashed
         self._job = parse({**document, "status": None})
@@ -85,19 +85,21 @@ class PodDriver:
         return self._leave(result)
 
     def _train(self, sink: Callable[[events.Event], None]) -> Result:
-        storage = self._place.storage_uri
-        if not storage and self._place.nodes > 1:
+        storage = self._identity.storage_uri
+        if not storage and self._identity.nodes > 1:
             raise ConfigError(
-                f"spec.checkpoint.storage: not set; the pods of {self._place.nodes} nodes share no disk. Name a "
+                f"spec.checkpoint.storage: not set; the pods of {self._identity.nodes} nodes share no disk. Name a "
                 "claimName that all of them can mount, or a uri"
             )
-        directory = RunDirectory(Path(tempfile.gettempdir()) / "trainjobs" / self._place.name)
-        cluster = RayCluster(f"{own_address()}:{RAY_PORT}", self._place.nodes, own_address(), lost=self._lost)
+        directory = RunDirectory(Path(tempfile.gettempdir()) / "trainjobs" / self._identity.name)
+        cluster = RayCluster(
+            f"{own_address()}:{RAY_PORT}", self._identity.nodes, own_address(), lost=self._lost
+        )
         with directory.hold():
             directory.write_job(self._job)
             directory.clear_result()
             return driver.train(
-                *(self._job, directory, sink, self._control, self._place.code_directory, cluster),
+                *(self._job, directory, sink, self._control, self._identity.code_directory, cluster),
                 failed_attempts=self._failed,
                 storage=storage,
             )
@@ -124,7 +126,7 @@ class PodDriver:
         return Exit.GAVE_UP
 
     def _lost(self) -> str:
-        names = ", ".join(f"{self._place.name}-{index}" for index in self._absent)
+        names = ", ".join(f"{self._identity.name}-{index}" for index in self._absent)
         return f"{'pods' if len(self._absent) > 1 else 'pod'} {names} went away" if names else ""
 
     def _listen(self) -> None:
@@ -165,11 +167,11 @@ def main() -> int:
     logging.basicConfig(
         level=os.environ.get("LOG_LEVEL", "INFO"), format="%(levelname)s %(name)s: %(message)s"
     )
-    place = PodPlace.of_env(os.environ)
+    identity = PodIdentity.of_env(os.environ)
     try:
         client = Client(connect(None), manager="trainjobs-pod")
-        own = OwnTrainJob(client, Key(place.namespace, place.name), place.uid)
-        return PodDriver(place, own, crashed="--crashed" in sys.argv[1:]).run()
+        own = OwnTrainJob(client, Key(identity.namespace, identity.name), identity.uid)
+        return PodDriver(identity, own, crashed="--crashed" in sys.argv[1:]).run()
     except (SpecError, UserError) as error:
         code = error.exit_code if isinstance(error, UserError) else Exit.CONFIG
         termination.write(Reason.USER_ERROR, str(error))

@@ -12,8 +12,8 @@ from trainjobs.api.pod_contract import RAY_PORT
 from trainjobs.api.reasons import Reason
 from trainjobs.exits import FINAL, Exit
 from trainjobs.pod import processes, termination
-from trainjobs.pod.agent_link import HeadLine, Hung, Said
-from trainjobs.pod.identity import PodPlace
+from trainjobs.pod.agent_link import Disconnected, HeadLink, Received
+from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.processes import Ended, Process
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def _how(code: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Terminating:
     """SIGTERM: this pod is to end."""
 
 
@@ -36,15 +36,15 @@ class HeadAgent:
     Args:
         events: what happens; everything that the agent starts puts it there.
         address: this pod's.
-        line: to the other pods.
+        link: to the other pods.
     """
 
-    def __init__(self, place: PodPlace, events: SimpleQueue[Any], address: str, line: HeadLine) -> None:
-        self._place = place
+    def __init__(self, identity: PodIdentity, events: SimpleQueue[Any], address: str, link: HeadLink) -> None:
+        self._identity = identity
         self._events = events
         self._address = address
-        self._line = line
-        self._told = False
+        self._link = link
+        self._terminating = False
         self._leaving: set[int] = set()
         self._crashed = False
         self._crashes = 0
@@ -61,13 +61,13 @@ class HeadAgent:
             if code is not None:
                 return code
 
-    def _handle(self, event: Told | Ended | Said | Hung) -> int | None:
+    def _handle(self, event: Terminating | Ended | Received | Disconnected) -> int | None:
         match event:
-            case Told():
-                self._told = True
+            case Terminating():
+                self._terminating = True
                 if self._driver is None:
                     return Exit.INTERRUPTED
-                self._interrupt(self._place.index)
+                self._interrupt(self._identity.index)
             case Ended(process, code) if process is self._driver:
                 self._driver = None
                 return self._after_driver(code)
@@ -77,13 +77,13 @@ class HeadAgent:
                 if self._driver is not None:
                     self._cause = f"Ray's head ended with {_how(code)}"
                     self._driver.kill()
-            case Said(index, {"index": _}):
-                self._line.say({"ray": self._ray_address()}, to=[index])
+            case Received(index, {"index": _}):
+                self._link.say({"ray": self._ray_address()}, to=[index])
                 self._tell_absent()
-            case Said(index, {"leaving": _}):
+            case Received(index, {"leaving": _}):
                 self._leaving.add(index)
                 self._interrupt(index)
-            case Hung(index):
+            case Disconnected(index):
                 self._leaving.discard(index)
                 self._tell_absent()
                 if self._driver is None and not self._leaving:
@@ -93,25 +93,25 @@ class HeadAgent:
     def _after_driver(self, code: int) -> int | None:
         """What the driver's end means for this pod."""
         if code == Exit.DONE or code in FINAL:
-            self._line.say({"leave": True})
+            self._link.say({"leave": True})
             return code
-        if self._told:
+        if self._terminating:
             return Exit.INTERRUPTED
         if code == Exit.INTERRUPTED:
             # A pod leaves, and the run goes on with its successor, after Ray has seen it go.
-            self._line.say({"released": True}, to=self._leaving)
+            self._link.say({"released": True}, to=self._leaving)
             if not self._leaving:
                 self._start_driver()
             return None
         self._crashes += 1
         cause, self._cause = self._cause or f"the driver ended with {_how(code)}", ""
         log.error("%s", cause)
-        limit = self._place.backoff_limit
+        limit = self._identity.backoff_limit
         # The next driver counts this one's failure and leaves if it was one too many. It may not come to that.
         if limit is not None and self._crashes > limit + 1:
             said = f"{cause}; {self._crashes} drivers have died (backoffLimit {limit})"
             termination.write(Reason.BACKOFF_LIMIT_EXCEEDED, said)
-            self._line.say({"leave": True})
+            self._link.say({"leave": True})
             return Exit.GAVE_UP
         termination.write(Reason.DRIVER_DIED, cause)
         self._crashed = True
@@ -119,12 +119,12 @@ class HeadAgent:
             ray, self._ray = self._ray, None
             ray.end()
         self._start_ray()
-        self._line.say({"ray": self._ray_address()})
+        self._link.say({"ray": self._ray_address()})
         self._start_driver()
         return None
 
     def _start_ray(self) -> None:
-        self._ray = processes.ray_head(self._address, RAY_PORT, self._place.processes, self._events.put)
+        self._ray = processes.ray_head(self._address, RAY_PORT, self._identity.processes, self._events.put)
 
     def _start_driver(self) -> None:
         self._driver = processes.driver(crashed=self._crashed, ended=self._events.put)
@@ -133,15 +133,15 @@ class HeadAgent:
 
     def _tell_absent(self) -> None:
         if self._driver is not None:
-            absent = set(range(1, self._place.nodes)) - self._line.present
+            absent = set(range(1, self._identity.nodes)) - self._link.present
             self._driver.tell({"absent": sorted(absent)})
 
     def _interrupt(self, index: int) -> None:
-        reason = f"pod {self._place.name}-{index} was told to end"
+        reason = f"pod {self._identity.name}-{index} was told to end"
         if self._driver is not None:
             self._driver.tell({"interrupt": reason})
         elif index in self._leaving:
-            self._line.say({"released": True}, to=[index])
+            self._link.say({"released": True}, to=[index])
 
     def _ray_address(self) -> str:
         return f"{self._address}:{RAY_PORT}"

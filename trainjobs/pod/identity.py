@@ -11,7 +11,7 @@ from trainjobs.api.storage_uri import below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PodPlace(PodEnvironment):
+class PodIdentity(PodEnvironment):
     """One pod's place in its TrainJob: what the operator tells all pods, and what the Job controller tells this one."""
 
     index: int = field(metadata=variable("JOB_COMPLETION_INDEX", int))

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from trainjobs.exits import Exit
 from trainjobs.pod import processes
-from trainjobs.pod.agent_link import Hung, NodeLine, Said
-from trainjobs.pod.head import Told
-from trainjobs.pod.identity import PodPlace
+from trainjobs.pod.agent_link import Disconnected, NodeLink, Received
+from trainjobs.pod.head import Terminating
+from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.processes import Ended, Process
 
 log = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ AGAIN_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class RestartDue:
     """It is time to start Ray again."""
 
 
@@ -32,15 +32,15 @@ class NodeAgent:
     Args:
         events: what happens; everything that the agent starts puts it there.
         address: this pod's.
-        line: to pod 0.
+        link: to pod 0.
     """
 
-    def __init__(self, place: PodPlace, events: SimpleQueue[Any], address: str, line: NodeLine) -> None:
-        self._place = place
+    def __init__(self, identity: PodIdentity, events: SimpleQueue[Any], address: str, link: NodeLink) -> None:
+        self._identity = identity
         self._events = events
         self._address = address
-        self._line = line
-        self._told = False
+        self._link = link
+        self._terminating = False
         self._head = ""
         self._ray: Process | None = None
 
@@ -51,35 +51,35 @@ class NodeAgent:
             if code is not None:
                 return code
 
-    def _handle(self, event: Told | Ended | Said | Hung | Again) -> int | None:
+    def _handle(self, event: Terminating | Ended | Received | Disconnected | RestartDue) -> int | None:
         match event:
-            case Told():
-                self._told = True
-                if not self._line.say({"leaving": "SIGTERM"}):
+            case Terminating():
+                self._terminating = True
+                if not self._link.say({"leaving": "SIGTERM"}):
                     return Exit.INTERRUPTED
-            case Said(_, {"ray": address}):
+            case Received(_, {"ray": address}):
                 self._head = address
                 self._restart()
-            case Said(_, {"leave": _}):
+            case Received(_, {"leave": _}):
                 return Exit.DONE
-            case Said(_, {"released": _}) if self._told:
+            case Received(_, {"released": _}) if self._terminating:
                 self._end_ray()
                 return Exit.INTERRUPTED
-            case Hung():
+            case Disconnected():
                 self._head = ""
                 self._end_ray()
-                if self._told:
+                if self._terminating:
                     return Exit.INTERRUPTED
             case Ended(process, _) if process is self._ray:
                 self._ray = None
-                threading.Timer(AGAIN_S, self._events.put, args=[Again()]).start()
-            case Again() if self._ray is None and self._head:
+                threading.Timer(AGAIN_S, self._events.put, args=[RestartDue()]).start()
+            case RestartDue() if self._ray is None and self._head:
                 self._restart()
         return None
 
     def _restart(self) -> None:
         self._end_ray()
-        self._ray = processes.ray_node(self._head, self._address, self._place.processes, self._events.put)
+        self._ray = processes.ray_node(self._head, self._address, self._identity.processes, self._events.put)
 
     def _end_ray(self) -> None:
         if self._ray is not None:

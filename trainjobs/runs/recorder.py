@@ -36,13 +36,13 @@ class RunRecorder:
         sink: is told every event after it is kept.
     """
 
-    def __init__(self, job: TrainJob, place: RunDirectory, sink: Callable[[events.Event], None]) -> None:
+    def __init__(self, job: TrainJob, directory: RunDirectory, sink: Callable[[events.Event], None]) -> None:
         self.job = job
         """The manifest with the criteria of now."""
         self._began = now()
-        self.state = RunState.of(job.spec.stopping, place.history())
+        self.state = RunState.of(job.spec.stopping, directory.history())
         """What has happened so far."""
-        self._place = place
+        self._directory = directory
         self._sink = sink
         self._restarts = 0
         self._failed_attempts = 0
@@ -52,16 +52,16 @@ class RunRecorder:
         self.state = self.state.after(event)
         match event:
             case events.Started():
-                self._place.write_history(event.history)
+                self._directory.write_history(event.history)
             case events.Reported():
-                self._place.append_observation(event.observation)
+                self._directory.append_observation(event.observation)
             case events.Decided():
-                self._place.append_decision(event.decision)
+                self._directory.append_decision(event.decision)
             case events.CriteriaChanged():
                 spec = self.job.spec.model_copy(update={"stopping": event.stopping})
                 self.job = self.job.model_copy(update={"spec": spec})
-                self._place.write_job(self.job)
-        self._place.append_event(event)
+                self._directory.write_job(self.job)
+        self._directory.append_event(event)
         self._sink(event)
 
     def count(self, restarts: int, failed_attempts: int) -> None:
@@ -81,7 +81,7 @@ class RunRecorder:
         ended = Exit.INTERRUPTED if state is RunOutcome.INTERRUPTED else Exit.DONE
         code = Exit(failed.exit_code) if failed else ended
         document = self._document(state)
-        self._place.write_result(document)
+        self._directory.write_result(document)
         return Result(code, document)
 
     def _document(self, state: RunOutcome) -> dict[str, Any]:

@@ -18,7 +18,7 @@ _WORDS_AT = _CODE_BYTES + _HEAD.size
 _PURPOSE = b"trainjobs: letters between ranks"
 
 
-class Letters:
+class SignedMessages:
     """Seals the letters of one rank, and opens those that come to it. Each half belongs to one thread at a time.
 
     Args:

@@ -22,7 +22,7 @@ from torch.distributed import DistError, TCPStore  # type: ignore[attr-defined] 
 
 from trainjobs.coordination import ConnectionLost
 from trainjobs.coordination.messages import Message, Unreadable, decode, encode
-from trainjobs.runtime.signed_messages import Letters
+from trainjobs.runtime.signed_messages import SignedMessages
 
 _FOREVER = timedelta(days=365)
 _JOIN_S = 1.0
@@ -40,7 +40,7 @@ class TorchCommunicator:
         self,
         rank: int,
         world_size: int,
-        letters: Letters,
+        letters: SignedMessages,
         sender: TCPStore,
         receiver: TCPStore,
         server: TCPStore | None,
@@ -75,7 +75,7 @@ class TorchCommunicator:
 
         Args:
             broadcast: gives rank 0's text to every rank; called once.
-            key: of this run and new for each attempt, the same on every rank; see `Letters`.
+            key: of this run and new for each attempt, the same on every rank; see `SignedMessages`.
             on_stranger: called once, from a thread, when a letter comes that no rank has written.
             host: the address of rank 0 at which it listens, and at no other. Default: MASTER_ADDR, else loopback.
             timeout_s: seconds that the ranks wait for each other.
@@ -89,7 +89,7 @@ class TorchCommunicator:
         sender, receiver = (_client(host, int(port), timeout_s) for _ in range(2))
         receiver.set_timeout(_FOREVER)
         _wait_for_all(sender, rank, world_size, timeout_s)
-        return cls(rank, world_size, Letters(key, rank), sender, receiver, server, on_stranger)
+        return cls(rank, world_size, SignedMessages(key, rank), sender, receiver, server, on_stranger)
 
     def send(self, to_rank: int, message: Message) -> None:
         """See `Communicator.send`."""

@@ -9,13 +9,13 @@ import pytest
 
 from trainjobs.exits import Exit
 from trainjobs.pod import processes
-from trainjobs.pod.agent_link import Hung, Said
-from trainjobs.pod.head import HeadAgent, Told
-from trainjobs.pod.identity import PodPlace
-from trainjobs.pod.node import Again, NodeAgent
+from trainjobs.pod.agent_link import Disconnected, Received
+from trainjobs.pod.head import HeadAgent, Terminating
+from trainjobs.pod.identity import PodIdentity
+from trainjobs.pod.node import NodeAgent, RestartDue
 from trainjobs.pod.processes import Ended
 
-PLACE = PodPlace.of_env(
+PLACE = PodIdentity.of_env(
     {
         "TRAINJOBS_NAME": "mnist",
         "TRAINJOBS_NAMESPACE": "team",
@@ -104,34 +104,34 @@ def test_when_the_run_is_over_every_pod_leaves_and_pod_0_tells_how_it_ended(stag
 
 
 def test_a_pod_0_that_is_told_to_end_has_the_run_halted_first(stage, head):
-    assert head._handle(Told()) is None
+    assert head._handle(Terminating()) is None
     assert stage.happened() == ["tell driver {'interrupt': 'pod mnist-0 was told to end'}"]
     assert head._handle(Ended(stage.newest["driver"], Exit.INTERRUPTED)) == Exit.INTERRUPTED
 
 
 def test_a_run_that_ended_while_pod_0_was_told_to_end_has_ended(stage, head):
-    head._handle(Told())
+    head._handle(Terminating())
     assert head._handle(Ended(stage.newest["driver"], Exit.DONE)) == Exit.DONE
 
 
 def test_another_pod_that_is_told_to_end_leaves_after_the_run_has_halted_and_the_run_goes_on(stage, head):
-    assert head._handle(Said(2, {"leaving": "SIGTERM"})) is None
+    assert head._handle(Received(2, {"leaving": "SIGTERM"})) is None
     assert stage.happened() == ["tell driver {'interrupt': 'pod mnist-2 was told to end'}"]
     assert head._handle(Ended(stage.newest["driver"], Exit.INTERRUPTED)) is None
     assert stage.happened() == ["say {'released': True} to [2]"]
     stage.present = {1}
-    assert head._handle(Hung(2)) is None
+    assert head._handle(Disconnected(2)) is None
     assert stage.happened() == ["start driver", "tell driver {'absent': [2]}"]
     stage.present = {1, 2}
-    head._handle(Said(2, {"index": 2}))
+    head._handle(Received(2, {"index": 2}))
     assert stage.happened() == ["say {'ray': '10.0.0.5:6379'} to [2]", "tell driver {'absent': []}"]
 
 
 def test_a_pod_that_is_told_to_end_while_no_driver_runs_leaves_at_once(stage, head):
-    head._handle(Said(1, {"leaving": "SIGTERM"}))
+    head._handle(Received(1, {"leaving": "SIGTERM"}))
     head._handle(Ended(stage.newest["driver"], Exit.INTERRUPTED))
     stage.happened()
-    head._handle(Said(2, {"leaving": "SIGTERM"}))
+    head._handle(Received(2, {"leaving": "SIGTERM"}))
     assert stage.happened() == ["say {'released': True} to [2]"]
 
 
@@ -170,43 +170,43 @@ def test_drivers_that_die_before_they_can_count_are_counted_by_their_agent(stage
 
 def test_a_pod_that_is_lost_is_told_to_the_driver(stage, head):
     stage.present = {2}
-    assert head._handle(Hung(1)) is None
+    assert head._handle(Disconnected(1)) is None
     assert stage.happened() == ["tell driver {'absent': [1]}"]
 
 
 def test_a_node_follows_the_head_from_one_life_to_the_next(stage, node):
-    assert node._handle(Said(0, {"ray": "a:1"})) is None
-    assert node._handle(Said(0, {"ray": "b:1"})) is None
+    assert node._handle(Received(0, {"ray": "a:1"})) is None
+    assert node._handle(Received(0, {"ray": "b:1"})) is None
     assert stage.happened() == ["start ray at a:1", "end ray at a:1", "start ray at b:1"]
-    node._handle(Hung(0))
+    node._handle(Disconnected(0))
     assert stage.happened() == ["end ray at b:1"]
 
 
 def test_a_nodes_ray_that_ends_by_itself_is_started_again(stage, node):
-    node._handle(Said(0, {"ray": "a:1"}))
+    node._handle(Received(0, {"ray": "a:1"}))
     node._handle(Ended(stage.newest["ray at a:1"], 1))
-    assert node._events.get(timeout=10) == Again()
+    assert node._events.get(timeout=10) == RestartDue()
     stage.happened()
-    node._handle(Again())
+    node._handle(RestartDue())
     assert stage.happened() == ["start ray at a:1"]
 
 
 def test_a_node_leaves_with_0_when_the_run_is_over(stage, node):
-    assert node._handle(Said(0, {"leave": True})) == Exit.DONE
+    assert node._handle(Received(0, {"leave": True})) == Exit.DONE
 
 
 def test_a_node_that_is_told_to_end_waits_for_the_run_to_halt(stage, node):
-    node._handle(Said(0, {"ray": "a:1"}))
-    assert node._handle(Told()) is None
-    assert node._handle(Said(0, {"released": True})) == Exit.INTERRUPTED
+    node._handle(Received(0, {"ray": "a:1"}))
+    assert node._handle(Terminating()) is None
+    assert node._handle(Received(0, {"released": True})) == Exit.INTERRUPTED
     assert stage.happened()[-2:] == ["say {'leaving': 'SIGTERM'} to all", "end ray at a:1"]
 
 
 @pytest.mark.parametrize("line", ["broken before", "breaks"])
 def test_a_node_that_is_told_to_end_without_a_head_leaves_at_once(stage, node, line):
     stage.standing = line == "breaks"
-    code = node._handle(Told())
+    code = node._handle(Terminating())
     if line == "breaks":
         assert code is None
-        code = node._handle(Hung(0))
+        code = node._handle(Disconnected(0))
     assert code == Exit.INTERRUPTED

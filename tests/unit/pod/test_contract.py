@@ -10,7 +10,7 @@ from trainjob_operator.trainjob.objects.job import indexed_job
 from trainjob_operator.trainjob.objects.pod import environment
 from trainjobs.api import pod_contract
 from trainjobs.api.manifest import parse
-from trainjobs.pod.identity import PodPlace
+from trainjobs.pod.identity import PodIdentity
 
 ROOT = Path(__file__).parents[3]
 SOURCES = sorted(path for top in ("trainjobs", "operator") for path in (ROOT / top).rglob("*.py"))
@@ -31,7 +31,7 @@ OF_KUBERNETES = {"JOB_COMPLETION_INDEX"}
 
 
 def test_the_operator_sets_what_a_pod_reads_and_nothing_else():
-    assert set(PodPlace.variables()) == SET | OF_KUBERNETES
+    assert set(PodIdentity.variables()) == SET | OF_KUBERNETES
 
 
 def test_the_operators_page_lists_the_variables_and_no_other():

@@ -6,7 +6,7 @@ import pytest
 
 from trainjob_operator.trainjob.objects.pod import environment
 from trainjobs.api.manifest import parse
-from trainjobs.pod.identity import PodPlace
+from trainjobs.pod.identity import PodIdentity
 
 JOB = parse(
     {
@@ -37,7 +37,7 @@ def variables(tmp_path):
 
 
 def test_what_the_operator_sets_is_what_the_agent_reads(variables):
-    place = PodPlace.of_env(variables)
+    place = PodIdentity.of_env(variables)
     assert (place.name, place.namespace, place.uid) == ("mnist", "team", "0123456789ab")
     assert (place.nodes, place.processes, place.index) == (2, 4, 1)
     assert place.head == "mnist-0.mnist.team.svc"
@@ -47,12 +47,12 @@ def test_what_the_operator_sets_is_what_the_agent_reads(variables):
 
 
 def test_checkpoints_of_a_new_trainjob_of_the_same_name_are_its_own(variables):
-    place = PodPlace.of_env(variables)
+    place = PodIdentity.of_env(variables)
     assert place.storage_uri == "s3://bucket/runs/mnist-01234567"
-    later = PodPlace.of_env({**variables, "TRAINJOBS_UID": "abcdef0123"})
+    later = PodIdentity.of_env({**variables, "TRAINJOBS_UID": "abcdef0123"})
     assert later.storage_uri == "s3://bucket/runs/mnist-abcdef01"
 
 
 def test_without_a_storage_there_is_no_uri(variables):
     del variables["TRAINJOBS_STORAGE"]
-    assert PodPlace.of_env(variables).storage_uri == ""
+    assert PodIdentity.of_env(variables).storage_uri == ""

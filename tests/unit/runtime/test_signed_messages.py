@@ -5,14 +5,14 @@ import random
 import pytest
 
 from trainjobs.coordination import ConnectionLost
-from trainjobs.runtime.signed_messages import Letters
+from trainjobs.runtime.signed_messages import SignedMessages
 
 KEY = b"k" * 32
 
 
 @pytest.fixture
 def ranks():
-    return [Letters(KEY, rank) for rank in range(3)]
+    return [SignedMessages(KEY, rank) for rank in range(3)]
 
 
 def test_letters_of_all_ranks_to_all_others_are_opened_in_order(ranks):
@@ -41,7 +41,7 @@ def test_a_letter_of_which_anything_was_changed_is_refused_and_the_true_one_open
 
 def test_a_letter_of_another_key_to_another_rank_or_opened_before_is_refused(ranks):
     letter = ranks[1].seal(0, b"a vote")
-    assert ranks[0].open(Letters(b"another run", 1).seal(0, b"a vote")) is None
+    assert ranks[0].open(SignedMessages(b"another run", 1).seal(0, b"a vote")) is None
     assert ranks[2].open(letter) is None
     assert ranks[0].open(letter) == (1, b"a vote")
     assert ranks[0].open(letter) is None

@@ -16,7 +16,7 @@ _LARGEST_INTEGER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SourceLine:
     """Where a value was written: a line of a file, or an argument of the command line."""
 
     source: str | None = None
@@ -40,7 +40,7 @@ class Document:
 
     value: Any
     """Mappings, lists and scalars."""
-    places: Mapping[Location, Place] = field(default_factory=dict)
+    places: Mapping[Location, SourceLine] = field(default_factory=dict)
     """Where the value at a location was written; one without a place has that of the mapping around it."""
 
     problems: tuple[tuple[Location, Problem], ...] = ()
@@ -70,9 +70,9 @@ class Document:
             value = _below(value, step)
         return tuple(order)
 
-    def _place(self, at: Location) -> Place:
+    def _place(self, at: Location) -> SourceLine:
         prefixes = (at[:end] for end in range(len(at), -1, -1))
-        return next((self.places[prefix] for prefix in prefixes if prefix in self.places), Place())
+        return next((self.places[prefix] for prefix in prefixes if prefix in self.places), SourceLine())
 
 
 def _below(value: Any, step: str | int) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from trainjobs.api.base import Location, path_text
-from trainjobs.api.manifest.document import Document, Place
+from trainjobs.api.manifest.document import Document, SourceLine
 from trainjobs.api.manifest.problems import Problem, SpecError, shown
 from trainjobs.api.manifest.yaml_text import scalar
 
@@ -30,7 +30,7 @@ def override(document: Document, setting: str) -> Document:
     except ValueError as error:
         raise SpecError([Problem(path, None, str(error), None, source)]) from None
     kept = {place: where for place, where in document.places.items() if place[: len(written)] != written}
-    return replace(document, value=value, places={**kept, written: Place(source)})
+    return replace(document, value=value, places={**kept, written: SourceLine(source)})
 
 
 def _location(path: str) -> Location:

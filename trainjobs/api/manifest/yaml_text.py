@@ -13,7 +13,7 @@ from typing import Any, Final
 import yaml
 
 from trainjobs.api.base import Location, path_text
-from trainjobs.api.manifest.document import DEEPEST, Document, Place
+from trainjobs.api.manifest.document import DEEPEST, Document, SourceLine
 from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError, shown
 
 _MOST_NODES: Final = 100_000
@@ -109,7 +109,7 @@ class _Reading:
     def __init__(self, source: str) -> None:
         self.problems: list[tuple[Location, Problem]] = []
         self._source = source
-        self._places: dict[Location, Place] = {}
+        self._places: dict[Location, SourceLine] = {}
         self._nodes = 0
 
     def document(self, node: yaml.Node) -> Document:
@@ -185,8 +185,8 @@ class _Reading:
         place = self._place(node)
         self.problems.append((at, Problem(path_text(at), None, message, place.line, place.source)))
 
-    def _place(self, node: yaml.Node) -> Place:
-        return Place(self._source, node.start_mark.line + 1)
+    def _place(self, node: yaml.Node) -> SourceLine:
+        return SourceLine(self._source, node.start_mark.line + 1)
 
 
 def _unsupported(node: yaml.Node) -> str:
