@@ -34,7 +34,15 @@ class Departure:
 
 
 @pytest.fixture
-def interrupted(capfd):
+def terminal():
+    """SIGHUP as a terminal's program has it, also in tests that were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.fixture
+def interrupted(capfd, terminal):
     """What the signals did after the events: requests, how the process left, and the last line on standard error."""
 
     def after(events, *numbers, resumable=False):
