@@ -25,3 +25,11 @@ def test_every_package_has_a_sentence_on_what_it_never_does():
     told = re.findall(r"^\| `([a-z]+)` \| .+ \| .+ \|$", PAGE.read_text(), re.MULTILINE)
     there = {path.parent.name for path in (ROOT / "trainjobs").glob("*/__init__.py")} | {"exits"}
     assert sorted(told) == sorted(there)
+
+
+def test_every_file_that_the_page_names_is_there():
+    named = re.findall(r"`([\w/]+/\w+\.py)`", PAGE.read_text())
+    assert len(named) > 40
+    assert [
+        name for name in named if not any((ROOT / top / name).exists() for top in ("", "trainjobs"))
+    ] == []
