@@ -39,4 +39,7 @@ def cluster(kubeconfig: str = "", context: str = "", environment: Mapping[str, s
         raise ConfigError(f"{os.pathsep.join(map(str, paths))}: {error}") from error
     if named or context or "KUBERNETES_SERVICE_HOST" not in environment:
         raise ConfigError(f"no kubeconfig file: {os.pathsep.join(map(str, paths))} is not there")
-    return Cluster(connect(None), _POD_NAMESPACE.read_text().strip())
+    try:
+        return Cluster(connect(None), _POD_NAMESPACE.read_text().strip())
+    except (OSError, ValueError) as error:
+        raise ConfigError(str(error)) from error

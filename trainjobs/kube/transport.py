@@ -147,11 +147,14 @@ class HttpTransport:
 
 
 def connect(kubeconfig: str | None, connections: int = 16) -> HttpTransport:
-    """The cluster of a kubeconfig file, or, with None, of the pod this process is in."""
+    """The cluster of a kubeconfig file, or, with None, of the pod this process is in. Raises ValueError or OSError."""
     if kubeconfig is not None:
         return connect_by(kubeconfig, connections=connections)[0]
     configuration = Configuration()
-    config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    try:
+        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        raise ValueError(f"this pod has no access to its cluster: {error}") from error
     configuration.connection_pool_maxsize = connections
     return HttpTransport(configuration)
 

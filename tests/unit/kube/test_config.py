@@ -92,3 +92,9 @@ def test_a_certificate_is_looked_for_beside_its_kubeconfig_file(found, files):
     (files / "b").write_text(text.replace('"server"', '"certificate-authority": "ca.crt", "server"'))
     with pytest.raises(ConfigError, match=str(files / "ca.crt")):
         found("b", "three")
+
+
+def test_a_pod_that_was_given_no_token_has_no_cluster(files, monkeypatch):
+    monkeypatch.setenv("HOME", str(files))
+    with pytest.raises(ConfigError, match="this pod has no access to its cluster"):
+        cluster(environment={"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"})
