@@ -33,3 +33,14 @@ def test_every_file_that_the_page_names_is_there():
     assert [
         name for name in named if not any((ROOT / top / name).exists() for top in ("", "trainjobs"))
     ] == []
+
+
+def test_no_class_name_means_two_things():
+    """But a criterion's parameters and the criterion, which are two sides of one."""
+    places = {}
+    for path in [*(ROOT / "trainjobs").rglob("*.py"), *(ROOT / "operator").rglob("*.py")]:
+        for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE):
+            places.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
+    sides = {"trainjobs/api/stopping.py", "trainjobs/api/monitoring.py"}
+    twice = {name: found for name, found in places.items() if len(found) > 1 and not sides & set(found)}
+    assert twice == {}

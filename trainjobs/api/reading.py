@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from pydantic import ValidationError
 
 from trainjobs.api.base import Location
-from trainjobs.api.status import Report, TrainJobStatus
+from trainjobs.api.status import StatusPart, TrainJobStatus
 
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -61,7 +61,7 @@ def _until(part: P, now: datetime) -> P:
         held = min(max(held, _EARLIEST), now)
     elif isinstance(held, tuple):
         held = tuple(_until(each, now) for each in held)
-    elif isinstance(held, Report):
+    elif isinstance(held, StatusPart):
         held = held.model_copy(update={name: _until(value, now) for name, value in held})
     result: P = held
     return result

@@ -45,7 +45,7 @@ def clipped(text: str, longest: int | None = LONGEST_MESSAGE) -> str:
     return whole if longest is None or len(whole) <= longest else f"{whole[: longest - 1]}…"
 
 
-class Report(Model):
+class StatusPart(Model):
     """A part of a status."""
 
     model_config = ConfigDict(extra="ignore")
@@ -66,7 +66,7 @@ class Baseline(StrEnum):
     MAX_STEPS = "MaxSteps"
 
 
-class Condition(Report):
+class Condition(StatusPart):
     """One fact about the TrainJob: Suspended, Running, EarlyStopped, Complete or Failed."""
 
     type: Annotated[str, Field(max_length=316)]
@@ -107,7 +107,7 @@ class Condition(Report):
         )
 
 
-class MetricValue(Report):
+class MetricValue(StatusPart):
     """One metric of the latest report."""
 
     name: Name
@@ -116,7 +116,7 @@ class MetricValue(Report):
     """Its value, reduced over all ranks."""
 
 
-class BestValue(Report):
+class BestValue(StatusPart):
     """Best value of `stopping.monitor` so far."""
 
     metric: Name
@@ -127,7 +127,7 @@ class BestValue(Report):
     """Number of the epoch, from 1, that it was reported in."""
 
 
-class TrainingStatus(Report):
+class TrainingStatus(StatusPart):
     """How far the training is."""
 
     epoch: Count = 0
@@ -144,7 +144,7 @@ class TrainingStatus(Report):
     """When the run last wrote this."""
 
 
-class ShadowStop(Report):
+class ShadowStop(StatusPart):
     """Where a shadow criterion would have stopped the run."""
 
     criterion: Name
@@ -161,7 +161,7 @@ class ShadowStop(Report):
     """Finished steps then."""
 
 
-class StoppingStatus(Report):
+class StoppingStatus(StatusPart):
     """The decision to stop and what came of it. All unset but `shadow`: no decision yet."""
 
     criterion: Name | None = None
@@ -188,7 +188,7 @@ class StoppingStatus(Report):
     """Where shadow criteria would have stopped the run, each once."""
 
 
-class CheckpointStatus(Report):
+class CheckpointStatus(StatusPart):
     """The latest durable checkpoint."""
 
     uri: Annotated[str, Field(max_length=2048)]
@@ -203,7 +203,7 @@ class CheckpointStatus(Report):
     """When it was durable."""
 
 
-class Accounting(Report):
+class Accounting(StatusPart):
     """What the run used, and an estimate of what stopping early saved."""
 
     gpu_seconds_used: Amount = 0
@@ -222,7 +222,7 @@ class Accounting(Report):
     """What "saved" is measured against: MaxEpochs or MaxSteps, the epochs or steps that the user asked for."""
 
 
-class TrainJobStatus(Report):
+class TrainJobStatus(StatusPart):
     """What has happened so far."""
 
     conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()

@@ -18,7 +18,7 @@ from trainjobs.exits import DataError
 from trainjobs.runs.codec import jsonable
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import CriterionResult
-from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, Stop
+from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, StopPoint
 from trainjobs.stopping import replay as judge_again
 from trainjobs.stopping.wording import number
 from trainjobs.views.formatting import baseline, count, duration, spot, unspent
@@ -135,7 +135,7 @@ def _note(alone: Alone, best: Best | None, end: Observation, length: Length | No
     return f"{then}saves {_saved_words(alone.stop, end)}"
 
 
-def _best_then(stop: Stop, overall: Best, length: Length | None) -> str:
+def _best_then(stop: StopPoint, overall: Best, length: Length | None) -> str:
     if stop.best is None:
         return "none yet"
     then = f"{number(stop.best.value)}, {spot(length, stop.best.epoch, stop.best.step)}"
@@ -144,7 +144,7 @@ def _best_then(stop: Stop, overall: Best, length: Length | None) -> str:
     return f"{then}, against {number(overall.value)} of the whole curve"
 
 
-def _saved_words(stop: Stop, end: Observation) -> str:
+def _saved_words(stop: StopPoint, end: Observation) -> str:
     """In epochs; in steps where the stop or the end of the curve is amid an epoch."""
     if (stop.step, stop.epoch, stop.whole) == (end.step, end.epoch, end.whole):
         return "nothing of this curve, which ends there"

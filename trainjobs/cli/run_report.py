@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from trainjobs.api import Length, Stopping, TrainJob
 
 
-class State(StrEnum):
+class RunStatus(StrEnum):
     """Where a run stands."""
 
     FINISHED = RunOutcome.FINISHED
@@ -43,7 +43,7 @@ class RunReport:
 
     path: Path
     name: str
-    state: State
+    state: RunStatus
     process: int | None
     """The process that trains it now."""
     length: "Length"
@@ -126,15 +126,15 @@ def judged(
     return events.results_of(ruling), ruling.best, None
 
 
-def _state(directory: RunDirectory, told: RunState, process: int | None) -> State:
+def _state(directory: RunDirectory, told: RunState, process: int | None) -> RunStatus:
     if process is not None:
-        return State.RUNNING
+        return RunStatus.RUNNING
     result = directory.result()
     if result is None:
-        return State.FAILED if told.failure is not None else State.UNFINISHED
+        return RunStatus.FAILED if told.failure is not None else RunStatus.UNFINISHED
     try:
-        return State(result["state"])
+        return RunStatus(result["state"])
     except (KeyError, ValueError) as error:
         raise DataError(
-            f"{directory.path / 'result.json'}: damaged, its state is not one of {', '.join(State)}"
+            f"{directory.path / 'result.json'}: damaged, its state is not one of {', '.join(RunStatus)}"
         ) from error

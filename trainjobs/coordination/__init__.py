@@ -9,7 +9,7 @@ exploration in tests/unit/coordination/test_agreement.py.
 
 from trainjobs.coordination.communicator import Communicator
 from trainjobs.coordination.coordinator import Coordinator
-from trainjobs.coordination.decision import Decision, Halt, Outcome, Reported, Vote
+from trainjobs.coordination.decision import Decision, Halt, JudgedReport, Outcome, Vote
 from trainjobs.coordination.errors import (
     ConnectionLost,
     CoordinationError,
@@ -34,11 +34,11 @@ __all__ = [
     "ExchangeMismatch",
     "Halt",
     "HaltedElsewhere",
+    "JudgedReport",
     "MetricMismatch",
     "Outcome",
     "RankLost",
     "ReportMismatch",
-    "Reported",
     "RulingFailed",
     "SingleCommunicator",
     "Vote",

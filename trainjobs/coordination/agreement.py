@@ -34,12 +34,12 @@ from trainjobs.coordination.messages import (
     Accept,
     Arrive,
     Commit,
+    Evaluated,
     Gathered,
     Propose,
     Publish,
     RankLostNotice,
     Refuse,
-    Rule,
     ToParticipant,
 )
 
@@ -141,7 +141,7 @@ class Proposer:
             return state, []
         return state, [(0, Gathered(self.segment, tuple(arrival for _, arrival in arrivals)))]
 
-    def on_rule(self, rule: Rule) -> tuple[Proposer, list[Outgoing]]:
+    def on_rule(self, rule: Evaluated) -> tuple[Proposer, list[Outgoing]]:
         """Publish, and begin the next segment."""
         if self.lost:
             return self, []

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from trainjobs.coordination import errors
 from trainjobs.coordination.control_thread import ControlThread
-from trainjobs.coordination.decision import Decision, Halt, Reported, Vote
+from trainjobs.coordination.decision import Decision, Halt, JudgedReport, Vote
 from trainjobs.coordination.errors import ExchangeMismatch, HaltedElsewhere
 from trainjobs.coordination.evaluation import Evaluator
 from trainjobs.coordination.fence import Fence
-from trainjobs.coordination.messages import Arrive, CastVote, Deadline, Publish
+from trainjobs.coordination.messages import Arrive, CastVote, Publish, TimeLimit
 from trainjobs.coordination.reduction import means, plain
 from trainjobs.stopping.observation import Observation
 
@@ -159,7 +159,7 @@ class Coordinator:
         *,
         whole: bool = True,
         without_data: bool = False,
-    ) -> Reported:
+    ) -> JudgedReport:
         """Collective: reduce `metrics` (name: (sum, weight)) over the ranks, judge them, and learn the decision.
 
         `without_data`: this rank had no data for some of what the others report; what is absent here counts as (0, 0).
@@ -176,14 +176,16 @@ class Coordinator:
         }
         published = self._meet("report", payload)
         if published.decision is not None and "observation" not in published.body:
-            return Reported(published.decision, None, None)
+            return JudgedReport(published.decision, None, None)
         observation = Observation.from_dict(published.body["observation"])
         self._history.append(observation)
         decision = published.decision or Decision.from_dict(published.body["onward"])
         self._started = (observation.seconds, self._clock())
         self._set_deadline()
         ruling = self._evaluator.ruling if self._evaluator else None
-        return Reported(decision, observation, ruling, published.body["best"], published.body["restore best"])
+        return JudgedReport(
+            decision, observation, ruling, published.body["best"], published.body["restore best"]
+        )
 
     def align(self, count: int) -> int:
         """Collective: the smallest `count` of all ranks, for an epoch of as many batches; 0 if the run halts here."""
@@ -280,7 +282,7 @@ class Coordinator:
         if self._evaluator is not None:
             (seconds, at), limits = self._started, self._evaluator.limits
             budget_s = math.inf if limits.seconds is None else limits.seconds
-            self._control.post(Deadline(budget_s, at + budget_s - seconds, limits.seconds_criterion))
+            self._control.post(TimeLimit(budget_s, at + budget_s - seconds, limits.seconds_criterion))
 
 
 def _halt(published: Publish) -> Halt:

@@ -114,7 +114,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
+class JudgedReport:
     """What a report came to; decision and observation are equal on every rank."""
 
     decision: Decision

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainjobs.coordination import errors
 from trainjobs.coordination.decision import Decision, Outcome, Vote
-from trainjobs.coordination.messages import Arrive, Gathered, Rule
+from trainjobs.coordination.messages import Arrive, Evaluated, Gathered
 from trainjobs.coordination.reduction import means, same_epoch
 from trainjobs.stopping.observation import Observation
 
@@ -55,7 +55,7 @@ class Evaluator:
             self._panel, self._state = panel, state
             return ruling
 
-    def rule(self, gathered: Gathered, step: int) -> Rule:
+    def rule(self, gathered: Gathered, step: int) -> Evaluated:
         """What to publish. `step`: training steps that rank 0 has finished."""
         self.ruling = self.error = None
         calls = [arrive.call for arrive in gathered.arrivals]
@@ -65,7 +65,7 @@ class Evaluator:
             except Exception as error:
                 self.error = error
                 decision, body = None, {"error": errors.to_dict(error)}
-            return Rule(
+            return Evaluated(
                 gathered.segment, decision, {"limit": self._panel.limits.steps, "calls": calls, **body}
             )
 

@@ -10,12 +10,12 @@ from trainjobs.coordination.messages import (
     Accept,
     Arrive,
     CastVote,
-    Deadline,
+    Evaluated,
     Goodbye,
     Message,
     RankLostNotice,
     Refuse,
-    Rule,
+    TimeLimit,
     ToParticipant,
 )
 
@@ -39,7 +39,7 @@ class Leader:
     ) -> None:
         self.votes: list[Vote] = []
         """Every vote received, in order; the first one counts."""
-        self.deadline: Deadline | None = None
+        self.deadline: TimeLimit | None = None
         self._proposer = Proposer(world_size)
         self._fence = fence
         self._detector = detector
@@ -60,10 +60,10 @@ class Leader:
             case Arrive():
                 self._step(self._proposer.on_arrive(rank, message))
                 self._miss()
-            case Rule():
+            case Evaluated():
                 self._over = self._over or all(arrive.call == "halt" for _, arrive in self._proposer.arrivals)
                 self._step(self._proposer.on_rule(message))
-            case Deadline():
+            case TimeLimit():
                 self.deadline = message
             case Goodbye(step):
                 self._on_goodbye(rank, step)

@@ -72,7 +72,7 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class Evaluated:
     """Rank 0's main thread to rank 0: publish this; the decision yields to one that was taken before."""
 
     segment: int
@@ -120,7 +120,7 @@ class RankLostNotice:
 
 
 @dataclass(frozen=True, slots=True)
-class Deadline:
+class TimeLimit:
     """Rank 0's main thread to rank 0: the budget of `seconds` of training ends at clock time `at`."""
 
     seconds: float
@@ -134,7 +134,7 @@ Travelling = (
     Propose | Accept | Refuse | Commit | Arrive | Publish | CastVote | Heartbeat | Goodbye | RankLostNotice
 )
 """To other ranks."""
-Message = Travelling | Gathered | Rule | Deadline
+Message = Travelling | Gathered | Evaluated | TimeLimit
 """Those that do not travel pass between the two threads of rank 0."""
 
 

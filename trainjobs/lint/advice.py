@@ -141,7 +141,7 @@ def _patience_range(samples: int) -> tuple[str, int, int | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
+class _MonitoredMetric:
     """A metric that decides."""
 
     at: Location
@@ -153,18 +153,20 @@ class _Reading:
     """False: it is only watched for ruin (divergence, NaN), for which a training metric is as good."""
 
 
-def _readings(job: TrainJob) -> Iterator[_Reading]:
+def _readings(job: TrainJob) -> Iterator[_MonitoredMetric]:
     """Metrics that stop the run or choose the best model; `stopping.monitor` once for all that inherit it."""
     stopping = job.spec.stopping
     inherited = [
-        _Reading((*_STOPPING, "monitor"), stopping.monitor or "", stopping.mode, stopping.restore_best)
+        _MonitoredMetric(
+            (*_STOPPING, "monitor"), stopping.monitor or "", stopping.mode, stopping.restore_best
+        )
     ]
     for index, criterion in enumerate(stopping.criteria):
         for at, family in criterion.families():
             if not isinstance(family, Watched):
                 continue
             mode = (family.mode or stopping.mode) if isinstance(family, Monitored) else None
-            reading = _Reading(
+            reading = _MonitoredMetric(
                 (*_CRITERIA, index, *at, "monitor"),
                 family.monitor or stopping.monitor or "",
                 mode,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 METRICS = 64
 """As many of a report's metrics as a status holds; those that criteria judge are never left out."""
-R = TypeVar("R", bound=status.Report)
+R = TypeVar("R", bound=status.StatusPart)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def fitted(kind: type[R], **values: Any) -> R:
 
 
 @cache
-def _longest(kind: type[status.Report]) -> Mapping[str, int]:
+def _longest(kind: type[status.StatusPart]) -> Mapping[str, int]:
     """Characters that each text field may have."""
     properties = kind.model_json_schema(by_alias=False)["properties"].items()
     return {

@@ -33,7 +33,7 @@ _NO_FILE = {errno.ENOENT, errno.ELOOP, errno.ENXIO, errno.ENODEV, errno.EISDIR, 
 """What opening says of a link that leads nowhere, a socket, a device or a directory."""
 
 
-class Storage(Protocol):
+class CheckpointStorage(Protocol):
     """A flat place for files. Names may hold one `/`; listings leave out temporary names.
 
     Trouble with the storage itself is a StorageError or NoPermission. `open` raises DataError where no file has that
@@ -48,7 +48,7 @@ class Storage(Protocol):
     def delete(self, name: str) -> None: ...
 
 
-class Reading(io.RawIOBase):
+class RemoteFile(io.RawIOBase):
     """An open file. That the disk or the network fails is told apart from what a parser may find in the bytes.
 
     A parser such as zipfile takes an OSError for a damaged file; a StorageError passes through it.
@@ -122,7 +122,7 @@ class LocalStorage:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.close(descriptor)
             raise DataError(f"{self.uri}/{name} is not a file")
-        return io.BufferedReader(Reading(io.FileIO(descriptor), f"{self.uri}/{name}"))
+        return io.BufferedReader(RemoteFile(io.FileIO(descriptor), f"{self.uri}/{name}"))
 
     def names(self, folder: str) -> list[str]:
         directory = self._root / folder
@@ -193,7 +193,7 @@ class RemoteStorage:
             file = self._filesystem.open_input_file(f"{self._root}/{name}")
         except OSError as error:
             raise _unopened(error, f"{self.uri}/{name}") from error
-        return io.BufferedReader(Reading(file, f"{self.uri}/{name}"))
+        return io.BufferedReader(RemoteFile(file, f"{self.uri}/{name}"))
 
     def names(self, folder: str) -> list[str]:
         from pyarrow.fs import FileSelector, FileType
@@ -215,7 +215,7 @@ class RemoteStorage:
             raise explained(error, f"{self.uri}/{name}") from error
 
 
-def storage_at(uri: str) -> Storage:
+def storage_at(uri: str) -> CheckpointStorage:
     """The storage behind a path (`/data/run`), a `file://` URI, or a remote URI (`s3://bucket/run`)."""
     parts = urlsplit(uri)
     if parts.scheme in {"", "file"}:

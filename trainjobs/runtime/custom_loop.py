@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from trainjobs.coordination import Decision
 from trainjobs.runtime.data.loaders import to_device, zipped
-from trainjobs.runtime.loop.position import Interrupted, Phase, Report, ResumePoint
+from trainjobs.runtime.loop.position import Interrupted, LoopPhase, Report, ResumePoint
 from trainjobs.runtime.loop.training_loop import TrainingLoop
 
 
@@ -88,10 +88,10 @@ class StoppingCoordinator:
         tracked models have the best weights.
         """
         loop = self._loop
-        if loop.checkpoints.halted or loop.steps.in_flight is not None or loop.state.phase is Phase.AFTER:
+        if loop.checkpoints.halted or loop.steps.in_flight is not None or loop.state.phase is LoopPhase.AFTER:
             return loop.checkpoints.halted
         with suppress(Interrupted):
-            if loop.state.phase is not Phase.STEPS:
+            if loop.state.phase is not LoopPhase.STEPS:
                 self._begin_epoch_of_polls()
             if loop.end_step():
                 loop.finish()
@@ -125,7 +125,7 @@ class StoppingCoordinator:
         loop = self._loop
         loop.checkpoints.flush()
         loop.begin()
-        if loop.state.phase is Phase.OUTSIDE:
+        if loop.state.phase is LoopPhase.OUTSIDE:
             loop.enter_epoch()
 
     def _begin_epoch_of_polls(self) -> None:
@@ -139,7 +139,7 @@ class StoppingCoordinator:
         self._enter_epoch()
         loop.state.end_replay()
         loop.steps.leave()
-        loop.state.phase = Phase.AFTER
+        loop.state.phase = LoopPhase.AFTER
         report = loop.evaluation.judge()
         point = loop.pass_epoch()
         if report.leave or loop.state.all_trained:

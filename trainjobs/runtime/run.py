@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from trainjobs.runtime.data.loaders import ShardBatches, batches_from, sharded_loader, to_device, zipped
 from trainjobs.runtime.data.lockstep import share_buffers
-from trainjobs.runtime.loop.position import Phase, Report
+from trainjobs.runtime.loop.position import LoopPhase, Report
 from trainjobs.runtime.loop.training_loop import TrainingLoop
 from trainjobs.runtime.models.parallel import prepared, without_sync
 
@@ -156,7 +156,7 @@ class Run:
                 `gradient_sync` saves the communication of the others. A run halts only between steps.
             limit: batches of an epoch at most. Unlike the count of `itertools.islice`, it goes on after a resume.
         """
-        if self._loop.state.phase is not Phase.BODY:
+        if self._loop.state.phase is not LoopPhase.BODY:
             raise RuntimeError(
                 "run.steps() belongs inside `for epoch in run.epochs()`, once for each epoch; "
                 "for several loaders say run.steps(a, b)"
@@ -172,7 +172,7 @@ class Run:
         """
         loop = self._loop
         loop.begin_evaluation()
-        if loop.state.phase is not Phase.OUTSIDE and loop.checkpoints.halted:
+        if loop.state.phase is not LoopPhase.OUTSIDE and loop.checkpoints.halted:
             return
         empty = True
         for batch in batches_from(loader, self.epoch, 0, self.rank):
@@ -223,7 +223,7 @@ class Run:
         """
         loop = self._loop
         self.log(**metrics)
-        if loop.state.phase is not Phase.OUTSIDE:
+        if loop.state.phase is not LoopPhase.OUTSIDE:
             return loop.evaluation.judge()
         loop.begin_evaluation()
         if not loop.finished:

@@ -10,7 +10,7 @@ from trainjobs.stopping.earliest import Earliest, Pace
 from trainjobs.stopping.fold import Fold, Scope
 from trainjobs.stopping.observation import History, MissingMetric, Observation
 from trainjobs.stopping.panel import Best, Finding, Limits, Panel, PanelState, Ruling
-from trainjobs.stopping.replay import Alone, Replay, Stop, replay
+from trainjobs.stopping.replay import Alone, Replay, StopPoint, replay
 from trainjobs.stopping.saving import Saving, against_length
 from trainjobs.stopping.verdict import Verdict
 
@@ -31,7 +31,7 @@ __all__ = [
     "Ruling",
     "Saving",
     "Scope",
-    "Stop",
+    "StopPoint",
     "Verdict",
     "against_length",
     "replay",

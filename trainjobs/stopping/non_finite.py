@@ -12,7 +12,7 @@ from trainjobs.stopping.wording import number, reports
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class Streak:
     """State: the latest value, where it was seen, and how many successive values have not been finite."""
 
     value: float | None = None
@@ -28,23 +28,23 @@ class NonFiniteMetric:
         self._metric = scope.metric(parameters.monitor)
         self._path = scope.path
 
-    def start(self) -> Run:
-        return Run()
+    def start(self) -> Streak:
+        return Streak()
 
-    def update(self, state: Run, seen: Observation) -> Run:
+    def update(self, state: Streak, seen: Observation) -> Streak:
         value = seen.read(self._metric, self._parameters.when_missing, self._path)
         if value is None:
             return state
-        return Run(value, seen.epoch, 0 if math.isfinite(value) else state.count + 1)
+        return Streak(value, seen.epoch, 0 if math.isfinite(value) else state.count + 1)
 
-    def stops(self, state: Run) -> bool:
+    def stops(self, state: Streak) -> bool:
         return state.count >= self._parameters.patience
 
     def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
         needs = Needs(self._parameters.patience if stop else 1, "patience")
         return after_reports(needs, first, pace, self._parameters, self._path)
 
-    def judge(self, state: Run) -> Verdict:
+    def judge(self, state: Streak) -> Verdict:
         if state.value is None:
             return Verdict(False, f"{self._metric} has not been seen yet", self._metric, undecided=True)
         patience = self._parameters.patience

@@ -11,7 +11,7 @@ from trainjobs.stopping.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class StopPoint:
     """The first observation at which a criterion would have stopped the run."""
 
     epoch: int
@@ -38,7 +38,7 @@ class Alone:
     name: str
     family: str
     shadow: bool
-    stop: Stop | None
+    stop: StopPoint | None
     """None if it would have let the run go on to the end."""
     last: Finding
     """What it says at the end of the history."""
@@ -95,11 +95,11 @@ def replay(panel: Panel, history: Iterable[Observation], length: Length | None =
     return Replay(criteria, first, state.best, end, state.reports)
 
 
-def _stop(stopped: _Stopped, end: Observation, length: Length | None) -> Stop:
+def _stop(stopped: _Stopped, end: Observation, length: Length | None) -> StopPoint:
     at, verdict = stopped.at, stopped.verdict
     saved = against_end(end, at)
     of_max = against_length_at(length, at, stopped.whole) if length else None
-    return Stop(
+    return StopPoint(
         *(at.epoch, at.step, at.seconds, verdict.reason, stopped.best, saved, of_max, at.whole),
         *(verdict.metric, verdict.value),
     )

@@ -42,7 +42,7 @@ class Reconciler(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Watch:
+class WatchSource:
     """Objects that are kept in a cache; a change of one leads to a pass over its key."""
 
     resource: Resource
@@ -68,7 +68,9 @@ class Host:
 class Controller:
     """One kind's queue, and the reflectors that feed it. Threads are the manager's."""
 
-    def __init__(self, name: str, host: Host, watches: tuple[Watch, ...], reconciler: Reconciler) -> None:
+    def __init__(
+        self, name: str, host: Host, watches: tuple[WatchSource, ...], reconciler: Reconciler
+    ) -> None:
         self.name = name
         """In logs, metrics and names of threads."""
         self.reconciler = reconciler

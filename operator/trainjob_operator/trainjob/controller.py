@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from trainjob_operator.core.cache import Cache
-from trainjob_operator.core.controller import Controller, Host, Watch
+from trainjob_operator.core.controller import Controller, Host, WatchSource
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.names import LABEL
 from trainjob_operator.trainjob.observation.excerpt import excerpt
@@ -23,7 +23,7 @@ def controller(host: Host, settings: Settings) -> Controller:
     return Controller(
         "trainjob",
         host,
-        (Watch(TRAINJOBS, trainjobs), Watch(JOBS, jobs, LABEL)),
+        (WatchSource(TRAINJOBS, trainjobs), WatchSource(JOBS, jobs, LABEL)),
         TrainJobReconciler(
             host.client, trainjobs, jobs, settings, metrics, host.identity, lambda: datetime.now(UTC)
         ),

@@ -27,12 +27,12 @@ from trainjobs.coordination.messages import (
     Accept,
     Arrive,
     Commit,
+    Evaluated,
     Gathered,
     Propose,
     Publish,
     RankLostNotice,
     Refuse,
-    Rule,
 )
 
 RUN, TICKED, MEET, RULED, DONE, LOST, DEAD = ["run", "ticked", "meet", "ruled", "done", "lost", "dead"]
@@ -220,7 +220,9 @@ class Model:
         calls = tuple(arrive.call for arrive in gathered.arrivals)
         stops = (None, CRITERION) if self.panel_stops and set(calls) == {"report"} else (None,)
         state = _with(state, rank, status=RULED, gathered=-1)
-        return [self.send_zero(state, 0, self.code(Rule(gathered.segment, stop, calls))) for stop in stops]
+        return [
+            self.send_zero(state, 0, self.code(Evaluated(gathered.segment, stop, calls))) for stop in stops
+        ]
 
     def halt(self, state: State, rank: int, segment: int, tick: int) -> State:
         it = state.ranks[rank]

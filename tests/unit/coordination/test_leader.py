@@ -12,14 +12,14 @@ from trainjobs.coordination.messages import (
     Arrive,
     CastVote,
     Commit,
-    Deadline,
+    Evaluated,
     Gathered,
     Goodbye,
     Propose,
     Publish,
     RankLostNotice,
     Refuse,
-    Rule,
+    TimeLimit,
 )
 
 ENOUGH = Vote(1, Outcome.STOP_REQUESTED, "good enough")
@@ -48,7 +48,7 @@ class Seat:
     def meet(self, call):
         for rank in range(3):
             self.hear(rank, Arrive(0, call, None))
-        return self.hear(0, Rule(0, None, {}))
+        return self.hear(0, Evaluated(0, None, {}))
 
 
 @pytest.fixture
@@ -81,13 +81,13 @@ def test_when_all_have_arrived_rank_0_is_given_what_they_brought_and_its_word_go
     arrivals = [Arrive(0, "align", rank) for rank in range(3)]
     assert seat.hear(2, arrivals[2]) == seat.hear(0, arrivals[0]) == []
     assert seat.hear(1, arrivals[1]) == [(0, Gathered(0, tuple(arrivals)))]
-    assert seat.hear(0, Rule(0, None, {"payloads": [0, 1, 2]})) == to_all(
+    assert seat.hear(0, Evaluated(0, None, {"payloads": [0, 1, 2]})) == to_all(
         Publish(0, None, {"payloads": [0, 1, 2]})
     )
 
 
 def test_a_budget_of_seconds_votes_once_when_it_is_used_up(seat):
-    seat.hear(0, Deadline(90.0, 30.0, "budget"))
+    seat.hear(0, TimeLimit(90.0, 30.0, "budget"))
     seat.leader.on_time(29.9)
     assert seat.news() == []
     seat.leader.on_time(30.0)

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from trainjobs.exits import DataError, StorageError
-from trainjobs.runs.storage import LocalStorage, Reading, RemoteStorage
+from trainjobs.runs.storage import LocalStorage, RemoteFile, RemoteStorage
 from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Position
 from trainjobs.runtime.checkpoint.file_format import packed, unpacked
 from trainjobs.runtime.checkpoint.segments import SEGMENT
@@ -386,7 +386,7 @@ def test_trouble_of_the_storage_is_not_taken_for_damage(tmp_path, folder, pair, 
     storage = LocalStorage(tmp_path / "run")
 
     def fail(name):
-        return io.BufferedReader(Reading(Failing(folder / name.partition("/")[2], "r"), name))
+        return io.BufferedReader(RemoteFile(Failing(folder / name.partition("/")[2], "r"), name))
 
     monkeypatch.setattr(storage, "open", fail)
     with pytest.raises(StorageError, match=r"step-00000020.*Input/output error"):

@@ -9,7 +9,7 @@ from stored_api import Store
 
 from trainjob_operator.app import KINDS, Operator, Options
 from trainjob_operator.core.cache import Cache
-from trainjob_operator.core.controller import Controller, Watch
+from trainjob_operator.core.controller import Controller, WatchSource
 from trainjobs.kube.client import Client
 from trainjobs.kube.resources import TRAINJOBS, Key, Resource
 
@@ -65,7 +65,7 @@ def operator(store, greeter):
     """Runs with both kinds."""
 
     def greetings(host, _):
-        return Controller("greeting", host, (Watch(GREETINGS, greeter.greetings),), greeter)
+        return Controller("greeting", host, (WatchSource(GREETINGS, greeter.greetings),), greeter)
 
     options = Options("operator-1", Key("system", "lease"), workers=2, health_address=("127.0.0.1", 0))
     operator, stop = Operator(store, options, (*KINDS, greetings)), threading.Event()

@@ -6,7 +6,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from trainjob_operator.core.cache import Cache
-from trainjob_operator.core.controller import BROKEN_S, Controller, Host, RepeatError, Watch
+from trainjob_operator.core.controller import BROKEN_S, Controller, Host, RepeatError, WatchSource
 from trainjob_operator.core.loop_metrics import LoopMetrics
 from trainjobs.kube.client import Client
 from trainjobs.kube.resources import TRAINJOBS, Key
@@ -39,7 +39,7 @@ def reconciler():
 def controller(script, reconciler):
     registry = CollectorRegistry()
     host = Host(Client(script), "operator-1", ("east", "west"), registry, LoopMetrics(registry))
-    controller = Controller("thing", host, (Watch(TRAINJOBS, Cache()),), reconciler)
+    controller = Controller("thing", host, (WatchSource(TRAINJOBS, Cache()),), reconciler)
     controller.count = lambda name, **labels: registry.get_sample_value(
         f"controller_runtime_{name}", {"controller": "thing", **labels}
     )

@@ -79,7 +79,7 @@ def text() -> str:
     """The CustomResourceDefinition as the YAML file that is in the manifests."""
     body: str = yaml.dump(
         definition(),
-        Dumper=_Dumper,
+        Dumper=_DefinitionDumper,
         sort_keys=False,
         default_flow_style=False,
         width=1000,
@@ -88,7 +88,7 @@ def text() -> str:
     return _HEADER + body
 
 
-class _Dumper(yaml.SafeDumper):
+class _DefinitionDumper(yaml.SafeDumper):
     """Block style down to what fits on a line: criteria nest so deep that indentation would be half the file."""
 
     def ignore_aliases(self, data: Any) -> bool:
@@ -101,8 +101,8 @@ class _Dumper(yaml.SafeDumper):
         return self.represent_sequence("tag:yaml.org,2002:seq", data, flow_style=len(str(data)) < _LINE)
 
 
-_Dumper.add_representer(dict, _Dumper.mapping)
-_Dumper.add_representer(list, _Dumper.sequence)
+_DefinitionDumper.add_representer(dict, _DefinitionDumper.mapping)
+_DefinitionDumper.add_representer(list, _DefinitionDumper.sequence)
 
 
 def _root() -> Schema:

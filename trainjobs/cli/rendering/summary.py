@@ -14,20 +14,20 @@ from trainjobs.api import Length
 from trainjobs.cli.program import program
 from trainjobs.cli.rendering.criteria_table import criteria_table
 from trainjobs.cli.rendering.facts import facts_list
-from trainjobs.cli.run_report import RunReport, State
+from trainjobs.cli.run_report import RunReport, RunStatus
 from trainjobs.runs.codec import jsonable
 from trainjobs.stopping import Observation, Saving
 from trainjobs.stopping.wording import number
 from trainjobs.views.formatting import baseline, count, duration, measures, spot, steps_of_ranks, unspent
 
 _STYLES = {
-    State.FINISHED: "bold green",
-    State.EARLY_STOPPED: "bold green",
-    State.STOP_REQUESTED: "bold green",
-    State.INTERRUPTED: "bold yellow",
-    State.UNFINISHED: "bold yellow",
-    State.RUNNING: "bold cyan",
-    State.FAILED: "bold red",
+    RunStatus.FINISHED: "bold green",
+    RunStatus.EARLY_STOPPED: "bold green",
+    RunStatus.STOP_REQUESTED: "bold green",
+    RunStatus.INTERRUPTED: "bold yellow",
+    RunStatus.UNFINISHED: "bold yellow",
+    RunStatus.RUNNING: "bold cyan",
+    RunStatus.FAILED: "bold red",
 }
 
 
@@ -35,31 +35,31 @@ def headline(report: RunReport) -> str:  # noqa: PLR0911 - one return for each s
     """What happened, in a few words with the place."""
     where = _where(report)
     match report.state:
-        case State.FINISHED:
+        case RunStatus.FINISHED:
             return (
                 f"Trained all {count(report.length.amount, report.length.unit)}; no criterion stopped the run"
             )
-        case State.EARLY_STOPPED:
+        case RunStatus.EARLY_STOPPED:
             return f"Stopped early by {_criterion(report) or 'the coordinator'} {where}"
-        case State.STOP_REQUESTED:
+        case RunStatus.STOP_REQUESTED:
             return f"Stopped on request {where}"
-        case State.INTERRUPTED:
+        case RunStatus.INTERRUPTED:
             return f"Interrupted {where}; {_way_on(report)}"
-        case State.RUNNING:
+        case RunStatus.RUNNING:
             return f"Running in process {report.process}: {where.removeprefix('in ')}"
-        case State.FAILED:
+        case RunStatus.FAILED:
             return f"Failed {where}"
-        case State.UNFINISHED:
+        case RunStatus.UNFINISHED:
             return f"Not finished, and nobody is training it; it ended {where}, without a word"
 
 
 def reason(report: RunReport) -> str | None:
     """Why, with the numbers."""
     failure = report.told.failure
-    if report.state == State.FAILED and failure is not None:
+    if report.state == RunStatus.FAILED and failure is not None:
         whose = "" if failure.rank is None else f"rank {failure.rank}: "
         return f"{whose}{failure.kind}: {failure.message}"
-    if report.told.decision is not None and report.state != State.FINISHED:
+    if report.told.decision is not None and report.state != RunStatus.FINISHED:
         return report.told.decision.reason
     return None
 
@@ -85,7 +85,11 @@ def summary(report: RunReport) -> list[RenderableType]:
 
 def frames(report: RunReport) -> list[RenderableType]:
     """The user's frames of a failure, which whoever watched the run has seen already."""
-    if report.state is not State.FAILED or report.told.failure is None or not report.told.failure.traceback:
+    if (
+        report.state is not RunStatus.FAILED
+        or report.told.failure is None
+        or not report.told.failure.traceback
+    ):
         return []
     return [Text(), Text(report.told.failure.traceback.rstrip())]
 
@@ -97,11 +101,11 @@ def next_commands(report: RunReport, file: str = "FILE", options: Sequence[str] 
     explain = f"{program()} explain {shlex.quote(str(report.path))}"
     replay = f"{program()} replay {shlex.quote(str(report.path))} --criteria {shlex.quote(file)}"
     match report.state:
-        case State.RUNNING:
+        case RunStatus.RUNNING:
             return [explain]
-        case State.INTERRUPTED | State.UNFINISHED:
+        case RunStatus.INTERRUPTED | RunStatus.UNFINISHED:
             return [again, explain]
-        case State.FAILED:
+        case RunStatus.FAILED:
             return [again]
         case _:
             return [explain, replay]

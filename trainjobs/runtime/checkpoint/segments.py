@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from trainjobs.exits import DataError
-from trainjobs.runs.storage import Storage
+from trainjobs.runs.storage import CheckpointStorage
 from trainjobs.runtime.checkpoint import columns
 from trainjobs.stopping import Observation
 
@@ -24,7 +24,7 @@ SEGMENT = 4096
 class Segments:
     """The files of one run's history, in `folder` of the storage."""
 
-    def __init__(self, storage: Storage, folder: str) -> None:
+    def __init__(self, storage: CheckpointStorage, folder: str) -> None:
         self._storage = storage
         self._folder = folder
         self._known: dict[int, tuple[Observation, str]] = {}

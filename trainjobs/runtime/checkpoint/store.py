@@ -18,7 +18,7 @@ from typing import IO, Any
 import torch
 
 from trainjobs.exits import DataError, UserError
-from trainjobs.runs.storage import BEST, CHECKPOINT, CHECKPOINTS, Storage
+from trainjobs.runs.storage import BEST, CHECKPOINT, CHECKPOINTS, CheckpointStorage
 from trainjobs.runtime.checkpoint import file_format, readback
 from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Found, Saved
 from trainjobs.runtime.checkpoint.segments import Segments
@@ -34,7 +34,7 @@ class Checkpoints:
     (`torch.serialization.add_safe_globals`), since they will be again when the next process reads it.
     """
 
-    def __init__(self, storage: Storage, keep: int) -> None:
+    def __init__(self, storage: CheckpointStorage, keep: int) -> None:
         self.best: BestCheckpoint | None = None
         """Never deleted. Whoever resumes sets it, from what the checkpoint says."""
         self._storage = storage

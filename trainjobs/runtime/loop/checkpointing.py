@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from trainjobs.coordination import Coordinator, Reported
+from trainjobs.coordination import Coordinator, JudgedReport
 from trainjobs.exits import UserError
 from trainjobs.runtime.checkpoint.best import BestWeights
 from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Position, Saved
@@ -76,7 +76,7 @@ class Checkpointer:
         ruling = self._coordinator.ruling
         return ruling.best if ruling else None
 
-    def reported(self, reported: Reported, tracked: Tracked) -> None:
+    def reported(self, reported: JudgedReport, tracked: Tracked) -> None:
         """A report was judged; if it is the best, its weights are those tracked now."""
         if reported.observation is None:
             return

@@ -3,7 +3,7 @@
 from trainjobs.coordination import Outcome
 from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
-from trainjobs.runtime.loop.position import Phase, Report
+from trainjobs.runtime.loop.position import LoopPhase, Report
 from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.loop.step_loop import StepLoop
 from trainjobs.runtime.loop.training_state import TrainingState
@@ -32,7 +32,7 @@ class Evaluation:
     def begin(self) -> None:
         """Batches for evaluation are asked for, in an epoch."""
         state = self._state
-        if state.phase is not Phase.AFTER:
+        if state.phase is not LoopPhase.AFTER:
             return
         if state.resume_point is None:
             state.end_replay()
@@ -45,7 +45,7 @@ class Evaluation:
         It does so only after the epoch's steps, and not while other weights are in the model's place (an average's).
         """
         own = self._of_own_weights and self._state.writes.versions_unchanged
-        return self._state.phase is Phase.AFTER and own and self._coordinator.poll()
+        return self._state.phase is LoopPhase.AFTER and own and self._coordinator.poll()
 
     def judge(self) -> Report:
         """Report what was logged, and learn the decision. Collective."""
@@ -62,7 +62,7 @@ class Evaluation:
             step=state.position.step,
             seconds=state.seconds,
             metrics=pairs,
-            whole=state.whole and not (state.phase is Phase.BODY and state.position.step > 0),
+            whole=state.whole and not (state.phase is LoopPhase.BODY and state.position.step > 0),
             without_data=without_data,
         )
         self._checkpointer.reported(reported, state.tracked)

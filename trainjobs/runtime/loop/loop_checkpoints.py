@@ -13,7 +13,7 @@ from typing import Any
 from trainjobs.runtime.checkpoint.rank_states import RankStates
 from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
-from trainjobs.runtime.loop.position import Interrupted, Phase, ResumePoint
+from trainjobs.runtime.loop.position import Interrupted, LoopPhase, ResumePoint
 from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.loop.training_state import TrainingState
 
@@ -59,7 +59,7 @@ class LoopCheckpoints:
             Interrupted: after the checkpoint, if the run is to be continued later.
         """
         self.agree_on_halt()
-        if self._state.phase is Phase.STEPS and self._state.position.batch:
+        if self._state.phase is LoopPhase.STEPS and self._state.position.batch:
             self.checkpoint()
         elif self._state.replaying is None and not self._state.would_write_again:
             self.save_last_point()  # else an older checkpoint is the last place that the function comes back to

@@ -45,7 +45,7 @@ class Report:
         return self.metrics[metric]
 
 
-class Phase(Enum):
+class LoopPhase(Enum):
     """Where in an epoch's body the training function is."""
 
     OUTSIDE = "outside the loop over epochs"

@@ -9,7 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 from trainjobs.runtime.data.lockstep import InFlightBatch, Lockstep, share_buffers
 from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
-from trainjobs.runtime.loop.position import Phase
+from trainjobs.runtime.loop.position import LoopPhase
 from trainjobs.runtime.loop.training_state import TrainingState
 
 
@@ -55,24 +55,24 @@ class StepLoop:
     def begin(self) -> None:
         """Ticks are steps from here. Collective, if the run halts here or the best is to be kept."""
         state = self._state
-        before = state.phase is Phase.BODY and not self._coordinator.halted
+        before = state.phase is LoopPhase.BODY and not self._coordinator.halted
         if self._checkpoints.improved and before and state.writes.epoch_unchanged:
             self._checkpoints.save_last_point()  # the report came before the steps, which will change the weights
         state.mark_first_step()
-        state.phase = Phase.STEPS
+        state.phase = LoopPhase.STEPS
         state.whole = False
         self._coordinator.begin(state.position.step, state.seconds)
 
     def leave(self) -> None:
         """The epoch's steps are over, whoever ended them. Not collective: it may be unwinding."""
         state = self._state
-        if state.phase is not Phase.STEPS:
+        if state.phase is not LoopPhase.STEPS:
             return
         self.count_in_flight()
         if state.lockstep is not None:
             state.lockstep.end()
         self._coordinator.pause()
-        state.phase = Phase.AFTER
+        state.phase = LoopPhase.AFTER
         state.whole = True
         if not self._checkpoints.halted:
             state.position = replace(state.position, steps_over=True)
@@ -97,7 +97,7 @@ class StepLoop:
         for batch in batches:
             self.total, self.in_flight = lockstep.total, batch
             yield batch.batch
-            if state.lockstep is not lockstep or state.phase is Phase.BODY:
+            if state.lockstep is not lockstep or state.phase is LoopPhase.BODY:
                 raise RuntimeError("these run.steps() were of an earlier epoch; each epoch asks for its own")
             if self._end_batch(batch):
                 return
@@ -137,7 +137,7 @@ class StepLoop:
 
     def _skip(self) -> None:
         """The steps of a resumed epoch are done already."""
-        self._state.phase = Phase.AFTER
+        self._state.phase = LoopPhase.AFTER
         self._state.after_steps()
         self._state.reports_replayed = self._state.reports_in_steps
 

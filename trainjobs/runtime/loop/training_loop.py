@@ -14,7 +14,7 @@ from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.evaluation import Evaluation
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
-from trainjobs.runtime.loop.position import Phase, ResumePoint, WorkerContext
+from trainjobs.runtime.loop.position import LoopPhase, ResumePoint, WorkerContext
 from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.loop.step_loop import StepLoop
 from trainjobs.runtime.loop.training_state import TrainingState
@@ -75,7 +75,7 @@ class TrainingLoop:
 
     def begin_epochs(self) -> object:
         """Begin a loop over epochs; one before that was not closed has been left. Collective."""
-        if self.state.phase is not Phase.OUTSIDE:
+        if self.state.phase is not LoopPhase.OUTSIDE:
             self.leave_epochs()
         self.epoch_loop = object()
         self.begin()
@@ -115,7 +115,7 @@ class TrainingLoop:
     def leave_epochs(self) -> None:
         """The function has broken out of the loop. Not collective: it may be unwinding."""
         self.steps.leave()
-        self.state.phase, self._left = Phase.OUTSIDE, True
+        self.state.phase, self._left = LoopPhase.OUTSIDE, True
 
     def begin_evaluation(self) -> None:
         """Batches for evaluation are asked for. Outside of a loop that was left, they are the end of the run's."""
@@ -131,7 +131,7 @@ class TrainingLoop:
         such as a scheduler's step.
         """
         self.steps.leave()
-        self.state.phase = Phase.OUTSIDE
+        self.state.phase = LoopPhase.OUTSIDE
         if self.checkpoints.halted:
             return
         self._check_epoch()
@@ -187,6 +187,6 @@ class TrainingLoop:
 
     def pass_epoch(self) -> ResumePoint:
         """The epoch of a loop of one's own is reported; its state is kept as it is before the rest of the body."""
-        self.state.phase = Phase.OUTSIDE
+        self.state.phase = LoopPhase.OUTSIDE
         self.state.epoch_done()
         return self.state.resume_point_here()

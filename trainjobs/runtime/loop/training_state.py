@@ -14,7 +14,7 @@ from trainjobs.runtime.checkpoint.snapshot import Snapshot
 from trainjobs.runtime.checkpoint.tracked import Tracked
 from trainjobs.runtime.checkpoint.write_detector import WriteDetector
 from trainjobs.runtime.data.lockstep import Lockstep
-from trainjobs.runtime.loop.position import Phase, ResumePoint, WorkerContext, position_of
+from trainjobs.runtime.loop.position import LoopPhase, ResumePoint, WorkerContext, position_of
 from trainjobs.runtime.meters import Meters
 
 
@@ -48,7 +48,7 @@ class TrainingState:
             if restored
             else Position(0, 0, 0, reported=True, seconds=0.0)
         )
-        self.phase = Phase.OUTSIDE
+        self.phase = LoopPhase.OUTSIDE
         self.lockstep: Lockstep | None = None
         """The batches of the last `steps`."""
         self.loader_state: object = None
@@ -111,7 +111,7 @@ class TrainingState:
             self.reports_before = len(self.coordinator.history)
         self.reports_replayed = self.reports_before
         self.whole = True
-        self.phase = Phase.BODY
+        self.phase = LoopPhase.BODY
         self._epoch_start = self.resume_point = self.resume_point_here()
         self.writes.mark_epoch()
 
@@ -173,7 +173,7 @@ class TrainingState:
     @property
     def would_write_again(self) -> bool:
         """Whether the function, coming back to the last point, would write once more what it has written since."""
-        if self.phase is Phase.AFTER:
+        if self.phase is LoopPhase.AFTER:
             return not self.writes.weights_unchanged
         return not self.writes.epoch_unchanged
 
