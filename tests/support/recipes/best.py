@@ -53,7 +53,7 @@ def epochs_alone(run: Run) -> None:
         run.model.mark(epoch)
         run.report(loss=LOSSES[epoch - 1])
         if epoch == 1 and run.config.get("await_change"):
-            while run._loop.coordinator._judge.limits.steps is None:
+            while run._loop.coordinator._evaluator.limits.steps is None:
                 time.sleep(0.005)
         if epoch == 4:
             spoil_the_second(run)

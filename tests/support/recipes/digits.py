@@ -193,7 +193,7 @@ def stop(run: Run) -> None:
 
 def await_change(run: Run) -> None:
     """Go on once rank 0 judges by the other criteria, which have a limit of steps; the first ones have none."""
-    while run._loop.coordinator._judge.limits.steps is None:
+    while run._loop.coordinator._evaluator.limits.steps is None:
         time.sleep(0.005)
 
 
