@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from testbed.fakenodes import PREFIX
 
+from manifests import manifest
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.reflector import Reflector
 from trainjob_operator.trainjob.objects import dependents
@@ -74,12 +75,7 @@ def keys(kind: str, count: int, per_namespace: int) -> list[Key]:
 
 
 def trainjob(key: Key) -> Object:
-    return {
-        "apiVersion": TRAINJOBS.api_version,
-        "kind": TRAINJOBS.kind,
-        "metadata": {"name": key.name, "namespace": key.namespace},
-        "spec": {"trainer": {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": NODES}},
-    }
+    return manifest(key.name, metadata={"namespace": key.namespace}, trainer={"numNodes": NODES})
 
 
 def by_hand(key: Key) -> tuple[Object, ...]:

@@ -38,7 +38,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "cluster")]
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("cluster", "support")]
 
 import psutil
 from crowds import (

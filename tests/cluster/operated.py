@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from testbed.fixtures import serial
 from testbed.kubectl import Kubectl
 
+from manifests import manifest
 from trainjob_operator.app import Operator, Options
 from trainjob_operator.trainjob.plan import Settings
 from trainjobs.kube.resources import Key
@@ -40,14 +41,8 @@ def running(transport: Transport, lease: Key = LEASE, namespaces: tuple[str, ...
         assert not thread.is_alive()
 
 
-def trainjob(**spec):
-    trainer = {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": 2, **spec.pop("trainer", {})}
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": "mnist"},
-        "spec": {"trainer": trainer, **spec},
-    }
+def trainjob(trainer=None, **spec):
+    return manifest(trainer={"numNodes": 2, **(trainer or {})}, **spec)
 
 
 def eventually(holds: Callable[[], bool], what: str, within_s: float = WAIT_S) -> None:

@@ -13,6 +13,7 @@ import torch
 from testbed.images import PYTHON
 from testbed.kubectl import Kubectl, KubectlError
 
+from manifests import manifest
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints
 
@@ -127,9 +128,6 @@ def code(*files: Path) -> dict[str, Any]:
 def trainjob(name: str, trainer: dict[str, Any], **spec: Any) -> dict[str, Any]:
     """A TrainJob of 2 pods with the code and the claim of above."""
     trainer = {"numNodes": 2, "code": {"configMap": "code"}, "env": ENVIRONMENT, **trainer}
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": name},
-        "spec": {"trainer": trainer, "checkpoint": {"storage": {"claimName": "checkpoints"}}, **spec},
-    }
+    return manifest(
+        name, trainer=trainer, **{"checkpoint": {"storage": {"claimName": "checkpoints"}}, **spec}
+    )

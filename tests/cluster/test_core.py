@@ -6,6 +6,7 @@ import time
 import pytest
 from testbed.kubectl import Kubectl
 
+from manifests import manifest
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.leader_election import Elector
 from trainjob_operator.core.reflector import Reflector
@@ -24,13 +25,8 @@ def service(team: Kubectl, name: str = "web", port: int = 80):
     }
 
 
-def trainjob(team: Kubectl, name: str = "mnist"):
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": name, "namespace": team.namespace},
-        "spec": {"trainer": {"entrypoint": "train:train", "maxEpochs": 1}},
-    }
+def trainjob(team: Kubectl):
+    return manifest(metadata={"namespace": team.namespace})
 
 
 def eventually(holds, within_s: float = 20) -> None:

@@ -6,21 +6,11 @@ import json
 import pytest
 from testbed.kubectl import KubectlError
 
+from manifests import manifest
 from trainjobs.api.manifest import SpecError, parse
 
 PLATEAU = {"plateau": {"patience": 3}}
 LOSS = {"monitor": "val_loss"}
-
-
-def manifest(name="mnist", **spec):
-    """A small TrainJob; `trainer` is merged into its trainer."""
-    trainer = {"entrypoint": "train:train", "maxEpochs": 100, **spec.pop("trainer", {})}
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": name},
-        "spec": {"trainer": trainer, **spec},
-    }
 
 
 def by_steps(max_steps=None, **spec):

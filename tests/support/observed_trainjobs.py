@@ -6,6 +6,7 @@ Times are seconds after `T0`.
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+from manifests import manifest
 from trainjob_operator.trainjob.objects.job import digest
 from trainjob_operator.trainjob.observation.observed import observe
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob, job_projection, observed_job
@@ -20,24 +21,14 @@ def at(seconds: float) -> str:
     return (T0 + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
-def trainjob(status=None, labels=None, **spec):
+def trainjob(status=None, labels=None, trainer=None, **spec):
     """A TrainJob as the API server gives it."""
-    trainer = {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": 2, **spec.pop("trainer", {})}
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {
-            "name": "mnist",
-            "namespace": "team",
-            "uid": "me",
-            "generation": 3,
-            "resourceVersion": "7",
-            "creationTimestamp": at(0),
-            "labels": labels or {},
-        },
-        "spec": {"trainer": trainer, **spec},
-        **({"status": status} if status else {}),
-    }
+    metadata = {
+        "namespace": "team", "uid": "me", "generation": 3, "resourceVersion": "7",
+        "creationTimestamp": at(0), "labels": labels or {},
+    }  # fmt: skip
+    raw = manifest(metadata=metadata, trainer={"numNodes": 2, **(trainer or {})}, **spec)
+    return {**raw, **({"status": status} if status else {})}
 
 
 def job_of(raw, *conditions, started=0, suspend=False, owner="me", **fields) -> ObservedJob:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from trainjobs.api.manifest import parse
+import manifests
 from trainjobs.driver import driver
 from trainjobs.driver.requests import Control
 from trainjobs.runs import events
@@ -64,15 +64,9 @@ def manifest(
     trainer = {
         "entrypoint": entrypoint,
         "config": {"marks": str(marks), **(config or {})},
-        **({"maxSteps": max_steps} if max_steps else {"maxEpochs": max_epochs}),
+        "maxEpochs": None if max_steps else max_epochs,
+        "maxSteps": max_steps,
         "numNodes": workers,
         "env": list(env),
     }
-    return parse(
-        {
-            "apiVersion": "trainjobs.dev/v1alpha1",
-            "kind": "TrainJob",
-            "metadata": {"name": "trial"},
-            "spec": {"trainer": trainer, "stopping": stopping or {}, **spec},
-        }
-    )
+    return manifests.job("trial", trainer=trainer, stopping=stopping or {}, **spec)

@@ -2,22 +2,11 @@
 
 import pytest
 
+from manifests import flat as manifest
 from trainjobs.api import MUTABLE, TrainJobSpec, changes, immutable_changes
 from trainjobs.api.manifest import parse
 
 CRITERION = {"plateau": {"patience": 3}}
-
-
-def manifest(**spec):
-    """The smallest TrainJob, with some fields of its spec; `trainer__x` sets a field of the trainer."""
-    trainer = {"entrypoint": "train:train", "maxEpochs": 100}
-    trainer.update({name[9:]: spec.pop(name) for name in list(spec) if name.startswith("trainer__")})
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": {"name": "mnist"},
-        "spec": {"trainer": trainer, **spec},
-    }
 
 
 @pytest.mark.parametrize(

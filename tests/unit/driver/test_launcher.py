@@ -13,7 +13,8 @@ from pages import blocks
 from ray import cloudpickle
 from specifications import criteria, defaults
 
-from trainjobs.api.manifest import load, parse
+import manifests
+from trainjobs.api.manifest import load
 from trainjobs.api.stopping import Criterion
 from trainjobs.runs.attempt import Setup, written
 from trainjobs.runs.channel import Address
@@ -61,8 +62,7 @@ def crossing(spec):
 
 
 def job(stopping, settings=None):
-    trainer = {"entrypoint": "train:train", "maxEpochs": 100, "config": settings or {}}
-    return parse({"metadata": {"name": "job"}, "spec": {"trainer": trainer, "stopping": stopping}})
+    return manifests.job(trainer={"config": settings or {}}, stopping=stopping)
 
 
 def arrives(elsewhere, spec):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from specifications import criteria as some_criteria
 from specifications import defaults
 
+import manifests
 from trainjobs.api.manifest import parse
 from trainjobs.lint import DataFacts, advise
 
@@ -16,14 +17,12 @@ GOOD = {"monitor": "val_loss", "criteria": [PLATEAU]}
 CRITERIA = "spec.stopping.criteria"
 
 
-def job(stopping=GOOD, max_epochs=100, **spec):
-    trainer = {"entrypoint": "train:train", "maxEpochs": max_epochs, **spec.pop("trainer", {})}
-    return parse({"metadata": {"name": "a"}, "spec": {"trainer": trainer, "stopping": stopping, **spec}})
+def job(stopping=GOOD, max_epochs=100, trainer=None, **spec):
+    return manifests.job(trainer={"maxEpochs": max_epochs, **(trainer or {})}, stopping=stopping, **spec)
 
 
 def by_steps(stopping=GOOD, max_steps=5000):
-    trainer = {"entrypoint": "train:train", "maxSteps": max_steps}
-    return parse({"metadata": {"name": "a"}, "spec": {"trainer": trainer, "stopping": stopping}})
+    return job(stopping, None, {"maxSteps": max_steps})
 
 
 def criteria(*members, **stopping):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from manifests import manifest
 from trainjob_operator.trainjob.objects.job import digest
 from trainjob_operator.trainjob.observation.excerpt import LONG, LONGEST, abridged, excerpt
 from trainjobs.api.manifest import SpecError, parse
@@ -11,9 +12,8 @@ from trainjobs.api.manifest import SpecError, parse
 LONG_TEXT = "x" * 1_000_000
 
 
-def trainjob(item, trainer=None, **spec):
-    trainer = {"entrypoint": "train:train", "maxEpochs": 1, **(trainer or {})}
-    return {**item("mnist", 1), "spec": {"trainer": trainer, **spec}}
+def trainjob(item, **fields):
+    return {**item("mnist", 1), "spec": manifest(**fields)["spec"]}
 
 
 LARGE = {

@@ -2,19 +2,12 @@
 
 import pytest
 
+from manifests import job
 from trainjob_operator.trainjob.objects.job import digest, indexed_job
-from trainjobs.api.manifest import parse
 
 
-def trainjob(labels=None, trainer=None, **spec):
-    return parse(
-        {
-            "apiVersion": "trainjobs.dev/v1alpha1",
-            "kind": "TrainJob",
-            "metadata": {"name": "mnist", "namespace": "team", "uid": "me", "labels": labels or {}},
-            "spec": {"trainer": {"entrypoint": "train:train", "maxEpochs": 1, **(trainer or {})}, **spec},
-        }
-    )
+def trainjob(labels=None, **fields):
+    return job(metadata={"namespace": "team", "uid": "me", "labels": labels or {}}, **fields)
 
 
 def test_one_pod_a_node_and_the_driver_decides():

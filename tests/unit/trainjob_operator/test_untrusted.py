@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 
+from manifests import manifest
 from trainjob_operator.trainjob.events import event_for
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.job import digest
@@ -57,17 +58,11 @@ def values(schema):
 
 
 def trainjob(status=None, **spec):
-    trainer = {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": 2}
     metadata = {
-        "name": "mnist", "namespace": "team", "uid": "me", "generation": 3, "resourceVersion": "7",
+        "namespace": "team", "uid": "me", "generation": 3, "resourceVersion": "7",
         "creationTimestamp": "2026-11-21T10:00:00Z",
     }  # fmt: skip
-    raw = {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainJob",
-        "metadata": metadata,
-        "spec": {"trainer": trainer, **spec},
-    }
+    raw = manifest(metadata=metadata, trainer={"numNodes": 2}, **spec)
     return {**raw, "status": status} if status is not None else raw
 
 

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from manifests import manifest
 from trainjobs.cli.app import app
 from trainjobs.cli.rendering.console import Printing
 from trainjobs.cli.rendering.display import Display
@@ -62,25 +63,18 @@ def written(*arguments):
     return done.stdout + done.stderr
 
 
-def manifest(text):
+def hostile(text):
     """Ours with the text in every place that is free, and in one that is not."""
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": text,
-        "metadata": {"name": text},
-        text: 1,
-        "spec": {
-            "trainer": {"entrypoint": text, "maxEpochs": text, "config": {text: text}},
-            "stopping": {"monitor": text, "criteria": [{"name": text, "plateau": {"patience": 1, text: 1}}]},
-        },
-    }
+    trainer = {"entrypoint": text, "maxEpochs": text, "config": {text: text}}
+    stopping = {"monitor": text, "criteria": [{"name": text, "plateau": {"patience": 1, text: 1}}]}
+    return {text: 1, **manifest(text, trainer=trainer, stopping=stopping), "kind": text}
 
 
 @each_text
 @given(text=HOSTILE)
 @example(text=CLEAR)
 def test_of_a_manifest(recording, text):
-    Path("hostile.yaml").write_text(yaml.dump(manifest(text), allow_unicode=True), encoding="utf-8")
+    Path("hostile.yaml").write_text(yaml.dump(hostile(text), allow_unicode=True), encoding="utf-8")
     Path("raw.yaml").write_text(f"kind: {text}\n? {text}\n", encoding="utf-8", errors="replace")
     for file in ("hostile.yaml", "raw.yaml"):
         for command in (("validate", file), ("validate", file, "-o", "json"), ("run", file)):
