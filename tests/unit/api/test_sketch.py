@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from specifications import criteria
 
-from trainjobs.api.manifest import SpecError, load, parse, parse_stopping
+from trainjobs.api.manifest import SpecError, parse, parse_stopping
 
 PLATEAU = {"plateau": {"patience": 3}}
 SOUND = {
@@ -121,29 +121,6 @@ def test_what_a_missing_metric_breaks_is_told_at_once():
         "criteria[1].plateau.patience: is required: add patience",
         "criteria[1].plateau.monitor: must name a metric, here or in stopping.monitor",
         "monitor: must name the metric whose best model restoreBest restores",
-    ]
-
-
-def test_problems_of_one_line_are_in_the_order_of_the_document(tmp_path):
-    criteria = (
-        "[{plateau: {}}, {not: 3}, {budget: {}}, {threshold: {value: x}}, {plateau: {patience: 0, mode: up}}]"
-    )
-    file = tmp_path / "mnist.yaml"
-    file.write_text(
-        "apiVersion: trainjobs.dev/v1alpha1\nkind: TrainJob\nmetadata: {name: a}\n"
-        f"spec: {{stopping: {{criteria: {criteria}}}, trainer: {{maxEpochs: 0, entrypoint: train}}}}\n"
-    )
-    with pytest.raises(SpecError) as caught:
-        load(file)
-    assert [problem.path.removeprefix("spec.") for problem in caught.value.problems] == [
-        "stopping.criteria[0].plateau.patience",
-        "stopping.criteria[1].not",
-        "stopping.criteria[2].budget",
-        "stopping.criteria[3].threshold.value",
-        "stopping.criteria[4].plateau.patience",
-        "stopping.criteria[4].plateau.mode",
-        "trainer.maxEpochs",
-        "trainer.entrypoint",
     ]
 
 
