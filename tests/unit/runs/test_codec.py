@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from trainjobs.api import Stopping
 from trainjobs.coordination import Decision, Outcome
-from trainjobs.runs.codec import EVENTS
+from trainjobs.runs.codec import EVENTS, jsonable
 from trainjobs.runs.events import (
     Checkpointed,
     CriteriaChanged,
@@ -160,3 +160,29 @@ def test_what_is_no_event_at_all_is_refused(odd):
 
 def test_a_key_that_is_not_the_events_own_is_passed_over():
     assert EVENTS.from_dict({"event": "Warned", "message": "x", "time": 3.0}) == Warned("x")
+
+
+@dataclasses.dataclass(frozen=True)
+class Sized:
+    size: float
+    parts: tuple[int, ...] = ()
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (None, None),
+        (True, True),
+        (1.5, 1.5),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        ("é", "é"),
+        ((1, (2, [math.inf])), [1, [2, ["inf"]]]),
+        ({1: {"a": math.nan}}, {"1": {"a": "nan"}}),
+        (Sized(math.inf, (1, 2)), {"size": "inf", "parts": [1, 2]}),
+        ([SEEN], [SEEN.to_dict()]),
+    ],
+)
+def test_a_value_is_what_json_can_hold_of_it(value, told):
+    assert jsonable(value) == told
+    json.dumps(jsonable(value), allow_nan=False)

@@ -6,15 +6,20 @@ import pytest
 from gpujob import JOB, JOB_BY_STEPS
 from shadowed import FLAT, SHADOWS, judged_by, with_criteria
 
+from trainjobs.api import status
+from trainjobs.api.reasons import RunOutcome
 from trainjobs.coordination import Decision, Outcome
 from trainjobs.runs import run_state
 from trainjobs.runs.events import (
     Checkpointed,
+    Decided,
+    Failed,
     Halted,
     Reported,
     Started,
+    Starting,
 )
-from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.job_status import JobStatus, fitted
 from trainjobs.runs.run_state import History, RunState
 from trainjobs.stopping import Observation
 
@@ -146,3 +151,47 @@ def test_a_status_folds_no_history(monkeypatch):
     monkeypatch.delattr(run_state, "replay")
     account.state = replace(account.state, history=Unread(account.state.history))
     assert len(account.stopping().shadow) == 2
+
+
+STOPPED = Decision(Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, 0.4, 3, 5, 5, 1.8e9)
+
+
+@pytest.mark.parametrize(
+    ("told", "outcome"),
+    [
+        ([], RunOutcome.FINISHED),
+        ([Halted(None, {0: 5}, 0.0)], RunOutcome.FINISHED),
+        ([Decided(STOPPED)], RunOutcome.EARLY_STOPPED),
+        ([Decided(replace(STOPPED, outcome=Outcome.STOP_REQUESTED))], RunOutcome.STOP_REQUESTED),
+        ([Decided(replace(STOPPED, outcome=Outcome.INTERRUPTED))], RunOutcome.INTERRUPTED),
+        ([Decided(STOPPED), Failed(1, "ValueError", "x", "", 70)], RunOutcome.FAILED),
+        ([Failed(1, "ValueError", "x", "", 70), Starting(2, 1)], RunOutcome.FINISHED),
+    ],
+)
+def test_a_run_is_called_after_what_ends_it(told, outcome):
+    account = Account(JOB)
+    for event in told:
+        account.take(event)
+    assert account.outcome is outcome
+
+
+def test_the_halt_is_told_with_its_decision_and_the_ranks_that_came_to_it():
+    account = Account(JOB)
+    account.take(Halted(STOPPED, {0: 5, 1: 6}, 1.5))
+    told = account.stopping()
+    assert (told.criterion, told.reason, told.metric, told.value) == ("plateau", "flat", "val_loss", "0.5")
+    assert (told.decided_at_step, told.halted_at_step) == (5, 6)
+    assert (told.ranks_halted, told.ranks_total) == (2, 2)
+    assert told.decision_time.timestamp() == 1.8e9
+
+
+def test_a_decision_that_no_rank_has_followed_is_not_told_as_a_halt():
+    account = Account(JOB)
+    account.take(Decided(STOPPED))
+    assert account.stopping() == status.StoppingStatus()
+
+
+def test_a_text_is_cut_to_what_its_field_holds_and_everything_else_stays():
+    best = fitted(status.BestValue, metric="m" * 5000, value="0.5", epoch=3)
+    longest = status.BestValue.model_json_schema(by_alias=False)["properties"]["metric"]["maxLength"]
+    assert (len(best.metric), best.value, best.epoch) == (longest, "0.5", 3)

@@ -1,5 +1,7 @@
 """What the driver keeps of a run: every event in the run directory, and at the end a result that tells it all."""
 
+from dataclasses import replace
+
 import pytest
 from gpujob import JOB
 from hypothesis import HealthCheck, given, settings
@@ -9,9 +11,11 @@ from shadowed import SHADOWS, with_criteria
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.cli.run_report import read
 from trainjobs.coordination import Decision, Outcome
+from trainjobs.exits import StorageError
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import (
     Checkpointed,
+    CriteriaChanged,
     CriterionResult,
     Decided,
     Failed,
@@ -133,3 +137,75 @@ def test_a_result_and_a_summary_tell_the_same_savings(tmp_path):
         pytest.approx(saved.seconds),
     )
     assert told["gpuSecondsSaved"] == 0
+
+
+STOPPED = Decision(Outcome.EARLY_STOPPED, "plateau", "flat", "val_loss", 0.5, 0.4, 3, 5, 5, 1.8e9)
+INTERRUPTED = Decided(replace(STOPPED, outcome=Outcome.INTERRUPTED, reason="Ctrl-C"))
+
+
+@pytest.mark.parametrize(
+    ("told", "code", "state", "conditions"),
+    [
+        ([], 0, "Finished", [("Complete", "Finished", "trained all 10 epochs")]),
+        (
+            [Decided(STOPPED)],
+            0,
+            "EarlyStopped",
+            [("EarlyStopped", "EarlyStopped", "flat"), ("Complete", "EarlyStopped", "flat")],
+        ),
+        ([INTERRUPTED], 75, "Interrupted", [("Suspended", "Interrupted", "Ctrl-C")]),
+        ([Failed(1, "ValueError", "bad", "", 70)], 70, "Failed", [("Failed", "ValueError", "bad")]),
+        (
+            [INTERRUPTED, Failed(None, "RankLost", "lost", "", 1)],
+            1,
+            "Failed",
+            [("Failed", "RankLost", "lost")],
+        ),
+    ],
+)
+def test_a_result_has_the_code_the_state_and_the_conditions_of_its_end(
+    tmp_path, told, code, state, conditions
+):
+    record = RunRecorder(JOB, RunDirectory(tmp_path), lambda _: None)
+    for event in told:
+        record.take(event)
+    record.count(restarts=2, failed_attempts=1)
+    result = record.close()
+    document = result.document
+    assert (result.exit_code, document["state"]) == (code, state)
+    assert [(each["type"], each["reason"], each["message"]) for each in document["conditions"]] == conditions
+    assert (document["restarts"], document["failedAttempts"]) == (2, 1)
+    assert RunDirectory(tmp_path).result()["state"] == state
+
+
+def test_an_event_is_kept_before_anybody_is_told_of_it(tmp_path):
+    place = RunDirectory(tmp_path)
+    kept = []
+    record = RunRecorder(
+        JOB, place, lambda _: kept.append((len(place.history()), len(tuple(place.events()))))
+    )
+    record.take(Started(1, 2, "cpu", 10, 2, 10, (WHOLE,)))
+    record.take(Reported(WHOLE))
+    assert kept == [(1, 1), (2, 2)]
+
+
+def test_other_criteria_are_the_manifests_from_then_on(tmp_path):
+    place = RunDirectory(tmp_path)
+    record = RunRecorder(JOB, place, lambda _: None)
+    record.take(CriteriaChanged(SHADOWS))
+    assert record.job.spec.stopping == place.job().spec.stopping == SHADOWS
+    assert record.job.spec.trainer == JOB.spec.trainer
+
+
+def test_a_failure_that_cannot_be_kept_is_told_all_the_same(tmp_path, monkeypatch):
+    def full(*_):
+        raise StorageError("no space left")
+
+    monkeypatch.setattr(RunDirectory, "append_event", full)
+    told = []
+    record = RunRecorder(JOB, RunDirectory(tmp_path), told.append)
+    failure = Failed(None, "StorageError", "no space left", "", 74)
+    record.fail(failure)
+    assert told == [failure]
+    with pytest.raises(StorageError):
+        record.take(failure)
