@@ -8,7 +8,8 @@ import threading
 
 import pytest
 
-from trainjobs.exits import CannotCreate, NoInput, StorageError
+from trainjobs.exits import CannotCreate, DataError, NoInput, StorageError
+from trainjobs.runs import lock
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.lock import PROBE_SECONDS, Lock
 
@@ -104,11 +105,41 @@ def test_a_process_id_that_a_former_holder_left_is_written_over(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "kind"), [(os.mkfifo, StorageError), (lambda path: path.symlink_to("none/lock"), NoInput)]
+    ("make", "kind"),
+    [
+        (os.mkfifo, StorageError),
+        (lambda path: path.symlink_to("none/lock"), NoInput),
+        (lambda path: path.symlink_to("/dev/null"), DataError),
+    ],
 )
-def test_a_lock_that_cannot_be_opened_is_named(tmp_path, make, kind):
+def test_what_is_no_lock_is_named(tmp_path, make, kind):
     path = tmp_path / "lock"
     make(path)
     with pytest.raises(kind, match="lock: "), Lock(path).hold():
         pytest.fail("held")
     assert Lock(path).holder() is None
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_lock_whose_directory_was_moved_aside_meanwhile_is_not_held(tmp_path, monkeypatch, anew):
+    """Another process moves the directory, and may begin it anew, between our opening of the file and our lock."""
+    path = tmp_path / "lock"
+
+    def moved(*_):
+        path.rename(tmp_path / "aside")
+        if anew:
+            path.touch()
+        return True
+
+    monkeypatch.setattr(lock, "_taken_within", moved)
+    with pytest.raises(CannotCreate, match="in use by process"), Lock(path).hold():
+        pytest.fail("held")
+    assert (tmp_path / "aside").read_text() == ""
+
+
+def test_who_only_looks_at_a_lock_is_no_holder_to_another_who_looks(tmp_path):
+    path = tmp_path / "lock"
+    path.write_text("123\n")
+    with path.open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert Lock(path).holder() is None

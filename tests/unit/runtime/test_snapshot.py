@@ -12,15 +12,26 @@ from trainjobs.runtime.meters import Meters
 CPU = torch.device("cpu")
 
 
+class Schedule:
+    """Something small of a user's, such as a schedule of learning rates."""
+
+    def __init__(self):
+        self.epoch, self.rates = 1, [0.4]
+
+    def state_dict(self):
+        return vars(self)
+
+    def load_state_dict(self, state):
+        vars(self).update(state)
+
+
 class World:
     """A worker's tracked objects and sums of metrics."""
 
     def __init__(self):
-        self.model = torch.nn.Linear(2, 1)
-        self.optimizer = torch.optim.SGD(self.model.parameters(), lr=0.4)
-        self.schedule = torch.optim.lr_scheduler.ExponentialLR(self.optimizer, 0.5)
+        self.model, self.schedule = torch.nn.Linear(2, 1), Schedule()
         self.tracked, self.meters = Tracked(None), Meters()
-        self.tracked.add({"model": self.model, "optimizer": self.optimizer, "schedule": self.schedule})
+        self.tracked.add({"model": self.model, "schedule": self.schedule})
         self.meters.add("loss", (3.0, 2))
 
     def snapshot(self):
@@ -28,15 +39,15 @@ class World:
 
     def go_on(self):
         """Everything small changes, and a weight."""
-        self.optimizer.step()
-        self.schedule.step()
+        self.schedule.epoch += 1
+        self.schedule.rates.append(0.2)
         self.meters.add("loss", (5.0, 1))
         with torch.no_grad():
             self.model.weight.fill_(7.0)
         return random.random(), torch.rand(1).item()
 
     def small(self):
-        return self.schedule.last_epoch, self.optimizer.param_groups[0]["lr"], self.meters.state()
+        return self.schedule.epoch, tuple(self.schedule.rates), self.meters.state()
 
 
 def as_it_is(snapshot):
@@ -64,7 +75,7 @@ def test_a_snapshot_is_of_its_moment_whatever_comes_later():
     snapshot = world.snapshot()
     world.go_on()
     assert snapshot.meters == {"loss": (3.0, 2.0)}
-    assert snapshot.objects["schedule"]["last_epoch"] == 0
+    assert snapshot.objects == {"schedule": {"epoch": 1, "rates": [0.4]}}
 
 
 def test_a_checkpoint_holds_it_by_these_names():

@@ -16,6 +16,7 @@ def reported(*marks):
 
 WHOLE = reported((1, False), (1, True), (2, False), (2, True))
 AMID = reported((1, False), (1, True), (2, False), (2, True), (3, False))
+SLOWER = reported((1, False), (1, True), (2, False), (2, False), (2, False))
 BEGUN = reported((1, False), (1, False), (1, False))
 
 
@@ -27,6 +28,7 @@ BEGUN = reported((1, False), (1, False), (1, False))
         (Length.of(1, None), BEGUN, 0, (1, 0, 0.0, "MaxEpochs")),
         (Length.of(2, None), WHOLE, 0, (0, 0, 0.0, "MaxEpochs")),
         (Length.of(1, None), WHOLE, 0, (0, 0, 0.0, "MaxEpochs")),
+        (Length.of(2, None), SLOWER, 0, (1, 0, 0.0, "MaxEpochs")),
         (Length.of(3, None), (), 7, (3, 0, 0.0, "MaxEpochs")),
         (Length.of(None, 100), WHOLE, 0, (0, 60, 12.0, "MaxSteps")),
         (Length.of(None, 100), BEGUN, 0, (0, 70, 14.0, "MaxSteps")),
