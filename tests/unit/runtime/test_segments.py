@@ -67,6 +67,13 @@ def test_a_history_that_went_another_way_after_a_damage_is_written_anew(made):
     assert made().read(newer) == history
 
 
+def test_another_history_of_the_same_length_is_not_taken_for_the_one_before(made, monkeypatch):
+    monkeypatch.setattr(segments, "SEGMENT", 8)
+    writer, other = made(), long(16)[8:]
+    writer.document(long(8))
+    assert made().read(writer.document(other)) == other
+
+
 @pytest.mark.parametrize(
     "damage",
     [
