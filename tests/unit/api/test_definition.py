@@ -5,16 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 
-from trainjobs.api.change import MUTABLE
 from trainjobs.api.crd.definition import definition, text
-from trainjobs.api.trainjob import TrainJobSpec
 
 FILE = Path(__file__).parents[3] / "manifests/crds/trainjobs.trainjobs.dev.yaml"
 ROOT = definition()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
-CRITERION = ROOT["properties"]["spec"]["properties"]["stopping"]["properties"]["criteria"]["items"]
 
 
 def nodes(schema, path=""):
@@ -53,11 +49,6 @@ def test_it_stays_far_below_what_a_client_can_apply():
     assert len(json.dumps(definition(), separators=(",", ":"))) < 100_000
 
 
-@pytest.mark.parametrize("word", ["$ref", "$defs", "title", "const", "null", "rules", "depth"])
-def test_nothing_is_left_that_an_api_server_does_not_know(word):
-    assert f'"{word}"' not in json.dumps(ROOT)
-
-
 def test_every_field_is_described():
     bare = [
         path
@@ -65,26 +56,3 @@ def test_every_field_is_described():
         if path and not path.endswith("[]") and not member(path) and "description" not in schema
     ]
     assert [path for path in bare if not path.startswith(".metadata") and "valueFrom." not in path] == []
-
-
-def test_every_list_with_rules_inside_is_bounded():
-    lists = [(path, schema) for path, schema in nodes(ROOT) if schema.get("type") == "array"]
-    assert [path for path, schema in lists if "maxItems" not in schema] == []
-
-
-def test_a_members_members_are_named_but_not_described():
-    inner = CRITERION["properties"]["all"]["items"]["properties"]["all"]["items"]
-    assert inner["properties"]["plateau"] == {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    assert "must name exactly one of" in inner["x-kubernetes-validations"][0]["message"]
-
-
-def test_every_field_that_must_not_change_has_a_rule_and_no_other():
-    kept = {rule["fieldPath"] for rule in ROOT["x-kubernetes-validations"] if "oldSelf" in rule["rule"]}
-    fields = {field.alias or name for name, field in TrainJobSpec.model_fields.items()}
-    assert kept == {f".spec.{name}" for name in fields - MUTABLE}
-
-
-def test_free_form_values_are_compared_key_by_key():
-    """A bare free-form object would let a renamed key pass as unchanged; see the test on the API server."""
-    config = ROOT["properties"]["spec"]["properties"]["trainer"]["properties"]["config"]
-    assert config["additionalProperties"] == {"x-kubernetes-preserve-unknown-fields": True}

@@ -8,7 +8,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trainjobs.api.pod_contract import PodEnvironment, PodEnvironmentError, TerminationMessage, variable
-from trainjobs.exits import FINAL, Exit
 
 TOLD = PodEnvironment(
     name="mnist",
@@ -68,15 +67,6 @@ def test_all_that_is_wrong_is_said_at_once():
     assert str(caught.value).startswith(
         "TRAINJOBS_UID: not set; TRAINJOBS_NUM_NODES: must be a whole number; got 'two'; TRAINJOBS_HEAD: not set. "
     )
-
-
-@pytest.mark.parametrize("code", Exit)
-def test_a_code_is_worth_another_attempt_or_is_final_or_is_a_good_end(code):
-    assert [code is Exit.DONE, code.retryable, code in FINAL].count(True) == 1
-
-
-def test_what_is_worth_another_attempt():
-    assert {code for code in Exit if code.retryable} == {Exit.FAILURE, Exit.INTERRUPTED, Exit.KILLED}
 
 
 @given(reason=st.text(), message=st.text() | st.text().map(lambda text: text * 5000))

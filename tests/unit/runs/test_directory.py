@@ -3,28 +3,16 @@
 import json
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from trainjobs.coordination import Decision, Outcome
-from trainjobs.exits import CannotCreate, DataError, Exit, NoInput, NoPermission, StorageError, user_error
+from trainjobs.exits import CannotCreate, DataError, Exit, NoInput, StorageError
 from trainjobs.runs import directory
 from trainjobs.runs.directory import RunDirectory, append_line, write_whole
 from trainjobs.runs.events import Progress, Warned
 from trainjobs.stopping import Observation
-
-HOLD = """
-import sys
-from pathlib import Path
-from pathlib import Path
-from trainjobs.runs.directory import RunDirectory
-with RunDirectory(Path(sys.argv[1])).hold():
-    print("held", flush=True)
-    sys.stdin.read()
-"""
 
 
 @pytest.fixture
@@ -32,17 +20,6 @@ def place(tmp_path):
     made = RunDirectory(tmp_path / "runs" / "mnist")
     made.create()
     return made
-
-
-@pytest.fixture
-def other_process(place):
-    """A process that holds the directory until its standard input closes."""
-    command = [sys.executable, "-c", HOLD, str(place.path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "held\n"
-        yield process
-        process.kill()
 
 
 def seen(epoch, **metrics):
@@ -248,58 +225,12 @@ def test_moving_aside_deletes_nothing_and_takes_the_first_free_name(place):
     assert not place.path.exists()
 
 
-def test_two_processes_never_train_in_one_directory(place, other_process):
-    with pytest.raises(CannotCreate, match=f"in use by process {other_process.pid};"), place.hold():
-        pytest.fail("held twice")
-    assert place.holder() == other_process.pid
-
-
-def test_a_killed_process_holds_nothing(place, other_process):
-    other_process.kill()
-    other_process.wait()
-    assert place.holder() is None
-    with place.hold():
-        assert place.holder() == os.getpid()
-    assert place.holder() is None
-
-
-def test_one_process_cannot_hold_twice_either(place):
-    with (
-        place.hold(),
-        pytest.raises(CannotCreate, match=f"process {os.getpid()};"),
-        RunDirectory(place.path).hold(),
-    ):
-        pytest.fail("held twice")
-
-
-def test_a_directory_moved_aside_while_held_can_be_begun_anew(place):
-    with place.hold():
-        place.move_aside()
-        with place.hold():
-            assert place.holder() == os.getpid()
-
-
 def test_a_file_in_the_way_is_named(tmp_path):
     (tmp_path / "taken").write_text("")
     with pytest.raises(CannotCreate, match="is a file"):
         RunDirectory(tmp_path / "taken").create()
     with pytest.raises(CannotCreate, match="a part of this path is a file"):
         RunDirectory(tmp_path / "taken" / "run").create()
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "code"),
-    [
-        (FileNotFoundError(2, "No such file or directory"), NoInput, 66),
-        (PermissionError(13, "Permission denied"), NoPermission, 77),
-        (OSError(28, "No space left on device"), StorageError, 74),
-    ],
-)
-def test_an_error_of_the_system_becomes_a_sentence_with_its_code(error, kind, code):
-    told = user_error(error, "writing runs/mnist")
-    assert type(told) is kind
-    assert told.exit_code == code
-    assert str(told) == f"writing runs/mnist: {error.strerror}"
 
 
 def test_lines_are_appended_not_replaced(place):

@@ -461,19 +461,6 @@ def files(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("history-*")}
 
 
-def test_a_long_history_is_written_once_and_not_again_with_each_checkpoint(storage, folder):
-    history = long(2 * SEGMENT + 100)
-    checkpoints = Checkpoints(storage, keep=2)
-    saved = checkpoints.save(replace(contents(10), history=history))
-    before = files(folder)
-    assert len(before) == 2
-    assert (folder / saved.name).stat().st_size < 20_000
-    resumed = Checkpoints(storage, keep=2)
-    assert resumed.latest().contents.history == history
-    resumed.save(replace(contents(20), history=resumed.latest().contents.history))
-    assert files(folder) == before
-
-
 def test_a_checkpoint_with_the_files_it_names_is_all_there_is_to_it(storage, tmp_path, folder):
     first = long(SEGMENT + 1)
     checkpoints = Checkpoints(storage, keep=1)
@@ -489,19 +476,6 @@ def test_a_checkpoint_with_the_files_it_names_is_all_there_is_to_it(storage, tmp
     (copy / next(iter(named))).unlink()
     with pytest.raises(DataError, match=r"none can be read: .*history-00000-\w+\.pt"):
         Checkpoints(LocalStorage(tmp_path / "copy"), keep=1).latest()
-
-
-def test_a_history_that_went_another_way_after_a_damage_is_written_anew(storage, folder):
-    history = long(2 * SEGMENT)
-    checkpoints = Checkpoints(storage, keep=9)
-    older = checkpoints.save(replace(contents(10), history=history[: SEGMENT + 5]))
-    newer = checkpoints.save(replace(contents(20), history=history))
-    (folder / newer.name).write_bytes(b"")
-    resumed = Checkpoints(storage, keep=9)
-    assert resumed.latest().saved.name == older.name
-    another = (*resumed.latest().contents.history, *long(SEGMENT))
-    resumed.save(replace(contents(30), history=another))
-    assert Checkpoints(storage, keep=9).latest().contents.history == another
 
 
 def test_a_damaged_part_of_the_history_is_a_damage_of_the_checkpoint(storage, folder):

@@ -4,7 +4,7 @@ import pytest
 
 from trainjobs.api import Length
 from trainjobs.api.manifest import parse_stopping
-from trainjobs.stopping import Observation, Panel, against_length, replay
+from trainjobs.stopping import Observation, Panel, replay
 
 
 def one_epoch(values, **others):
@@ -113,35 +113,6 @@ def test_the_best_is_of_the_report_it_came_with(panel):
     judged = panel()
     best = judged.judge(judged.fold(one_epoch(CURVE))).best
     assert (best.epoch, best.step, best.report) == (1, 20, 2)
-
-
-WHOLE = two_reports_an_epoch([1.0] * 4)
-AMID = two_reports_an_epoch([1.0] * 5)
-BEGUN = one_epoch([1.0] * 6)[:3]
-
-
-@pytest.mark.parametrize(
-    ("length", "history", "step", "saved"),
-    [
-        (Length.of(10, None), WHOLE, 0, (8, 160, 32.0, "MaxEpochs")),
-        (Length.of(10, None), AMID, 0, (8, 150, 30.0, "MaxEpochs")),
-        (Length.of(1, None), BEGUN, 0, (1, 0, 0.0, "MaxEpochs")),
-        (Length.of(2, None), WHOLE, 0, (0, 0, 0.0, "MaxEpochs")),
-        (Length.of(1, None), WHOLE, 0, (0, 0, 0.0, "MaxEpochs")),
-        (Length.of(3, None), (), 7, (3, 0, 0.0, "MaxEpochs")),
-        (Length.of(None, 100), WHOLE, 0, (0, 60, 12.0, "MaxSteps")),
-        (Length.of(None, 100), BEGUN, 0, (0, 70, 14.0, "MaxSteps")),
-        (Length.of(None, 100), BEGUN, 35, (0, 65, 13.0, "MaxSteps")),
-        (Length.of(None, 40), WHOLE, 0, (0, 0, 0.0, "MaxSteps")),
-        (Length.of(None, 30), WHOLE, 0, (0, 0, 0.0, "MaxSteps")),
-        (Length.of(None, 100), (), 7, (0, 93, 0.0, "MaxSteps")),
-        (Length.of(None, 100), (Observation(1, 0, 2.0, {}),), 0, (0, 100, 0.0, "MaxSteps")),
-    ],
-)
-def test_what_is_saved_of_a_length(length, history, step, saved):
-    found = against_length(length, history, step)
-    assert (found.epochs, found.steps, found.seconds, found.baseline) == saved
-    assert found.estimated
 
 
 def test_a_replay_of_one_epoch_saves_steps(panel):

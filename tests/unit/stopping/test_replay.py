@@ -1,6 +1,5 @@
 import pytest
 
-from trainjobs.api import Length
 from trainjobs.stopping import MissingMetric, replay
 
 CURVE = [0.9, 0.5, 0.6, 0.6, 0.4, 0.3]
@@ -29,25 +28,6 @@ def test_a_stop_says_where_why_and_what_it_would_have_missed(panel, history):
 def test_the_first_stop_counts_also_when_the_criterion_changes_its_mind(panel, history):
     stop = replay(panel(GOAL), history([0.9, 0.3, 0.9, 0.2])).criteria[0].stop
     assert (stop.epoch, stop.reason) == (2, "m 0.3 has reached 0.3")
-
-
-def test_savings_name_their_baseline(panel, history):
-    stop = replay(panel(PLATEAU), history(CURVE), Length.of(10, None)).criteria[0].stop
-    end, full = stop.saved, stop.saved_of_max
-    assert (end.epochs, end.steps, end.seconds, end.baseline, end.estimated) == (
-        2,
-        20,
-        4.0,
-        "HistoryEnd",
-        False,
-    )
-    assert (full.epochs, full.steps, full.seconds, full.baseline, full.estimated) == (
-        6,
-        60,
-        12.0,
-        "MaxEpochs",
-        True,
-    )
 
 
 def test_without_a_length_there_is_no_estimate(panel, history):

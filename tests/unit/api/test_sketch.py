@@ -6,9 +6,12 @@ from itertools import combinations
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import model_validator
 from specifications import criteria
 
-from trainjobs.api.manifest import SpecError, load, parse, parse_stopping
+from trainjobs.api.base import Model, refuse
+from trainjobs.api.manifest import SpecError, parse, parse_stopping
+from trainjobs.api.manifest.sketch import broken_rules
 
 PLATEAU = {"plateau": {"patience": 3}}
 SOUND = {
@@ -124,29 +127,6 @@ def test_what_a_missing_metric_breaks_is_told_at_once():
     ]
 
 
-def test_problems_of_one_line_are_in_the_order_of_the_document(tmp_path):
-    criteria = (
-        "[{plateau: {}}, {not: 3}, {budget: {}}, {threshold: {value: x}}, {plateau: {patience: 0, mode: up}}]"
-    )
-    file = tmp_path / "mnist.yaml"
-    file.write_text(
-        "apiVersion: trainjobs.dev/v1alpha1\nkind: TrainJob\nmetadata: {name: a}\n"
-        f"spec: {{stopping: {{criteria: {criteria}}}, trainer: {{maxEpochs: 0, entrypoint: train}}}}\n"
-    )
-    with pytest.raises(SpecError) as caught:
-        load(file)
-    assert [problem.path.removeprefix("spec.") for problem in caught.value.problems] == [
-        "stopping.criteria[0].plateau.patience",
-        "stopping.criteria[1].not",
-        "stopping.criteria[2].budget",
-        "stopping.criteria[3].threshold.value",
-        "stopping.criteria[4].plateau.patience",
-        "stopping.criteria[4].plateau.mode",
-        "trainer.maxEpochs",
-        "trainer.entrypoint",
-    ]
-
-
 anything = st.recursive(
     st.none()
     | st.booleans()
@@ -183,3 +163,63 @@ def test_whatever_is_written_is_valid_or_has_problems_with_a_sentence(data, seve
     found = problems(document)
     assert all(message for _, message in found)
     assert len(found) == len(set(found))
+
+
+class Length(Model):
+    least: int | None = None
+    most: int | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self):
+        if self.least is not None and self.most is not None and self.least > self.most:
+            raise ValueError("least must be at most most")
+        return self
+
+
+class Job(Model):
+    name: str
+    length: Length = Length()
+    others: tuple[Length, ...] = ()
+
+    @model_validator(mode="after")
+    def _blames_a_field(self):
+        refuse([(("name",), self.name, "must not be x")] if self.name == "x" else [])
+        return self
+
+    @model_validator(mode="after")
+    def _reads_inside(self):
+        if self.length.most == 13:
+            raise ValueError("most must not be 13")
+        return self
+
+
+WRONG = {"least": 5, "most": 3}
+ORDER = "least must be at most most"
+
+
+@pytest.mark.parametrize(
+    ("found", "broken"),
+    [
+        ({"name": "x", "length": 3}, [(("name",), "must not be x")]),
+        ({"name": 3, "length": WRONG}, [(("length",), ORDER)]),
+        ({"name": 3, "others": [{}, WRONG, {"least": "?"}]}, [(("others", 1), ORDER)]),
+        ({"name": "x", "length": WRONG}, [(("length",), ORDER), (("name",), "must not be x")]),
+        ({"name": 3, "length": {"least": "?", "most": 13}}, [((), "most must not be 13")]),
+        ({"name": 3, "length": {"least": "?", "most": 3}}, []),
+        ({"name": 3, "length": {"most": 3}}, []),
+        ({"name": 3, "length": {"leest": 5, "most": 3}}, []),
+        ({"nam": "x", "length": {"most": 13}}, [((), "most must not be 13")]),
+        ({"name": "x", "wherefore": 1}, []),
+        ({"name": "x", "length": [WRONG]}, [(("name",), "must not be x")]),
+        ([], []),
+        (None, []),
+    ],
+)
+def test_every_rule_whose_fields_are_valid_is_asked_and_no_other(found, broken):
+    told = [(error["loc"], error["msg"]) for error in broken_rules(Job, found)]
+    assert told == broken
+
+
+def test_what_is_found_below_a_place_is_told_from_there():
+    (error,) = broken_rules(Length, WRONG, ("spec", 2))
+    assert (error["loc"], error["input"]) == (("spec", 2), WRONG)
