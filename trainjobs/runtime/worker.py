@@ -83,22 +83,32 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast) -> None:
         channel.close()
 
     try:
-        _set_environment(setup.spec.trainer.env)
-        with captured(say), entrypoint.program(setup.code):
+        with _failure_told(context.rank, setup.code, tell), captured(say), entrypoint.program(setup.code):
+            _set_environment(setup.spec.trainer.env)
             function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
             with (
                 _coordinated(setup, context, broadcast, tell, inbox) as loop,
                 watched(loop, setup.spec.progress_deadline_seconds, hung),
+                _failure_told(context.rank, setup.code, tell),
             ):
                 _train(setup, loop, tell, function)
     except Interrupted:
         pass
-    except BaseException as error:
-        failure = failure_of(error, context.rank, setup.code)
-        tell(failure)
-        raise TrainingFailed(failure.kind) from None
     finally:
         channel.close()
+
+
+@contextmanager
+def _failure_told(rank: int, code: Path, tell: Tell) -> Iterator[None]:
+    """What fails is told here and once: before coordination ends, for then others fail only because this rank left."""
+    try:
+        yield
+    except (Interrupted, TrainingFailed):
+        raise
+    except BaseException as error:
+        failure = failure_of(error, rank, code)
+        tell(failure)
+        raise TrainingFailed(failure.kind) from None
 
 
 def _set_environment(variables: Sequence[EnvironmentVariable]) -> None:
