@@ -5,16 +5,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint unit generate testbed setup clean
+.PHONY: demo test lint unit gpu generate testbed setup clean
 
 demo: $(READY)
 	$(BIN)/trainjobs run manifests/examples/mnist/trainjob.yaml --fresh
 
 test: lint unit
 	$(BIN)/python -m pytest tests/processes tests/ray tests/cluster
+	TRAINJOBS_GPU_TESTS=cpu $(BIN)/python -m pytest tests/gpu -k "not ray"
 
 unit: $(READY)
 	$(BIN)/python -m pytest tests/unit --numprocesses=auto
+
+gpu: $(READY)  # what only GPUs can show: CUDA, NCCL, mixed precision; on a machine that has some
+	$(BIN)/python -m pytest tests/gpu
 
 lint: $(READY)
 	$(BIN)/ruff check
@@ -27,7 +31,8 @@ CHART := charts/trainjobs
 
 generate: $(READY)  # the CRD from the types, the plain installation from the chart; tests see when they are old
 	@mkdir -p $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
-	$(BIN)/python -m trainjobs.api.crd.definition > $(OUT)/manifests/crds/trainjobs.trainjobs.dev.yaml
+	for kind in trainjobs trainsweeps; do \
+	  $(BIN)/python -m trainjobs.api.crd.definition $$kind > $(OUT)/manifests/crds/$$kind.trainjobs.dev.yaml || exit 1; done
 	cp $(OUT)/manifests/crds/* $(OUT)/$(CHART)/files/crds/
 	{ cat manifests/namespace.yaml; \
 	$(BIN)/python tests/cluster helm template trainjobs $(CHART) --namespace trainjobs-system --skip-tests; \
@@ -42,7 +47,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt uv
-	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --editable '.[train,operator,examples,dev]'
+	VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --constraint constraints.txt --editable '.[train,sweep,operator,examples,dev]'
 	@touch $@
 
 clean:

@@ -14,7 +14,8 @@ from trainjob_operator.core.loop_metrics import LoopMetrics
 from trainjob_operator.core.manager import Manager
 from trainjob_operator.trainjob import controller as trainjob
 from trainjob_operator.trainjob.plan import Settings
-from trainjobs.kube.client import Client
+from trainjob_operator.trainsweep import controller as trainsweep
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import Key
 from trainjobs.kube.transport import Transport
 
@@ -39,9 +40,10 @@ MakeController: TypeAlias = Callable[[Host, Options], Controller]
 
 KINDS: Final[tuple[MakeController, ...]] = (
     lambda host, options: trainjob.controller(host, options.settings),
+    lambda host, options: trainsweep.controller(host, options.settings),
 )
 """All kinds. Another one is a package beside `trainjob/`, and an entry here."""
-WATCHES: Final = 2
+WATCHES: Final = 4
 """Of a kind, in each namespace: the objects of the kind, and those that are made for them."""
 
 
@@ -59,7 +61,7 @@ class Operator(Manager):
         options: Options,
         kinds: tuple[MakeController, ...] = KINDS,
     ) -> None:
-        client, registry = Client(transport), CollectorRegistry()
+        client, registry = KubeClient(transport), CollectorRegistry()
         host = Host(client, options.identity, options.namespaces, registry, LoopMetrics(registry))
         elector = Elector(client, options.lease, options.identity)
         controllers = [kind(host, options) for kind in kinds]

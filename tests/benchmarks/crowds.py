@@ -17,7 +17,7 @@ from trainjob_operator.core.reflector import Reflector
 from trainjob_operator.trainjob.objects import dependents
 from trainjob_operator.trainjob.objects.job import indexed_job
 from trainjobs.api.manifest import parse
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource, key_of, resource_of
 from trainjobs.kube.transport import ApiError, TransportError
 
@@ -34,7 +34,7 @@ class Tally:
 
     def __init__(
         self,
-        client: Client,
+        client: KubeClient,
         resource: Resource,
         namespaces: Collection[str],
         holds: Callable[[Object], bool],
@@ -94,7 +94,7 @@ def by_hand(key: Key) -> tuple[Object, ...]:
     return made
 
 
-def remove(client: Client, items: Iterable[Object]) -> None:
+def remove(client: KubeClient, items: Iterable[Object]) -> None:
     for item in items:
         client.transport.request("DELETE", resource_of(item).path(*key_of(item)))
 
@@ -104,7 +104,7 @@ def all_at_once(work: Callable[[T], object], items: Iterable[T]) -> None:
         list(hands.map(work, items))
 
 
-def speak(client: Client, key: Key) -> None:
+def speak(client: KubeClient, key: Key) -> None:
     """What the run of a TrainJob writes once it trains."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
     status = {"startTime": now, "training": {"epoch": 1, "step": 1, "lastUpdateTime": now}}
@@ -117,12 +117,12 @@ def speak(client: Client, key: Key) -> None:
     )
 
 
-def end(client: Client, driver: Key) -> None:
+def end(client: KubeClient, driver: Key) -> None:
     """It exits with 0."""
     client.patch(PODS, driver, {"metadata": {"annotations": {f"{PREFIX}/exit-code": "0"}}})
 
 
-def drivers(client: Client, namespaces: Iterable[str]) -> list[Key]:
+def drivers(client: KubeClient, namespaces: Iterable[str]) -> list[Key]:
     """The pods 0."""
     index = "batch.kubernetes.io/job-completion-index=0"
     return [key_of(item) for namespace in namespaces for item in client.list(PODS, namespace, index).items]
@@ -142,7 +142,7 @@ def is_true(kind: str) -> Callable[[Object], bool]:
     return holds
 
 
-def clear(client: Client, namespaces: Sequence[str], resource: Resource) -> None:
+def clear(client: KubeClient, namespaces: Sequence[str], resource: Resource) -> None:
     """Delete all of a kind with what belongs to it; return when its pods and Jobs are gone."""
     deadline = time.monotonic() + PATIENCE_S
     for kind, namespace in product((resource, JOBS, PODS), namespaces):
@@ -154,7 +154,7 @@ def clear(client: Client, namespaces: Sequence[str], resource: Resource) -> None
             time.sleep(0.1)
 
 
-def delete_some(client: Client, namespace: str, resource: Resource) -> None:
+def delete_some(client: KubeClient, namespace: str, resource: Resource) -> None:
     """Delete all of a kind, or as many as fit into the time of one request."""
     path, body = resource.path(namespace), {"propagationPolicy": "Background"}
     try:

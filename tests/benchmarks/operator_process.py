@@ -13,10 +13,13 @@ from pathlib import Path
 
 import psutil
 from installed import NAMESPACE, install
-from testbed import processes
+from testbed import controlplane, processes
 from testbed.bed import Bed
 from testbed.binaries import program
 from testbed.helm import Helm
+from testbed.images import REPOSITORY
+
+from trainjobs.kube.transport import ACCOUNT as ACCOUNT_FILES
 
 ACCOUNT = "trainjobs-operator"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
@@ -66,33 +69,46 @@ class Audit:
 
 @dataclass(frozen=True, slots=True)
 class Footprint:
-    """What the operator has used so far, over its restarts."""
+    """What the operator has used so far."""
 
     cpu_s: float
     peak_mib: float
     """The most memory that it ever held (RSS)."""
 
+    def and_then(self, other: Footprint) -> Footprint:
+        """With that of another process after it."""
+        return Footprint(self.cpu_s + other.cpu_s, max(self.peak_mib, other.peak_mib))
+
 
 class OperatorProcess:
-    """`python -m trainjob_operator` with the rights that the chart gives it; the chart is installed for that."""
+    """`python -m trainjob_operator` as in its pod, with the rights that the chart gives it; the chart is installed for
+    that."""
 
     def __init__(self, bed: Bed) -> None:
-        self._machine = bed.control_plane.machine
-        self._url = f"http://{bed.slot.control_plane_address}:{PORT}"
-        release = install(Helm(program("helm")), bed.control_plane.kubectl)
+        control_plane, host = bed.control_plane, bed.slot.control_plane_address
+        self._machine = control_plane.machine
+        self._url = f"http://{host}:{PORT}"
+        self._environment = [
+            f"KUBERNETES_SERVICE_HOST={host}",
+            f"KUBERNETES_SERVICE_PORT={controlplane.PORT}",
+        ]
+        release = install(Helm(program("helm")), control_plane.kubectl)
         token = release("create", "token", ACCOUNT, "--duration=24h").strip()
-        self._kubeconfig = bed.control_plane.kubeconfig_with(ACCOUNT, token)
+        self._machine.run("mkdir", "--parents", ACCOUNT_FILES)
+        self._machine.run("sh", "-c", f"printf %s {token} > {ACCOUNT_FILES}/token")
+        self._machine.run("cp", control_plane.files / "apiserver.crt", ACCOUNT_FILES / "ca.crt")
         self._process: processes.Process | None = None
         self._earlier = Footprint(0.0, 0.0)
 
-    def start(self) -> float:
-        """Start it; seconds until its caches are filled (`/readyz`), those of the interpreter's start included."""
+    def start(self, checkout: Path = REPOSITORY) -> float:
+        """Start that of a checkout; seconds until its caches are filled (`/readyz`), those of the interpreter's start
+        included."""
         began = time.monotonic()
         self._process = self._machine.start(
             "operator",
             [
-                sys.executable,
-                *("-m", "trainjob_operator", "--kubeconfig", self._kubeconfig, "--namespace", NAMESPACE),
+                *("env", *self._environment, f"PYTHONPATH={checkout}:{checkout / 'operator'}"),
+                *(sys.executable, "-P", "-m", "trainjob_operator", "--namespace", NAMESPACE),
                 *("--health-port", str(PORT), "--default-image", "testbed.local/host:1"),
             ],
         )
@@ -106,13 +122,16 @@ class OperatorProcess:
         self._machine.processes.remove(self._process)
 
     def footprint(self) -> Footprint:
+        """Over all its restarts."""
+        return self._earlier.and_then(self.footprint_now())
+
+    def footprint_now(self) -> Footprint:
+        """Since it was started last."""
         assert self._process is not None
         times = psutil.Process(self._process.pid).cpu_times()
         status = Path(f"/proc/{self._process.pid}/status").read_text()
         peak_mib = int(status.partition("VmHWM:")[2].split()[0]) / 1024
-        return Footprint(
-            self._earlier.cpu_s + times.user + times.system, max(self._earlier.peak_mib, peak_mib)
-        )
+        return Footprint(times.user + times.system, peak_mib)
 
 
 def folder() -> tempfile.TemporaryDirectory[str]:

@@ -61,7 +61,7 @@ from operator_process import Audit, OperatorProcess, folder, per_job
 from testbed.bed import Bed
 from testbed.fakenodes import NAMESPACE_ANNOTATIONS
 
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS
 from trainjobs.kube.transport import connect
 
@@ -85,13 +85,17 @@ class Walls:
 
     running_s: float
     complete_s: float
-    cpu_s: float
+    cpu_of: dict[str, float]
     """Processor seconds of etcd, the API server, controllers, scheduler, kwok and the operator: other load on
     this machine does not count in them."""
 
     @property
     def total_s(self) -> float:
         return self.running_s + self.complete_s
+
+    @property
+    def cpu_s(self) -> float:
+        return sum(self.cpu_of.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ class Scene:
         for namespace in chain(*self.namespaces.values()):
             kubectl.create_namespace(namespace, annotations=NAMESPACE_ANNOTATIONS)
         bed.fake_nodes.add(NODES * count // PODS_PER_NODE + 1)
-        self.client = Client(connect(str(kubectl.kubeconfig), connections=16))
+        self.client = KubeClient(connect(str(kubectl.kubeconfig), connections=16))
 
     def bare(self) -> Walls:
         """One turn of Jobs alone."""
@@ -135,25 +139,25 @@ class Scene:
         """The Job is the last of the items."""
         made = [by_hand(key)[-items:] for key in self.keys[kind]]
         running, complete = self._tallies(kind, JOBS)
-        used, began = self._cpu_s(), time.monotonic()
+        used, began = self._cpu_of(), time.monotonic()
         all_at_once(lambda each: [self.client.create(item) for item in each], made)
         running.reach(NODES * self.count)
-        run, used = time.monotonic() - began, self._cpu_s() - used
+        run, used = time.monotonic() - began, self._cpu_since(used)
         ended, more = self._end(kind, complete)
         for tally in (running, complete):
             tally.close()
         all_at_once(lambda each: remove(self.client, each[:-1]), made)
         clear(self.client, self.namespaces[kind], JOBS)
-        return Walls(run, ended, used + more)
+        return Walls(run, ended, _added(used, more))
 
     def trainjobs(self, rests: list[Rest]) -> Walls:
         """One turn of TrainJobs; how the operator rested in it is added to `rests`."""
         mine, namespaces = self.keys["trainjobs"], self.namespaces["trainjobs"]
         running, complete = self._tallies("trainjobs", TRAINJOBS)
-        used, began = self._cpu_s(), time.monotonic()
+        used, began = self._cpu_of(), time.monotonic()
         all_at_once(lambda key: self.client.create(trainjob(key)), mine)
         running.reach(NODES * self.count)
-        run, used = time.monotonic() - began, self._cpu_s() - used
+        run, used = time.monotonic() - began, self._cpu_since(used)
         trains = Tally(self.client, TRAINJOBS, namespaces, is_true("Running"))
         all_at_once(lambda key: speak(self.client, key), mine)
         trains.reach(self.count)
@@ -164,7 +168,7 @@ class Scene:
             tally.close()
         if not self.is_last:
             clear(self.client, namespaces, TRAINJOBS)
-        return Walls(run, ended, used + more)
+        return Walls(run, ended, _added(used, more))
 
     def _tallies(self, kind: str, resource: Any) -> tuple[Tally, Tally]:
         return (
@@ -172,16 +176,19 @@ class Scene:
             Tally(self.client, resource, self.namespaces[kind], is_true("Complete")),
         )
 
-    def _end(self, kind: str, complete: Tally) -> tuple[float, float]:
+    def _end(self, kind: str, complete: Tally) -> tuple[float, dict[str, float]]:
         pods = drivers(self.client, self.namespaces[kind])
-        used, began = self._cpu_s(), time.monotonic()
+        used, began = self._cpu_of(), time.monotonic()
         all_at_once(lambda pod: end(self.client, pod), pods)
         complete.reach(self.count)
-        return time.monotonic() - began, self._cpu_s() - used
+        return time.monotonic() - began, self._cpu_since(used)
 
-    def _cpu_s(self) -> float:
-        times = (psutil.Process(process.pid).cpu_times() for process in self._processes)
-        return sum(each.user + each.system for each in times)
+    def _cpu_of(self) -> dict[str, float]:
+        times = {each.name: psutil.Process(each.pid).cpu_times() for each in self._processes}
+        return {name.removeprefix("control-plane-"): each.user + each.system for name, each in times.items()}
+
+    def _cpu_since(self, then: dict[str, float]) -> dict[str, float]:
+        return _added(self._cpu_of(), {name: -before for name, before in then.items()})
 
     def _rest(self) -> Rest:
         quiet = -1
@@ -194,6 +201,10 @@ class Scene:
         before = self.audit.writes()
         time.sleep(self.idle_s)
         return Rest(self.idle_s, idle, round(synced, 2), self.audit.writes() - before)
+
+
+def _added(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
+    return {name: round(each + other[name], 2) for name, each in one.items()}
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -251,7 +262,8 @@ def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
     return {
         "count": scene.count,
         "pods_per_job": NODES,
-        **{name: [asdict(walls) for walls in each] for name, each in found.items()},
+        **{name: [{**asdict(walls), "cpu_s": walls.cpu_s} for walls in each] for name, each in found.items()},
+        "cpu_ms_per_job": {name: _cpu_ms(each, scene.count) for name, each in found.items()},
         "rest": [asdict(rest) for rest in rests],
         "wall_ratio": _ratio(found, "bare", "total_s"),
         "wall_ratio_to_by_hand": _ratio(found, "by_hand", "total_s"),
@@ -266,6 +278,14 @@ def _measured(scene: Scene, rounds: int) -> dict[str, Any]:
         "synced_s": max(rest.synced_s for rest in rests),
         "operator_cpu_ms_per_job": round(footprint.cpu_s * 1000 / jobs, 1),
         "requests": dict(sorted(requests.items())),
+    }
+
+
+def _cpu_ms(turns: list[Walls], count: int) -> dict[str, float]:
+    """Of each program, for one job."""
+    return {
+        name: round(sum(turn.cpu_of[name] for turn in turns) * 1000 / count / len(turns), 1)
+        for name in turns[0].cpu_of
     }
 
 
@@ -292,6 +312,10 @@ def _table(document: dict[str, Any], bars: dict[str, dict[str, Any]]) -> list[st
             f"{kind:14}{each['running_s']:10.1f}{each['complete_s']:12.1f}{each['cpu_s']:15.1f}"
             for each in document[kind]
         ]
+    lines += [
+        f"CPU ms a job, {kind}: " + ", ".join(f"{name} {ms}" for name, ms in each.items())
+        for kind, each in document["cpu_ms_per_job"].items()
+    ]
     lines += [
         f"TrainJobs to {to.replace('_', ' ')}: wall {document[wall]}, cluster CPU {document[cpu]}"
         for to, wall, cpu in (

@@ -15,7 +15,7 @@ from testbed.helm import Helm
 from testbed.kubectl import RESTRICTED, Kubectl
 from testbed.pods import locked_down
 
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.transport import HttpTransport, connect
 
 
@@ -66,9 +66,9 @@ def shipped(release: Kubectl, control_plane: ControlPlane) -> Iterator[HttpTrans
 
 
 @pytest.fixture
-def client(transport: HttpTransport) -> Client:
+def client(transport: HttpTransport) -> KubeClient:
     """The operator's verbs in that cluster, with all rights."""
-    return Client(transport)
+    return KubeClient(transport)
 
 
 @pytest.fixture

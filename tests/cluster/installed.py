@@ -1,6 +1,7 @@
 """The chart's release in the tests' cluster, and when the API server acts on it."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -80,12 +81,15 @@ def check_runs(control_plane: ControlPlane, release: Kubectl, nodes: FakeNodes) 
         assert python == "python"
         token = release("create", "token", "trainjobs-check").strip()
         config = control_plane.kubeconfig_with("trainjobs-check", token)
-        done = subprocess.run(
-            [sys.executable, *command, *container["args"], f"--kubeconfig={config}"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with socket.create_server(("127.0.0.1", 0)) as answers, socket.socket() as silent:
+            silent.bind(("127.0.0.1", 0))  # as if a policy were enforced
+            network = [f"--open=127.0.0.1:{port_of(answers)}", f"--closed=127.0.0.1:{port_of(silent)}"]
+            done = subprocess.run(
+                [sys.executable, *command, *container["args"], f"--kubeconfig={config}", *network],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
         said.append(done.stdout + done.stderr)
         nodes.finish(release, "trainjobs-check", exit_code=done.returncode)
 
@@ -99,6 +103,12 @@ def check_runs(control_plane: ControlPlane, release: Kubectl, nodes: FakeNodes) 
         ["with", "privileges"],
     ]
     assert "the operator ended a TrainJob" in said[0]
+    assert "the network plugin enforces NetworkPolicies" in said[0]
+
+
+def port_of(bound: socket.socket) -> int:
+    port: int = bound.getsockname()[1]
+    return port
 
 
 def in_force(kubectl: Kubectl) -> None:

@@ -21,7 +21,9 @@ from trainjob_operator.trainjob.metrics import Metrics
 
 GENERATED = (
     "manifests/crds/trainjobs.trainjobs.dev.yaml",
+    "manifests/crds/trainsweeps.trainjobs.dev.yaml",
     "charts/trainjobs/files/crds/trainjobs.trainjobs.dev.yaml",
+    "charts/trainjobs/files/crds/trainsweeps.trainjobs.dev.yaml",
     "manifests/install.yaml",
 )
 EVERYTHING = (
@@ -59,7 +61,7 @@ def only(items: list[dict], kind: str, name: str = "") -> dict:
 
 
 def pod(items: list[dict]) -> dict:
-    return only(items, "Deployment")["spec"]["template"]["spec"]
+    return only(items, "Deployment", "trainjobs-operator")["spec"]["template"]["spec"]
 
 
 def operator(items: list[dict]) -> dict:
@@ -81,14 +83,14 @@ def test_what_is_generated_is_up_to_date(tmp_path):
 
 def test_a_crd_arrives_as_it_was_generated_braces_and_all(helm: Helm, tmp_path):
     chart = shutil.copytree(CHART, tmp_path / "chart")
-    (file,) = (chart / "files" / "crds").glob("*.yaml")
+    file = chart / "files" / "crds" / "trainjobs.trainjobs.dev.yaml"
     crd = yaml.safe_load(file.read_text())
     crd["spec"]["versions"][0]["additionalPrinterColumns"][0]["description"] = (
         "Braces: {{ .Values }} {{ nonsense"
     )
     file.write_text(yaml.safe_dump(crd))
     items = [item for item in yaml.safe_load_all(helm("template", "trainjobs", str(chart))) if item]
-    assert only(items, "CustomResourceDefinition") == crd
+    assert only(items, "CustomResourceDefinition", "trainjobs.trainjobs.dev") == crd
 
 
 def test_the_chart_has_the_version_of_the_project():
@@ -159,7 +161,8 @@ def test_values_reach_the_operator(helm: Helm):
 
 def test_values_reach_every_pod(helm: Helm):
     items = rendered(helm, *EVERYTHING)
-    for spec in (pod(items), only(items, "Pod")["spec"]):
+    listener = only(items, "Deployment", "trainjobs-check-listener")["spec"]["template"]["spec"]
+    for spec in (pod(items), only(items, "Pod")["spec"], listener):
         assert spec["imagePullSecrets"] == [{"name": "registry"}]
         assert spec["nodeSelector"] == {"zone": "a"}
         assert spec["tolerations"] == [{"operator": "Exists"}]
@@ -202,10 +205,10 @@ def test_other_accounts_are_allowed_by_name_and_restricted_as_ours(helm: Helm):
 
 
 def test_metrics_are_for_whom_a_value_names(helm: Helm):
-    (to_all,) = only(rendered(helm), "NetworkPolicy")["spec"]["ingress"]
+    (to_all,) = only(rendered(helm), "NetworkPolicy", "trainjobs-operator")["spec"]["ingress"]
     assert "from" not in to_all
     value = "networkPolicy.metricsFrom[0].podSelector.matchLabels.app=prometheus"
-    (to_one,) = only(rendered(helm, value), "NetworkPolicy")["spec"]["ingress"]
+    (to_one,) = only(rendered(helm, value), "NetworkPolicy", "trainjobs-operator")["spec"]["ingress"]
     assert to_one["from"] == [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]
 
 
@@ -222,7 +225,7 @@ def test_with_listed_namespaces_nothing_is_granted_elsewhere(helm: Helm):
 @pytest.mark.parametrize("part", ["podDisruptionBudget", "networkPolicy"])
 def test_a_part_can_be_left_out(helm: Helm, part: str):
     kind = part[0].upper() + part[1:]
-    assert only(rendered(helm), kind)
+    assert only(rendered(helm), kind, "trainjobs-operator")
     assert kind not in {item["kind"] for item in rendered(helm, f"{part}.enabled=false")}
 
 
@@ -233,7 +236,7 @@ def test_monitoring_is_off_by_default_and_asks_for_metrics_that_there_are(helm: 
     monitor = only(items, "PodMonitor")["spec"]
     ports = {port["name"] for port in operator(items)["ports"]}
     assert monitor["podMetricsEndpoints"][0]["port"] in ports
-    template = only(items, "Deployment")["spec"]["template"]["metadata"]["labels"]
+    template = only(items, "Deployment", "trainjobs-operator")["spec"]["template"]["metadata"]["labels"]
     assert monitor["selector"]["matchLabels"].items() <= template.items()
     groups = only(items, "PrometheusRule")["spec"]["groups"]
     alerts = [rule["expr"] for group in groups for rule in group["rules"]]

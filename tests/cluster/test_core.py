@@ -10,10 +10,10 @@ from manifests import manifest
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.leader_election import Elector
 from trainjob_operator.core.reflector import Reflector
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
 from trainjobs.kube.resources import LEASES, SERVICES, TRAINJOBS, Key
-from trainjobs.kube.transport import ApiError, HttpTransport, TransportError, connect
+from trainjobs.kube.transport import ApiError, HttpTransport, TransportError
 
 
 def service(team: Kubectl, name: str = "web", port: int = 80):
@@ -36,13 +36,13 @@ def eventually(holds, within_s: float = 20) -> None:
         time.sleep(0.02)
 
 
-def test_applying_twice_changes_nothing_the_second_time(team: Kubectl, client: Client):
+def test_applying_twice_changes_nothing_the_second_time(team: Kubectl, client: KubeClient):
     first = client.apply(service(team))
     assert client.apply(service(team))["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
     assert client.apply(service(team, port=81))["spec"]["ports"][0]["port"] == 81
 
 
-def test_what_is_not_there_is_none_and_a_refusal_has_its_words(team: Kubectl, client: Client):
+def test_what_is_not_there_is_none_and_a_refusal_has_its_words(team: Kubectl, client: KubeClient):
     key = Key(team.namespace, "web")
     assert client.get(SERVICES, key) is None
     client.create(service(team))
@@ -52,7 +52,23 @@ def test_what_is_not_there_is_none_and_a_refusal_has_its_words(team: Kubectl, cl
     assert 'services "web" already exists' in caught.value.message
 
 
-def test_a_status_patch_is_refused_when_the_object_has_changed(team: Kubectl, client: Client):
+def test_a_namespace_that_is_going_is_known_by_the_cause_of_a_refusal(team: Kubectl, client: KubeClient):
+    held = {"name": "held", "finalizers": ["test.trainjobs.dev/hold"]}
+    team.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": held})
+    team("delete", "namespace", team.namespace, "--wait=false")
+    with pytest.raises(ApiError, match="is being terminated") as caught:
+        client.create(service(team))
+    assert caught.value.is_namespace_terminating
+    team(
+        "patch",
+        "configmap",
+        "held",
+        "--type=json",
+        '--patch=[{"op": "remove", "path": "/metadata/finalizers"}]',
+    )
+
+
+def test_a_status_patch_is_refused_when_the_object_has_changed(team: Kubectl, client: KubeClient):
     made = client.create(trainjob(team))
     key, version = Key(team.namespace, "mnist"), made["metadata"]["resourceVersion"]
     client.patch_status(TRAINJOBS, key, version, {"restarts": 1})
@@ -61,7 +77,7 @@ def test_a_status_patch_is_refused_when_the_object_has_changed(team: Kubectl, cl
     assert caught.value.status == 409
 
 
-def test_a_delete_spares_a_successor_of_the_same_name(team: Kubectl, client: Client):
+def test_a_delete_spares_a_successor_of_the_same_name(team: Kubectl, client: KubeClient):
     key = Key(team.namespace, "web")
     old = client.create(service(team))["metadata"]["uid"]
     client.delete(SERVICES, key, old)
@@ -71,14 +87,14 @@ def test_a_delete_spares_a_successor_of_the_same_name(team: Kubectl, client: Cli
     client.delete(SERVICES, Key(team.namespace, "nothing"), old)
 
 
-def test_a_long_list_comes_complete_in_pages(team: Kubectl, client: Client, monkeypatch):
+def test_a_long_list_comes_complete_in_pages(team: Kubectl, client: KubeClient, monkeypatch):
     monkeypatch.setattr("trainjobs.kube.client.PAGE", 3)
     for number in range(7):
         client.create(service(team, f"web-{number}"))
     assert len(client.list(SERVICES, team.namespace, "for=test").items) == 7
 
 
-def test_a_cache_follows_the_server_and_our_own_writes_are_there_at_once(team: Kubectl, client: Client):
+def test_a_cache_follows_the_server_and_our_own_writes_are_there_at_once(team: Kubectl, client: KubeClient):
     cache, changed, stop = Cache(), [], threading.Event()
     reflector = Reflector(client, SERVICES, cache, changed.append, labels="for=test")
     thread = threading.Thread(target=reflector.run, args=[stop])
@@ -102,7 +118,7 @@ def test_a_cache_follows_the_server_and_our_own_writes_are_there_at_once(team: K
     assert not thread.is_alive()
 
 
-def test_a_pod_follows_its_own_trainjob_until_another_has_its_name(team: Kubectl, client: Client):
+def test_a_pod_follows_its_own_trainjob_until_another_has_its_name(team: Kubectl, client: KubeClient):
     made = client.create(trainjob(team))
     key, uid = Key(team.namespace, "mnist"), made["metadata"]["uid"]
     own = OwnTrainJob(client, key, uid)
@@ -124,7 +140,7 @@ def test_a_pod_follows_its_own_trainjob_until_another_has_its_name(team: Kubectl
         own.patch_status({"restarts": 1})
 
 
-def test_a_silent_watch_is_given_up(client: Client):
+def test_a_silent_watch_is_given_up(client: KubeClient):
     version = client.list(SERVICES, labels="for=nobody").resource_version
     began = time.monotonic()
     with pytest.raises(TransportError, match="Read timed out"):
@@ -133,21 +149,19 @@ def test_a_silent_watch_is_given_up(client: Client):
 
 
 def test_who_may_not_is_told_so(team: Kubectl, transport: HttpTransport):
-    anonymous = connect(str(team.kubeconfig))
-    anonymous._configuration.api_key.clear()
+    anonymous = HttpTransport(transport.url, transport._pool, dict)
     with pytest.raises(ApiError) as caught:
-        Client(anonymous).list(SERVICES)
+        KubeClient(anonymous).list(SERVICES)
     assert caught.value.status in (401, 403)
-    anonymous.close()
 
 
 def test_a_server_that_is_not_there_is_a_transport_error(transport: HttpTransport):
-    transport._configuration.host = "https://127.0.0.1:1"
+    transport.url = "https://127.0.0.1:1"
     with pytest.raises(TransportError):
-        Client(transport).list(SERVICES)
+        KubeClient(transport).list(SERVICES)
 
 
-def test_one_of_two_operators_leads_and_the_other_follows_on_release(team: Kubectl, client: Client):
+def test_one_of_two_operators_leads_and_the_other_follows_on_release(team: Kubectl, client: KubeClient):
     key = Key(team.namespace, "trainjobs-operator")
     first, second = Elector(client, key, "first"), Elector(client, key, "second")
     first.step()

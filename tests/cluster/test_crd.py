@@ -68,6 +68,11 @@ IN_OUR_WORDS = {
         "spec.trainer.code.configMap",
         "must be lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
     ),
+    "another controller": (
+        manifest(managedBy="kueue"),
+        "spec.managedBy",
+        "must be a domain, '/' and a name, such as kueue.x-k8s.io/multikueue",
+    ),
     "no storage": (
         manifest(checkpoint={"storage": {}}),
         "spec.checkpoint.storage",
@@ -111,22 +116,22 @@ IN_OUR_WORDS = {
     "no family": (
         stopping({"name": "x"}),
         "spec.stopping.criteria[0]",
-        "must name exactly one of plateau, threshold,",
+        "must name exactly one of auto, plateau, threshold,",
     ),
     "two families": (
         stopping(PLATEAU, {**PLATEAU, "threshold": {"value": 1}}),
         "spec.stopping.criteria[1]",
-        "must name exactly one of plateau, threshold,",
+        "must name exactly one of auto, plateau, threshold,",
     ),
     "two families in a member": (
         stopping({"all": [{**PLATEAU, "threshold": {"value": 1}}]}),
         "spec.stopping.criteria[0].all[0]",
-        "must name exactly one of plateau, threshold,",
+        "must name exactly one of auto, plateau, threshold,",
     ),
     "two families in a member's member": (
         stopping({"all": [{"atLeast": {"count": 1, "of": [{**PLATEAU, "threshold": {"value": 1}}]}}]}),
         "spec.stopping.criteria[0].all[0].atLeast.of[0]",
-        "must name exactly one of plateau, threshold,",
+        "must name exactly one of auto, plateau, threshold,",
     ),
     "label": (
         stopping({**PLATEAU, "name": "slow plateau"}),
@@ -215,12 +220,6 @@ IN_KUBERNETES_WORDS = {
         "must be greater than 0",
         "should be greater than 0",
     ),
-    "patience in a member": (
-        stopping({"all": [{"plateau": {"patience": 0}}]}),
-        "spec.stopping.criteria[0].all[0].plateau.patience",
-        "must be at least 1",
-        "should be greater than or equal to 1",
-    ),
     "long name": (
         manifest(name="a" * 53),
         "metadata.name",
@@ -250,6 +249,24 @@ IN_KUBERNETES_WORDS = {
         "spec.stopping.criteria",
         "must have at most 16 items, has 17",
         "Too many: 17: must have at most 16 items",
+    ),
+    "many annotations": (
+        manifest(podTemplate={"metadata": {"annotations": {f"a{n}": "" for n in range(65)}}}),
+        "spec.podTemplate.metadata.annotations",
+        "must have at most 64 items, has 65",
+        "Too many: 65: must have at most 64 items",
+    ),
+    "long annotation": (
+        manifest(podTemplate={"metadata": {"annotations": {"a": "x" * 32_769}}}),
+        "spec.podTemplate.metadata.annotations.a",
+        "must have at most 32768 characters",
+        "Too long: may not be more than 32768 bytes",
+    ),
+    "many settings": (
+        manifest(trainer={"config": {f"a{n}": n for n in range(1025)}}),
+        "spec.trainer.config",
+        "must have at most 1024 items, has 1025",
+        "Too many: 1025: must have at most 1024 items",
     ),
     "no member": (
         stopping({"all": []}),
@@ -334,6 +351,7 @@ VALID = {
         startAfter={"epoch": 0},
     ),
     "cluster": manifest(
+        managedBy="kueue.x-k8s.io/multikueue",
         trainer={
             "config": {"hidden": 128, "layers": [1, {"a": None}], "deep": {"er": {"still": True}}},
             "image": "registry.example/train:1.2",
@@ -368,12 +386,12 @@ def test_what_is_valid_is_accepted_and_gets_the_same_defaults(team, case):
 
 
 def scalars(value, path="") -> set[tuple[str, str]]:
-    """Every number, truth and word with its path, but those two compositions deep; quantities as text."""
+    """Every number, truth and word with its path, but those inside a composition; quantities as text."""
     if isinstance(value, dict):
         return {leaf for key, below in value.items() for leaf in scalars(below, f"{path}.{key}")}
     if isinstance(value, list):
         return {leaf for i, below in enumerate(value) for leaf in scalars(below, f"{path}[{i}]")}
-    deep = path.count(".all[") + path.count(".of[") + path.count(".not.") > 1
+    deep = path.count(".all[") + path.count(".of[") + path.count(".not.") > 0
     number = isinstance(value, int | float) and not isinstance(value, bool) and "resources" not in path
     return set() if deep or value == "" else {(path, str(float(value)) if number else str(value))}
 

@@ -22,7 +22,7 @@ from testbed.kubectl import RESTRICTED, Kubectl
 
 from trainjob_operator.app import Operator, Options
 from trainjob_operator.trainjob.reconcile import TrainJobReconciler
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.transport import ApiError, connect
 
 AT_ONCE = 24
@@ -39,7 +39,7 @@ def stage(crds: Kubectl, control_plane: ControlPlane, fake_nodes: FakeNodes) -> 
     fake_nodes.add(8)
     crds.create_namespace("faults", RESTRICTED, NAMESPACE_ANNOTATIONS)
     transport = connect(str(crds.kubeconfig), connections=8 * AT_ONCE)
-    recording = Recording(Client(transport))
+    recording = Recording(KubeClient(transport))
     recording.start()
     with connected(control_plane, "trainjobs-operator", connections=8 * AT_ONCE) as shipped:
         yield Stage(transport, shipped, recording, "faults")
@@ -157,7 +157,7 @@ class Forgetful(TrainJobReconciler):
 def with_reconciler(kind: type[TrainJobReconciler]) -> MakeOperator:
     def make(seam: Seam, options: Options) -> Operator:
         operator = Operator(seam, options)
-        (trainjobs,) = operator.controllers
+        trainjobs, _ = operator.controllers
         own = trainjobs.reconciler
         trainjobs.reconciler = kind(*(getattr(own, each.name) for each in fields(own)))
         return operator

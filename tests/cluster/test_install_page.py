@@ -131,7 +131,7 @@ def a_later_version(chart: Path) -> None:
     """Change the chart's version and its CRD."""
     about = yaml.safe_load((chart / "Chart.yaml").read_text())
     (chart / "Chart.yaml").write_text(yaml.safe_dump({**about, "version": "9.9.9"}))
-    (crd,) = (chart / "files" / "crds").glob("*.yaml")
+    crd = chart / "files" / "crds" / "trainjobs.trainjobs.dev.yaml"
     definition = yaml.safe_load(crd.read_text())
     definition["spec"]["versions"][0]["additionalPrinterColumns"][0]["description"] = "Later."
     crd.write_text(yaml.safe_dump(definition))

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pytest
 from operated import eventually, pods, reaches, running, says, state, trainjob, trains
 from testbed.fakenodes import FakeNodes
-from testbed.kubectl import Kubectl, KubectlError
+from testbed.kubectl import Kubectl, KubectlError, Manifest
 
 from trainjob_operator.app import Operator
 from trainjobs.kube.resources import Key
@@ -200,6 +200,70 @@ def test_a_foreign_service_of_the_same_name_is_not_touched(gpus: Kubectl, operat
     gpus.create(trainjob())
     reaches(gpus, "NameTaken")
     assert gpus.get("service/mnist")["spec"]["selector"] == {"app": "web"}
+
+
+EDITS = {
+    "service": {"spec": {"selector": {"batch.kubernetes.io/job-completion-index": "1"}}},
+    "networkpolicy": {"spec": {"ingress": [{}]}},
+}
+
+
+@pytest.mark.parametrize("kind", EDITS)
+@pytest.mark.parametrize("how", ["deleted", "edited", "without its label"])
+def test_what_somebody_takes_from_around_a_run_is_there_again(
+    gpus: Kubectl, operator: Operator, seam: Seam, kind: str, how: str
+):
+    gpus.create(trainjob())
+    trains(gpus)
+    before = gpus.get(f"{kind}/mnist")["spec"]
+    if how == "deleted":
+        gpus("delete", kind, "mnist")
+    elif how == "edited":
+        gpus("patch", kind, "mnist", "--type=merge", f"--patch={json.dumps(EDITS[kind])}")
+    else:
+        gpus("label", kind, "mnist", "trainjobs.dev/trainjob-")
+    eventually(lambda: _stands(gpus, kind, before), f"the {kind} is as it was", within_s=10)
+    writes = seam.writes[gpus.namespace]
+    operator.controllers[0].queue.add(Key(gpus.namespace, "mnist"))
+    eventually(lambda: len(operator.controllers[0].queue) == 0, "the pass was made")
+    assert seam.writes[gpus.namespace] == writes
+    assert state(gpus) == "Running"
+
+
+def _stands(team: Kubectl, kind: str, before: Manifest) -> bool:
+    found = team.get(kind, "--selector=trainjobs.dev/trainjob=mnist")["items"]
+    addresses = ("clusterIPs", "ipFamilies", "ipFamilyPolicy")
+    return [{**each["spec"], **{name: before.get(name) for name in addresses}} for each in found] == [
+        {**before, **{name: before.get(name) for name in addresses}}
+    ]
+
+
+def test_a_run_whose_secret_is_gone_begins_again_with_another_when_it_misses_pods(
+    gpus: Kubectl, operator: Operator, monkeypatch: pytest.MonkeyPatch
+):
+    """The operator may not see that it is gone; pods that are there have it already."""
+    monkeypatch.setattr("trainjob_operator.trainjob.active_job.SLOW_START_S", 1)
+    gpus.create(trainjob())
+    trains(gpus)
+    (secret,) = gpus.get("secrets")["items"]
+    job = gpus.get("job/mnist")["metadata"]["uid"]
+    with pytest.raises(KubectlError, match="immutable"):
+        gpus(
+            "patch",
+            "secret",
+            secret["metadata"]["name"],
+            "--type=merge",
+            '--patch={"data": {"token": "eA=="}}',
+        )
+    gpus("delete", "secret", secret["metadata"]["name"])
+    gpus("create", "quota", "full", "--hard=pods=1")
+    gpus("delete", "pod", "--selector=batch.kubernetes.io/job-completion-index=1")
+    eventually(lambda: gpus.get("secrets")["items"] != [], "a new Secret")
+    gpus("delete", "quota", "full")
+    eventually(
+        lambda: gpus.get("jobs")["items"] != [] and gpus.get("job/mnist")["metadata"]["uid"] != job, "anew"
+    )
+    trains(gpus)
 
 
 def test_time_to_live_after_the_end(gpus: Kubectl, operator: Operator):

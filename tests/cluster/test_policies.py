@@ -9,14 +9,15 @@ from functools import cache
 
 import pytest
 from operated import eventually, pods, running, trainjob
+from sweep_manifests import sweep_manifest
 from testbed.controlplane import ControlPlane
 from testbed.kubectl import Kubectl, KubectlError, Manifest
 
 from trainjobs.api.status import TrainJobStatus
-from trainjobs.kube.resources import TRAINJOBS
+from trainjobs.kube.resources import TRAINJOBS, TRAINSWEEPS, Resource
 from trainjobs.kube.transport import ApiError, HttpTransport, connect
 
-Writes = Callable[[Kubectl, str, str, Manifest], None]
+Writes = Callable[..., None]
 
 TIME = "2026-11-21T10:00:00Z"
 CONDITION = {"type": "Complete", "status": "True", "reason": "Finished", "lastTransitionTime": TIME}
@@ -52,9 +53,9 @@ def token(team: Kubectl, pod: str = "") -> str:
 def writes(control_plane: ControlPlane) -> Writes:
     """One request, as a run does it: kubectl would get the status before."""
 
-    def write(team: Kubectl, pod: str, name: str, status: Manifest) -> None:
+    def write(team: Kubectl, pod: str, name: str, status: Manifest, kind: Resource = TRAINJOBS) -> None:
         transport = connect(str(control_plane.kubeconfig_with("pod", token(team, pod))))
-        path = TRAINJOBS.path(team.namespace, name, "status")
+        path = kind.path(team.namespace, name, "status")
         transport.request("PATCH", path, {}, {"status": status}, "application/merge-patch+json")
         transport.close()
 
@@ -92,9 +93,9 @@ def test_a_training_pod_writes_what_a_run_knows(runs: Kubectl, writes: Writes, f
     writes(runs, "mnist-0-abcde", "mnist", {field: A_RUNS[field]})
 
 
-def test_every_training_pod_writes(runs: Kubectl, writes: Writes):
-    writes(runs, "mnist-12-x9z8y", "mnist", {"restarts": 12})
-    assert runs.get("tjob/mnist")["status"]["restarts"] == 12
+def test_of_a_run_only_pod_0_writes(runs: Kubectl, writes: Writes):
+    with pytest.raises(ApiError, match="status: only pod 0 of TrainJob mnist may write it"):
+        writes(runs, "mnist-12-x9z8y", "mnist", {"restarts": 12})
 
 
 @pytest.mark.parametrize("field", THE_OPERATORS)
@@ -109,8 +110,18 @@ def test_a_training_pod_does_not_write_what_the_operator_says(runs: Kubectl, wri
     ids=["another TrainJob", "a longer name", "another pod", "no pod"],
 )
 def test_only_a_trainjobs_own_pods_write_its_status(runs: Kubectl, writes: Writes, pod: str, name: str):
-    with pytest.raises(ApiError, match=f"status: only the pods of TrainJob {name} may write it"):
+    with pytest.raises(ApiError, match=f"status: only pod 0 of TrainJob {name} may write it"):
         writes(runs, pod, name, {"restarts": 3})
+
+
+def test_a_sweeps_own_pods_write_its_status_and_no_others(runs: Kubectl, writes: Writes):
+    runs.create(*(sweep_manifest(name) for name in ("mnist", "other")))
+    writes(runs, "mnist-0-abcde", "mnist", {"trials": {"ended": 3}}, TRAINSWEEPS)
+    assert runs.get("tsweep/mnist")["status"]["trials"]["ended"] == 3
+    with pytest.raises(ApiError, match=r"status: only pod 0 of TrainSweep other may write it"):
+        writes(runs, "mnist-0-abcde", "other", {"restarts": 3}, TRAINSWEEPS)
+    with pytest.raises(ApiError, match=r"status\.completionTime: only the operator writes it"):
+        writes(runs, "mnist-0-abcde", "mnist", {"completionTime": TIME}, TRAINSWEEPS)
 
 
 def test_the_operator_and_others_with_the_right_to_are_not_restricted(runs: Kubectl):
@@ -152,8 +163,10 @@ def test_a_pod_that_the_job_controller_made_is_recognised(
     with running(shipped):
         gpus.create(named(name))
         eventually(lambda: len(pods(gpus)) == 2, "two pods")
-        for pod in pods(gpus):
-            writes(gpus, pod, name, {"restarts": 1})
+        first, second = sorted(pods(gpus))
+        writes(gpus, first, name, {"restarts": 1})
+        with pytest.raises(ApiError, match="only pod 0"):
+            writes(gpus, second, name, {"restarts": 2})
 
 
 def container(**context):

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from installed import CHART, changed, check_runs, connected
+from installed import CHART, changed, check_runs, connected, operated_by_pods
 from operated import eventually, pods, running, state, trainjob
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import FakeNodes
 from testbed.helm import Helm, HelmError
 from testbed.kubectl import Kubectl, KubectlError
+from testbed.node import Node
 
 from trainjob_operator.selftest import CheckError, ends, refuses
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.transport import ApiError, HttpTransport
 
 
@@ -40,7 +41,23 @@ def test_the_releases_own_test_passes(
         release.get("role/trainjobs-check")
 
 
-def test_the_check_fails_when_nobody_operates_or_anything_is_accepted(team: Kubectl, client: Client):
+def test_a_network_plugin_that_enforces_no_policy_is_told_of_by_the_releases_test(
+    release: Kubectl, helm: Helm, node: Node, operator_image: str
+):
+    """On a real node, whose plugin does not."""
+    with operated_by_pods(helm, release, operator_image, "unused:1"):
+        with pytest.raises(HelmError):
+            helm.on(release)("test", "trainjobs", "--timeout=150s")
+        assert "the network plugin does not enforce NetworkPolicies" in release("logs", "trainjobs-check")
+        release(
+            "delete",
+            "--wait=false",
+            "deployment,service,networkpolicy,pod",
+            "--selector=app.kubernetes.io/name=trainjobs-check",
+        )
+
+
+def test_the_check_fails_when_nobody_operates_or_anything_is_accepted(team: Kubectl, client: KubeClient):
     item = trainjob()
     item["metadata"]["namespace"] = team.namespace
     with pytest.raises(CheckError, match="no operator has ended TrainJob"):

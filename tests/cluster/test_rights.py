@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from operated import eventually, pods, reaches, running, trainjob, trains
+from sweep_manifests import sweep_manifest
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import FakeNodes
 from testbed.kubectl import Kubectl, KubectlError, Manifest
@@ -78,6 +79,10 @@ def test_the_operator_uses_every_right_that_it_has(
         trains(gpus, nodes=1)
         nodes.finish(gpus, "--all", exit_code=78)
         eventually(lambda: not gpus.get("tjob")["items"], "it failed, and its time to live is over")
+        gpus.create(sweep_manifest(ttlSecondsAfterFinished=1))
+        eventually(lambda: gpus.get("jobs")["items"], "a sweep has its Job")
+        gpus("patch", "tsweep", "tuned", "--type=merge", '--patch={"spec": {"stop": {}}}')
+        eventually(lambda: not gpus.get("tsweep")["items"], "it was stopped, and its time to live is over")
     roles = release.get("clusterrole/trainjobs-operator"), release.get("role/trainjobs-operator-lease")
     assert granted(*roles) - set(used(control_plane)) == {BIND}
 

@@ -64,6 +64,34 @@ def test_the_best_weights_are_those_of_the_best_report(trial, loop, weight, keep
     assert f"model.pt has the best weights, of epoch {saved.epoch}" in document(read(trial.place))["kept"]
 
 
+def test_who_calls_sys_exit_has_returned(trial):
+    _, kept = ended(trial, "exits")
+    assert kept == 2
+    story = document(read(trial.place))
+    assert (
+        story["headline"] == "The training function returned after epoch 3 of 6; no criterion stopped the run"
+    )
+    assert "model.pt has the best weights, of epoch 2" in story["kept"]
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ("STOP_REQUESTED", "Stopped on request in epoch 5 of 6, at step "),
+        ("break", "The training function returned in epoch 5 of 6; no criterion stopped the run"),
+    ],
+)
+def test_where_a_run_ends_is_where_it_ended_and_not_where_it_has_last_reported(trial, by, said):
+    result, kept = ended(trial, "rarely", config={"by": by, "leave": 16})
+    assert kept == 6
+    told = document(read(trial.place))
+    assert told["headline"].startswith(said)
+    assert told["saved"]["epochs"] == 2
+    assert result.document["training"]["epoch"] == 4
+    assert result.document["accounting"]["epochsSaved"] == 2
+    assert told["tests"] == {"test": 1}  # nothing of the steps since the last report
+
+
 def test_only_improvements_are_called_best(trial):
     ended(trial, "epochs_alone")
     assert [event.report == event.best.report for event in trial.of(events.Reported)] == [

@@ -1,4 +1,4 @@
-"""`trainjobs run` as a person uses it on a bad day: the real command, the real driver, forked workers."""
+"""`trainjobs run` as a person uses it on a bad day: the real command, the real driver, the local launcher."""
 
 import os
 import re
@@ -65,7 +65,7 @@ class Desk:
 
     def start(self, *arguments, **environment):
         return subprocess.Popen(
-            [sys.executable, SUPPORT / "forkedcli.py", *arguments],
+            [sys.executable, SUPPORT / "localcli.py", *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -168,7 +168,7 @@ def test_a_signal_while_a_resume_starts_leaves_the_run_where_it_was(done):
     assert process.returncode == 75
     assert "--resume goes on from the last checkpoint" in err
     assert (
-        "after epoch 3 of 4, at step 15; it can be resumed from its last checkpoint"
+        "after the report of epoch 3 of 4, at step 15; it can be resumed from its last checkpoint"
         in done.run("explain", "runs/tiny")[1]
     )
     assert done.run("run", "tiny.yaml", "--resume", *more)[0] == 0
@@ -182,9 +182,35 @@ def test_a_run_is_stopped_from_another_terminal_by_its_lock(desk):
         subprocess.run(["bash", "-c", command.replace("digits", "tiny")], cwd=desk.path, check=True)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 75
-    assert "Interrupted after epoch 1 of 3" in out
+    assert "Interrupted in epoch 2 of 3, at step " in out
     (desk.path / "halt").unlink()
     assert desk.run("run", "tiny.yaml", "--resume", *setting("trainer.config.halt_at", 7))[0] == 0
+
+
+def test_a_run_is_completed_from_another_terminal(desk):
+    endless = setting("trainer.maxEpochs", 1_000_000)
+    code = (desk.path / "train.py").read_text().replace("[0.9, 0.5, 0.8, 0.7, 0.1][epoch - 1]", "1.0")
+    (desk.path / "train.py").write_text(code)
+    with desk.start("run", "tiny.yaml", *endless, *setting("trainer.config.halt_at", 7)) as process:
+        until((desk.path / "halt").exists)
+        code, out, err = desk.run("stop", "tiny", "--reason", "good enough")
+        process.communicate(timeout=60)
+    assert (process.returncode, code) == (0, 0)
+    assert f"asked process {process.pid} to stop" in err
+    assert re.search(r"Stopped on request .*\nhalted: step \d+ on the only rank", out)
+    assert desk.place.result()["stopping"]["reason"] == "good enough"
+    assert desk.run("stop", "runs/tiny")[1] == out  # it is complete
+
+
+def test_what_a_run_prints_is_followed_from_another_terminal_to_its_end(desk):
+    code = (desk.path / "train.py").read_text().replace("for epoch in", 'print("hello")\n    for epoch in')
+    (desk.path / "train.py").write_text(code)
+    with desk.start("run", "tiny.yaml", *setting("trainer.config.halt_at", 7)) as process:
+        until((desk.path / "halt").exists)
+        assert desk.run("logs", "tiny")[1].splitlines() == ["rank 0: hello"]
+        told = desk.run("logs", "tiny", "--rank", "0", "--follow")
+        process.communicate(timeout=60)
+    assert told == (0, "hello\n", "")
 
 
 def test_a_run_whose_last_checkpoint_is_gone_is_not_begun_anew_in_silence(done):
@@ -214,7 +240,7 @@ def test_a_new_run_begins_with_the_weights_of_an_old_one_and_a_resume_with_its_o
 def test_a_debugger_behind_a_port_stops_the_training_function(desk):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    code = documented("pdb", "python") + TRAIN.replace(
+    code = documented("Debuggers and profilers", "python") + TRAIN.replace(
         "run.report(", f"debug({port})\n        run.report(", 1
     )
     (desk.path / "train.py").write_text(code)

@@ -1,12 +1,17 @@
 """Which failure of an attempt is named: the first one that no other brought about, and what it was."""
 
+from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
 from forked import ForkedWorkers
 from trials import Trial
 
+from trainjobs.api.reasons import Reason
+from trainjobs.driver.driver import explained
+from trainjobs.driver.forkserver import ServerLost
 from trainjobs.driver.launcher import StartFailed, Unstartable
+from trainjobs.driver.local_launcher import LocalGroup
 from trainjobs.exits import Exit
 from trainjobs.runs import events
 
@@ -55,6 +60,22 @@ def test_a_users_error_is_not_tried_again_whatever_its_words(trial):
     assert result.document["failure"]["message"].startswith("cannot read igloo/3.png")
     assert result.document["failure"]["rank"] == 1
     assert trial.of(events.Restarting) == []
+
+
+def test_ranks_that_end_with_what_forks_them_say_so():
+    class Server:
+        def train(self, count, setup):
+            raise ServerLost("was killed by SIGKILL")
+
+    group = LocalGroup(
+        Server(), SimpleNamespace(spec=SimpleNamespace(trainer=SimpleNamespace(num_workers=2)))
+    )
+    group._thread.join()
+    silent = [events.Failed(rank, Reason.WORKER_DIED, "silent", "", Exit.FAILURE) for rank in (1, 0)]
+    words = "ended with the one that starts the workers, which was killed by SIGKILL"
+    assert [failure.message for failure in explained(silent, group.deaths)] == [
+        f"the process of rank {rank} {words}" for rank in (1, 0)
+    ]
 
 
 class SlowToStart(ForkedWorkers):

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from contextlib import closing, suppress
 from pathlib import Path
 
 import earlier
@@ -13,7 +15,7 @@ import pytest
 import torch
 from processes import TRAINJOBS, until
 
-from trainjobs.driver.forkserver import ForkServer
+from trainjobs.driver.forkserver import PRELOAD, ForkServer, ServerLost
 from trainjobs.driver.launcher import StartFailed
 from trainjobs.driver.local_launcher import LocalWorkers
 from trainjobs.runs.directory import RunDirectory
@@ -66,6 +68,19 @@ def train(run):
         for _ in run.steps(range(run.config["steps"])):
             time.sleep(0.01)
         run.report(loss=1.0)
+"""
+LINGERING = """
+import time
+from multiprocessing import get_context
+
+import torch.distributed as dist
+
+
+def train(run):
+    for epoch in run.epochs():
+        run.report(loss=1.0)
+    get_context("fork").Process(target=time.sleep, args=(600,)).start()
+    {then}
 """
 ADVERSARIES = """
 import time
@@ -129,7 +144,7 @@ def start(desk, code, *options, command=(sys.executable, SUPPORT / "localcli.py"
     """The command, with a server that imports less unless `command` is the real one."""
     (desk / "job/code.py").write_text(code)
     return subprocess.Popen(
-        [*command, "run", "job/trainjob.yaml", "--launcher", "local", "--output", "json", *options],
+        [*command, "run", "job/trainjob.yaml", "--output", "json", *options],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -210,6 +225,20 @@ def test_no_process_is_left_after(signals, desk):
     assert psutil.wait_procs(of_session(mark), timeout=10)[1] == []
 
 
+@pytest.mark.parametrize(
+    ("then", "code", "message"),
+    [("dist.destroy_process_group()", 0, "trained all 1 epoch"), ("raise ValueError('mine')", 70, "mine")],
+)
+def test_a_rank_that_waits_at_its_exit_for_ever_is_ended_and_what_it_did_stands(desk, then, code, message):
+    options = ["--set", "spec.progressDeadlineSeconds=6", "--set", "spec.trainer.numProcPerNode=1"]
+    process = start(desk, LINGERING.format(then=then), *options, MINE=str(desk))
+    process.communicate(timeout=100)
+    assert process.returncode == code
+    result = RunDirectory(desk / "runs/tiny").result()
+    assert [condition["message"] for condition in result["conditions"]] == [message]
+    assert of_session(str(desk)) == []
+
+
 def test_ctrl_c_amid_an_epoch_changes_nothing_for_two_models_with_one_scaler_and_workers_that_load(desk):
     def trained(run_dir, *options):
         options = ("--run-dir", run_dir, "--set", "spec.trainer.numProcPerNode=1", *options)
@@ -266,8 +295,122 @@ def test_a_server_that_was_killed_is_replaced(tmp_path):
 def test_a_run_that_an_earlier_version_halted_is_trained_on(tmp_path):
     runs = earlier.unpacked(tmp_path)
     (runs / "trainjob.yaml").write_text((runs / "halted" / "trainjob.yaml").read_text())
-    more = ["--set", "spec.trainer.maxEpochs=25", "--run-dir", "halted", "--resume", "--launcher", "local"]
+    more = ["--set", "spec.trainer.maxEpochs=25", "--run-dir", "halted", "--resume"]
     subprocess.run([TRAINJOBS, "run", "trainjob.yaml", *more], cwd=runs, check=True, capture_output=True)
     trained = RunDirectory(runs / "halted").history()
     assert [seen.epoch for seen in trained] == list(range(1, 26))
     assert trained[-1].step == 50
+
+
+LIVES = """
+import atexit, os, signal, subprocess, time
+from pathlib import Path
+
+
+def leave_a_daemon():
+    up, told = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        os.write(told, b"1")
+        time.sleep(600)
+    os.read(up, 1)
+
+
+def wait(*_):
+    Path(os.environ["MINE"], str(os.getpid())).touch()
+    time.sleep(600)
+
+
+LIVES = {
+    "return": lambda: None,
+    "exit": lambda: os._exit(0),
+    "crash at its exit": lambda: atexit.register(os._exit, 3),
+    "wait": wait,
+    "leave its group and wait": lambda: wait(os.setpgid(0, os.getpgid(os.getppid()))),
+    "leave a daemon": leave_a_daemon,
+    "leave a daemon and wait": lambda: wait(leave_a_daemon()),
+    "start a child and wait": lambda: wait(subprocess.Popen(["sleep", "600"])),
+}
+
+
+def train_rank(setup, rank, count, listener):
+    LIVES[setup[rank]]()
+"""
+TEAMS = {
+    ("return", "crash at its exit"): {},
+    ("exit", "wait"): {0: 0},
+    ("exit", "leave its group and wait"): {0: 0},
+    ("return", "leave a daemon"): {},
+}
+
+
+@pytest.fixture
+def lives(tmp_path, monkeypatch):
+    """A server whose ranks live as they are told; one that waits makes a file in its mark."""
+    (tmp_path / "lives.py").write_text(LIVES)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("MINE", str(tmp_path / "waiting"))
+    (tmp_path / "waiting").mkdir()
+    with closing(ForkServer(["lives"])) as server:
+        yield server
+
+
+@pytest.mark.parametrize(("team", "failures"), TEAMS.items(), ids=map(" and ".join, TEAMS))
+def test_a_rank_that_ends_before_it_is_done_has_failed_and_none_leaves_a_process(lives, team, failures):
+    assert lives.train(len(team), team) == failures
+    assert [process.pid for process in of_session(os.environ["MINE"])] == [lives._process.pid]
+
+
+@pytest.mark.parametrize("life", ["leave a daemon and wait", "start a child and wait"])
+def test_no_process_is_left_of_a_team_whose_owner_leaves(lives, life):
+    training = in_a_thread(lives, life)
+    lives.close()
+    training.join()
+    assert of_session(os.environ["MINE"]) == []
+
+
+def test_no_process_is_left_of_a_server_that_was_killed(lives):
+    training = in_a_thread(lives, "start a child and wait")
+    psutil.Process(lives._process.pid).kill()
+    training.join()
+    assert psutil.wait_procs(of_session(os.environ["MINE"]), timeout=10)[1] == []
+
+
+def in_a_thread(server, life):
+    """A team of one rank, which waits now, until it ends."""
+
+    def train():
+        with suppress(ServerLost):
+            server.train(1, (life,))
+
+    thread = threading.Thread(target=train, daemon=True)
+    thread.start()
+    until(lambda: list(Path(os.environ["MINE"]).iterdir()))
+    return thread
+
+
+@pytest.mark.skipif(not torch.backends.cuda.is_built(), reason="this torch is built without CUDA")
+@pytest.mark.parametrize("more", [(), ("reaches_for_cuda",)], ids=["ours", "reaching"])
+def test_what_the_ranks_are_forked_from_has_not_reached_for_cuda(more):
+    with closing(ForkServer((*PRELOAD, *more, "cuda_after_fork"))) as server:
+        assert server.train(1, None) == {}
+
+
+def test_a_package_is_imported_before_the_fork_with_the_variables_that_a_rank_will_have(
+    tmp_path, monkeypatch
+):
+    """They are gone afterwards: the rank sets its own, when it would have."""
+    (tmp_path / "reads_environment.py").write_text(
+        "import os\nfound = os.environ.get('FLAVOUR')\nos.environ['LEFT'] = 'by the package'\n"
+    )
+    (tmp_path / "tells_environment.py").write_text(
+        "import os, reads_environment\n"
+        "def train_rank(setup, *rank):\n"
+        "    assert (reads_environment.found, os.environ.get('FLAVOUR')) == ('plain', None)\n"
+        "    assert os.environ['LEFT'] == 'by the package'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with closing(ForkServer(("reads_environment", "tells_environment"), {"FLAVOUR": "plain"})) as server:
+        assert server.train(1, None) == {}

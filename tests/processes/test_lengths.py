@@ -82,6 +82,30 @@ def test_reports_amid_an_epoch_are_judged_by_what_is_finished(living, tmp_path, 
     assert (stopping["criterion"], stopping["haltedAtStep"]) == (name, step)
 
 
+@pytest.mark.parametrize("forget", [False, True])
+def test_a_report_after_a_loop_that_was_left_finishes_its_epoch_once_its_iterator_is_forgotten(
+    living, tmp_path, forget
+):
+    trial, _ = trained(living, tmp_path / "run", "named_iterator", shape() | {"forget": forget})
+    assert [seen.epochs for seen in trial.place.history()] == ([1, 2, 3] if forget else [0, 1, 2])
+    assert set(trial.of(events.Halted)[-1].steps.values()) == {3}
+
+
+def test_a_run_of_so_many_steps_says_in_steps_why_it_stops(living, tmp_path):
+    criteria = {"criteria": [{"plateau": {"patience": 1, "minDelta": 100}}]}
+    trial, _ = trained(living, tmp_path / "run", "train", shape(), LOSS | criteria, **BY_STEPS)
+    reason = trial.place.result()["stopping"]["reason"]
+    assert "(step 5) by more than 100 for 1 report" in reason
+    assert [decided.decision.reason for decided in trial.of(events.Decided)] == [reason]
+
+
 def make(directory):
     directory.mkdir()
     return directory
+
+
+def test_a_function_that_returns_before_its_length_has_not_trained_all(living, tmp_path):
+    trial, _ = trained(living, tmp_path / "run", "train", shape(epochs=2))
+    assert [each["message"] for each in trial.place.result()["conditions"]] == [
+        "the training function returned after epoch 2 of 3"
+    ]

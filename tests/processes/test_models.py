@@ -94,3 +94,12 @@ def test_a_state_of_one_rank_that_cannot_be_saved_ends_the_run_with_a_sentence(t
     failure = result.document["failure"]
     assert failure["rank"] == 1
     assert failure["message"].startswith("the state of seen cannot be saved: ")
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_an_average_is_evaluated_with_the_statistics_that_are_kept_of_it(trial, own):
+    trial.train(entrypoint="models:averaged_statistics", workers=2, max_epochs=2, config={"own": own})
+    statistics = printed(trial, "statistics")
+    assert len(statistics) == 8  # of two epochs, amid the steps and after them, on two ranks
+    assert len(set(statistics)) == 4
+    assert f"statistics {model_of(trial)['average']['norm.running_mean'].tolist()}" in statistics

@@ -2,13 +2,17 @@
 
 import os
 import subprocess
+import time
 
 import pytest
+from forked import ForkedWorkers
+from trials import Trial
 
 from trainjobs.exits import Exit
 from trainjobs.runs import events
 
 LOSS = {"monitor": "val_loss"}
+STAGES = ["workers", "imports", "checkpoint", "setup", "step"]
 
 
 def plateau(**parameters):
@@ -32,6 +36,9 @@ def test_an_early_stop_names_its_criterion_its_numbers_and_what_it_saved(trial):
     assert document["accounting"]["secondsSaved"] > 0
     assert {condition["type"] for condition in document["conditions"]} == {"EarlyStopped", "Complete"}
     assert document == trial.place.result() | {"conditions": document["conditions"]}
+    (first,) = trial.of(events.FirstStep)
+    assert list(first.seconds) == STAGES
+    assert document["training"]["startupSeconds"] == pytest.approx(first.total)
 
 
 def test_a_finished_run_that_is_started_again_does_not_train_again(trial):
@@ -104,6 +111,7 @@ def test_an_existing_loop_resumes_after_the_last_reported_epoch(trial):
 
 def test_three_lines_are_enough(trial):
     result = trial.train(stopping=plateau(patience=2), entrypoint="digits:three_lines", max_epochs=20)
+    assert [list(first.seconds) for first in trial.of(events.FirstStep)] == [STAGES]
     assert result.document["stopping"]["criterion"] == "plateau"
 
 
@@ -187,9 +195,28 @@ def test_the_manifests_environment_reaches_the_training_function(trial):
     assert {event.text for event in trial.of(events.Printed)} == {"hello"}
 
 
-def test_a_run_that_reports_nothing_is_warned(trial):
-    trial.train(entrypoint="digits:no_report", max_epochs=1)
-    assert "epoch 1 ended without run.report()" in trial.of(events.Warned)[0].message
+def test_a_run_that_reports_nothing_is_warned_once(trial):
+    trial.train(entrypoint="digits:no_report", max_epochs=2)
+    (warned,) = trial.of(events.Warned)
+    assert "epoch 1 ended without run.report()" in warned.message
+
+
+class Noting(ForkedWorkers):
+    """Note when they begin to come up."""
+
+    def __enter__(self):
+        self.began = time.time()
+        return super().__enter__()
+
+    def start(self, setup, directory):
+        self.launched = setup.launched
+        return super().start(setup, directory)
+
+
+def test_the_time_to_start_is_also_that_of_what_starts_the_workers(tmp_path):
+    trial = Trial(tmp_path, Noting())
+    assert trial.train(max_epochs=1).exit_code == Exit.DONE
+    assert trial.workers.launched <= trial.workers.began
 
 
 def test_attempts_end_with_backoff_limit(trial):
@@ -230,7 +257,7 @@ def test_a_full_disk_ends_the_run_clearly_and_a_resume_goes_on_from_before_it(tr
     }
     result = trial.train(fill, **parts)
     assert result.exit_code == Exit.IO
-    assert "no space left; earlier checkpoints are intact" in result.document["failure"]["message"]
+    assert "no space left; any earlier checkpoint is intact" in result.document["failure"]["message"]
     filler.unlink()
     assert trial.train(**parts).exit_code == Exit.DONE
     assert trial.of(events.Started)[-1].resumed_from_step == 13

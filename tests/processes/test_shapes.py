@@ -56,6 +56,14 @@ def test_any_loop_of_run_halted_anywhere_equals_its_undisturbed_self(living, tmp
         ("kept_iterators", {}),
         *[("own_polls", {"loader": loader}) for loader in ("own", "stream")],
         ("own_epochs", {}),
+        ("late_schedule", {}),
+        ("own_late_schedule", {}),
+        ("written_in_evaluation", {}),
+        *[
+            ("uneven_evaluation", {"batches": batches, "leave": leave})
+            for batches in ([2, 6], [6, 2], [0, 5], [5, 0])
+            for leave in ("end", "break")
+        ],
     ],
     ids=str,
 )
@@ -74,7 +82,9 @@ def test_a_budget_of_steps_is_exact_in_any_loop(living, tmp_path, number, steps)
     trial, _ = trained(
         living, tmp_path / "run", "train", config, {"criteria": [{"budget": {"steps": steps}}]}
     )
-    halted = trial.of(events.Halted)[-1]
+    (halted,) = trial.of(events.Halted)
+    saved = [checkpoint.uri for checkpoint in trial.of(events.Checkpointed)]
+    assert len(saved) == len(set(saved))
     if max(halted.steps.values()) >= steps or halted.decision:
         assert set(halted.steps.values()) == {steps}
         assert f"{steps} of {steps} steps are used" in halted.decision.reason
@@ -84,6 +94,14 @@ def test_a_rate_that_follows_the_reduced_loss_is_one_on_all_ranks(living, tmp_pa
     trial, _ = trained(living, tmp_path / "run", "by_the_reduced_loss", shape())
     rates = [[line.text for line in trial.of(events.Printed) if line.rank == rank] for rank in (0, 1)]
     assert rates[0] == rates[1] == ["rate 0.025", "rate 0.0125", "rate 0.00625"]
+
+
+def test_the_report_of_a_run_that_was_stopped_amid_an_epoch_can_be_asked_for_any_metric(living, tmp_path):
+    stopping = {"criteria": [{"budget": {"steps": 8}}]}
+    trial, _ = trained(living, tmp_path / "run", "by_the_reduced_loss", shape(), stopping)
+    assert [(seen.epoch, seen.step) for seen in trial.place.history()] == [(1, 5)]
+    assert {line.text.split()[0] for line in trial.of(events.Printed)} == {"rate"}
+    assert trial.place.result()["state"] == "EarlyStopped"
 
 
 def test_steps_that_go_on_into_the_next_epoch_are_refused(living, tmp_path):

@@ -64,6 +64,7 @@ def test_a_disturbed_run_ends_as_the_undisturbed_one(undisturbed, tmp_path, dist
         _, code, errors = follow(start(run_dir, "--resume"))
     else:
         assert [event["attempt"] for event in told if event["event"] == "Restarting"] == [2]
+        assert errors == ""  # the loss is told above, and Ray adds no words of its own
     assert code == Exit.DONE
     assert outcome(run_dir) == outcome(undisturbed[0])
 

@@ -27,7 +27,7 @@ def told(tmp_path_factory):
     for recipe in ("world.py", "speaking.py"):
         (directory / recipe).write_text((RECIPES / recipe).read_text())
     (directory / "trainjob.yaml").write_text(MANIFEST)
-    command = [TRAINJOBS, "run", "trainjob.yaml", "--output", "json"]
+    command = [TRAINJOBS, "run", "trainjob.yaml", "--launcher", "ray", "--output", "json"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=directory
     )

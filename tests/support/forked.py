@@ -32,6 +32,7 @@ class ForkedWorkers:
 
     nodes = 1
     host = "127.0.0.1"
+    restarts = True
     lost_timeout_s = 60.0
 
     def lost(self):

@@ -25,6 +25,7 @@ class LivingWorkers:
 
     nodes = 1
     host = "127.0.0.1"
+    restarts = True
 
     def __init__(self, world_size):
         self._world_size = world_size

@@ -84,7 +84,7 @@ def planned(raw, job, now, pods=None, warnings=()):
     observed = observe(raw, job, T0 + timedelta(seconds=now))
     if pods is not None:
         observed = replace(observed, pods=ObservedPods(pods, list(warnings)))
-    return plan(observed, "secret", Settings("default:1"))
+    return plan(observed, lambda: "secret", Settings("default:1"))
 
 
 def warning(kind, name, number, note):

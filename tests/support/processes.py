@@ -12,9 +12,9 @@ TRAINJOBS = str(Path(sys.executable).with_name("trainjobs"))
 
 
 def start(run_dir, *options, env=None):
-    """`trainjobs run` on the MNIST example, telling its events as JSON lines; `env` replaces this process's own."""
+    """`trainjobs run` on the MNIST example with Ray, telling events as JSON; `env` replaces this process's own."""
     return subprocess.Popen(
-        [TRAINJOBS, "run", MNIST, "--run-dir", run_dir, *options, "--output", "json"],
+        [TRAINJOBS, "run", MNIST, "--launcher", "ray", "--run-dir", run_dir, *options, "--output", "json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

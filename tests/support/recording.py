@@ -109,7 +109,7 @@ class Recording:
         """A run of the manifest `BY_STEPS`, stopped by its plateau."""
         self.manifest.write_text(BY_STEPS)
         self.job = load(self.manifest)
-        panel = Panel.of(self.job.spec.stopping)
+        panel = Panel.of(self.job.spec.stopping, self.job.spec.trainer.length)
         state, reports = panel.fold(()), []
         for number, value in enumerate(VAL_LOSS, start=1):
             step, seconds = 100 * number, 10.0 * number

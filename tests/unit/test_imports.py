@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "ray", "kubernetes", "numpy", "pyarrow")
+HEAVY = ("torch", "ray", "kubernetes", "numpy", "pyarrow", "requests", "google.auth")
 
 
 @pytest.mark.parametrize(
@@ -17,14 +17,23 @@ HEAVY = ("torch", "ray", "kubernetes", "numpy", "pyarrow")
         "trainjobs.lint",
         "trainjobs.coordination",
         "trainjobs.runtime",
+        "trainjobs.recorded",
         "trainjobs.cli",
         "trainjobs.cli.run",
         "trainjobs.cli.explain",
         "trainjobs.cli.replay",
         "trainjobs.cli.validate",
+        "trainjobs.kube.transport",
+        "trainjob_operator.__main__",
     ],
 )
 def test_a_bare_interpreter_loads_none_of_the_heavy_ones(module):
     code = f"import sys, {module}; print([name for name in {HEAVY} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_operator_loads_no_types_that_it_does_not_read():
+    code = "import sys, trainjob_operator.__main__; print('trainjobs.api.sweep' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

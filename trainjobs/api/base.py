@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, ClassVar, Self, TypeAlias
+from functools import cache
+from typing import Any, ClassVar, Final, Self, TypeAlias
 
 from pydantic import (
     BaseModel,
@@ -62,13 +63,14 @@ class Choice:
 
     def fault(self, model: "Model") -> str | None:
         """What is wrong with the number of fields that are given."""
-        names = model.alternatives()
-        fields = type(model).model_fields
-        written = {name: fields[name].alias or name for name in names}
-        given = [written[name] for name in names if getattr(model, name) is not None]
+        given = model.given_alternatives()
         if self.many.allows(len(given)):
             return None
-        return f"must name {self.many} of {', '.join(written.values())}; got {' and '.join(given) or 'none'}"
+        fields = type(model).model_fields
+        all_of_them = ", ".join(fields[name].alias or name for name in model.alternatives())
+        return (
+            f"must name {self.many} of {all_of_them}; got {' and '.join(name for name, _ in given) or 'none'}"
+        )
 
 
 class Model(BaseModel):
@@ -94,11 +96,18 @@ class Model(BaseModel):
     """Which of the fields are alternatives."""
 
     @classmethod
+    @cache
     def alternatives(cls) -> tuple[str, ...]:
         """The Python names of the fields that are alternatives."""
         if cls.choice is None:
             return ()
         return cls.choice.of or tuple(name for name in cls.model_fields if name not in cls.choice.beside)
+
+    def given_alternatives(self) -> list[tuple[str, Any]]:
+        """What is given of the alternatives: its name in a manifest, and its value."""
+        values = [(name, getattr(self, name)) for name in self.alternatives()]
+        fields = type(self).model_fields
+        return [(fields[name].alias or name, value) for name, value in values if value is not None]
 
     @model_validator(mode="after")
     def _chosen(self) -> Self:
@@ -126,6 +135,10 @@ class Form:
         if not re.fullmatch(self.pattern, text, re.ASCII):
             raise ValueError(f"must be {self.rule}")
         return text
+
+
+REFERENCE: Final = r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*"
+"""Something in a Python module, as `module:name`."""
 
 
 def refuse(faults: Iterable[tuple[Location, Any, str]]) -> None:

@@ -114,9 +114,17 @@ class Watched(Model):
     when_missing: WhenMissing = WhenMissing.ERROR
     """An observation without the metric is an Error, or is not seen by this criterion (Ignore)."""
 
+    @property
+    def other_metrics(self) -> tuple[str, ...]:
+        """Names of the metrics that it reads besides `monitor`."""
+        return ()
+
 
 class Monitored(Watched):
     """Parameters of every criterion that judges values of a metric."""
+
+    by_length: ClassVar[bool] = False
+    """Whether it asks how much of the run is done."""
 
     mode: Mode | None = None
     """Better is `min` or `max`. Default: `stopping.mode`."""

@@ -1,13 +1,20 @@
 """The parts of a TrainJob that become parts of a pod; shaped as Kubernetes shapes them."""
 
+import json
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, TypeAlias
 
-from pydantic import BeforeValidator, Field, JsonValue, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
 
 from trainjobs.api.base import Choice, Form, HowMany, Model
 from trainjobs.api.metadata import Labels, ObjectName
 
-_QUANTITY = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+|[KMGTPE]i|[numkMGTPE])?"
+_QUANTITY = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE])?"
+_SLOW: Final = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]{3,}")
+"""Kubernetes works out all digits of a quantity: 1e99999999 keeps its API server busy for minutes."""
+_WITH_QUANTITIES: Final = ("limits", "requests", "overhead", "sizeLimit", "divisor")
+"""Fields of a pod's spec that are quantities, or hold some."""
 
 
 def _quantity_as_text(value: Any) -> Any:
@@ -39,6 +46,43 @@ Quantity = Annotated[
         }
     ),
 ]
+LONGEST_FREE: Final = 262_144
+"""Characters of JSON that a free-form part may have. No schema can bound them: the operator says it of a TrainJob."""
+
+
+def _short_enough(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    if (length := len(json.dumps(value))) > LONGEST_FREE:
+        bound = f"must have at most {LONGEST_FREE:,} characters as JSON, has {length:,}"
+        raise ValueError(f"{bound}: keep data in files, not in a manifest")
+    return value
+
+
+def _quickly_read(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    for path, text in _quantities(value):
+        if _SLOW.fullmatch(text):
+            raise ValueError(f"{path}: {text[:40]}: must have an exponent of at most two digits")
+    return value
+
+
+def _quantities(value: JsonValue) -> Iterator[tuple[str, str]]:
+    """Texts that Kubernetes may read as quantities, each with its path."""
+    left: list[tuple[str, JsonValue, bool]] = [("", value, False)]
+    while left:
+        path, part, are_quantities = left.pop()
+        if isinstance(part, dict):
+            left += [
+                (f"{path}.{name}".lstrip("."), below, are_quantities or name in _WITH_QUANTITIES)
+                for name, below in part.items()
+            ]
+        elif isinstance(part, list):
+            left += [(f"{path}[{i}]", below, are_quantities) for i, below in enumerate(part)]
+        elif are_quantities and isinstance(part, str):
+            yield path, part
+
+
+FreeForm = Annotated[dict[str, JsonValue], Field(max_length=1024), AfterValidator(_short_enough)]
+"""A mapping that others read: its names and its size are bounded, and its depth by that of a document."""
+Annotations: TypeAlias = Annotated[dict[str, Annotated[str, Field(max_length=32768)]], Field(max_length=64)]
 _FREE: Final[dict[str, Any]] = {"x-kubernetes-preserve-unknown-fields": True}
 _SOURCES: Final = ("secretKeyRef", "configMapKeyRef", "fieldRef", "resourceFieldRef")
 ValueFrom = Annotated[
@@ -51,6 +95,7 @@ ValueFrom = Annotated[
             **_FREE,
         }
     ),
+    AfterValidator(_quickly_read),
 ]
 Quantities: TypeAlias = Annotated[dict[str, Quantity], Field(max_length=32)]
 
@@ -103,7 +148,7 @@ class PodMetadata(Model):
 
     labels: Labels = Field(default_factory=dict)
     """Labels added to every pod."""
-    annotations: dict[str, str] = Field(default_factory=dict)
+    annotations: Annotations = Field(default_factory=dict)
     """Annotations added to every pod."""
 
 
@@ -114,5 +159,5 @@ class PodTemplate(Model):
 
     metadata: PodMetadata = PodMetadata()
     """Labels and annotations added to every pod."""
-    spec: dict[str, JsonValue] = Field(default_factory=dict)
+    spec: Annotated[FreeForm, AfterValidator(_quickly_read)] = Field(default_factory=dict)
     """Fields of a pod's spec, such as volumes, nodeSelector, tolerations; named list items merge by name."""

@@ -15,6 +15,14 @@ from typing import Any, Final, Self
 
 from trainjobs.api.status import LONGEST_REASON, clipped
 
+LABEL: Final = "trainjobs.dev/trainjob"
+"""Label of a TrainJob's Job, its pods and all else: the TrainJob's name."""
+SWEEP_LABEL: Final = "trainjobs.dev/trainsweep"
+"""The same of a TrainSweep."""
+LABELS: Final = {"TrainJob": LABEL, "TrainSweep": SWEEP_LABEL}
+"""Both by kind."""
+INDEX: Final = "batch.kubernetes.io/job-completion-index"
+"""Label of a pod, set by the Job controller: which of the Job's pods it is. Pod 0 tells what all ranks print."""
 CONTAINER: Final = "trainer"
 """Name of the container that trains; `podTemplate` changes it by this name."""
 COMMAND: Final = ("python", "-m", "trainjobs.pod")
@@ -23,14 +31,9 @@ RAY_PORT: Final = 6379
 """Where Ray's head in pod 0 listens."""
 AGENTS_PORT: Final = 6380
 """Where pod 0's agent listens for those of the other pods."""
-RAY_AGENT_PORTS: Final = {
-    "dashboard-agent-listen-port": 52365,
-    "dashboard-agent-grpc-port": 52366,
-    "runtime-env-agent-port": 52367,
-    "metrics-export-port": 52368,
-}
-"""Ports of Ray's own agents on each node, by the option that sets them. Left to them they are chosen late, and Ray
-gives up a node that is too busy to tell them within 15 s."""
+RAY_AGENT_PORT: Final = 52367
+"""Where Ray's agent for runtime environments listens on each node. Left to itself it chooses late, and Ray gives up a
+node that is too busy to tell the port within 15 s."""
 TERMINATION_LOG: Final = "/dev/termination-log"
 """The file whose content Kubernetes keeps as a container's termination message."""
 LONGEST_TERMINATION_MESSAGE: Final = 4096
@@ -64,6 +67,8 @@ class PodEnvironment:
     """File with Ray's token; the agents know each other by it too."""
     ray_auth_mode: str = field(default="token", metadata=variable("RAY_AUTH_MODE"))
     """Read by Ray, which without it runs the code of whoever reaches it."""
+    kind: str = field(default="", metadata=variable("TRAINJOBS_KIND"))
+    """What the pod belongs to. Empty: a TrainJob; else TrainSweep."""
     backoff_limit: int | None = field(default=None, metadata=variable("TRAINJOBS_BACKOFF_LIMIT", int))
     """Failed attempts that are followed by another one. None: an operator made the pod that does not say."""
     code: str = field(default="", metadata=variable("TRAINJOBS_CODE"))

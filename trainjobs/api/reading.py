@@ -8,25 +8,41 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
 from pydantic import ValidationError
 
 from trainjobs.api.base import Location
 from trainjobs.api.status import StatusPart, TrainJobStatus
+from trainjobs.api.sweep_status import TrainSweepStatus
 
 _EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_AHEAD: Final = timedelta(hours=1)
+"""As far may a node's clock be ahead."""
+_SIGNS: Final = ("start_time", "last_update_time")
+"""Times by which a run shows that it lives. One far ahead would say so for ever: it counts as long past."""
 
 P = TypeVar("P")
+S = TypeVar("S", bound=StatusPart)
 
 
 def read_status(raw: Mapping[str, Any] | None, now: datetime) -> TrainJobStatus:
-    """The status in an object of the API server, without what cannot be read, and no time in it later than `now`."""
+    """The status in a TrainJob of the API server, without what cannot be read, and no time in it later than `now`; a
+    sign of life that is an hour later is none."""
+    return _read(TrainJobStatus, raw, now)
+
+
+def read_sweep_status(raw: Mapping[str, Any] | None, now: datetime) -> TrainSweepStatus:
+    """The same of a TrainSweep."""
+    return _read(TrainSweepStatus, raw, now)
+
+
+def _read(kind: type[S], raw: Mapping[str, Any] | None, now: datetime) -> S:
     document: Any = raw or {}
     while True:
         try:
-            known = TrainJobStatus.model_validate(document, by_alias=True, by_name=False)
+            known = kind.model_validate(document, by_alias=True, by_name=False)
         except ValidationError as error:
             document = _without(document, error.errors(include_url=False, include_input=False)[0]["loc"])
         else:
@@ -55,6 +71,11 @@ def _holds(around: Any, step: str | int) -> bool:
     return isinstance(around, dict) and step in around
 
 
+def _sign(name: str, value: Any, now: datetime) -> Any:
+    is_far_ahead = name in _SIGNS and value is not None and value > now + _AHEAD
+    return _EARLIEST if is_far_ahead else value
+
+
 def _until(part: P, now: datetime) -> P:
     held: Any = part
     if isinstance(held, datetime):
@@ -62,6 +83,6 @@ def _until(part: P, now: datetime) -> P:
     elif isinstance(held, tuple):
         held = tuple(_until(each, now) for each in held)
     elif isinstance(held, StatusPart):
-        held = held.model_copy(update={name: _until(value, now) for name, value in held})
+        held = held.model_copy(update={name: _until(_sign(name, value, now), now) for name, value in held})
     result: P = held
     return result

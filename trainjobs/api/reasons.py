@@ -29,18 +29,25 @@ class RunOutcome(StrEnum):
     """How a run ended."""
 
     FINISHED = "Finished"
-    """Trained all epochs or steps."""
+    """Trained all epochs or steps, or its code has returned before."""
     EARLY_STOPPED = "EarlyStopped"
     """A criterion has stopped it."""
     STOP_REQUESTED = "StopRequested"
     """A person has stopped it with the stop verb."""
+    PRUNED = "Pruned"
+    """A trial of a sweep that was stopped because others do better."""
     INTERRUPTED = "Interrupted"
     """SIGTERM, Ctrl-C or suspend: it has left after a checkpoint and can be resumed."""
     FAILED = "Failed"
     """An error ended it."""
 
 
-COMPLETIONS: Final = (RunOutcome.FINISHED, RunOutcome.EARLY_STOPPED, RunOutcome.STOP_REQUESTED)
+COMPLETIONS: Final = (
+    RunOutcome.FINISHED,
+    RunOutcome.EARLY_STOPPED,
+    RunOutcome.STOP_REQUESTED,
+    RunOutcome.PRUNED,
+)
 """What only a run is called that is complete."""
 
 
@@ -69,11 +76,13 @@ class Reason(StrEnum):
     """A container beside the trainer, which is done, keeps the pod."""
 
     FINISHED = RunOutcome.FINISHED
-    """See RunOutcome, as for the four that follow."""
+    """See RunOutcome, as for the five that follow."""
     EARLY_STOPPED = RunOutcome.EARLY_STOPPED
     """A completion."""
     STOP_REQUESTED = RunOutcome.STOP_REQUESTED
     """A completion."""
+    PRUNED = RunOutcome.PRUNED
+    """A completion, of a trial of a sweep."""
     INTERRUPTED = RunOutcome.INTERRUPTED
     """Only of a run on one machine: in a cluster it is Suspended, or goes on in another pod."""
     FAILED = RunOutcome.FAILED

@@ -140,6 +140,9 @@ class TrainingStatus(StatusPart):
     """Best value of `stopping.monitor`. Unset: nothing is monitored, or no finite value was reported."""
     waiting: Annotated[str, Field(max_length=256)] | None = None
     """The criterion nearest to a stop and how near, such as "plateau 3/5". Unset: none is waiting."""
+    startup_seconds: Amount | None = None
+    """Seconds that the latest attempt took to its first step: from the start of pod 0's container, or of the attempt
+    itself where another one ran there before. Unset: it has made no step yet."""
     last_update_time: AwareDatetime | None = None
     """When the run last wrote this."""
 

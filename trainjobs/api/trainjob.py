@@ -2,12 +2,12 @@
 
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, model_validator
 
-from trainjobs.api.base import Choice, Form, HowMany, Model, refuse
+from trainjobs.api.base import REFERENCE, Choice, Form, HowMany, Model, refuse
 from trainjobs.api.length import Length
 from trainjobs.api.metadata import Metadata, ObjectName
-from trainjobs.api.pod import Code, EnvironmentVariable, Image, PodTemplate, Resources
+from trainjobs.api.pod import Code, EnvironmentVariable, FreeForm, Image, PodTemplate, Resources
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.api.stopping import Stopping
 
@@ -19,7 +19,7 @@ Entrypoint = Annotated[
     str,
     Field(max_length=253),
     Form(
-        r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*",
+        REFERENCE,
         "module:function, such as train:train for the function train in train.py",
     ),
 ]
@@ -29,6 +29,14 @@ Uri = Annotated[
     Form(
         r"[a-z][a-z0-9+.-]*://[^\s]+|/[^\s]*",
         "a URI or an absolute path without blanks, such as s3://bucket/runs or /runs",
+    ),
+]
+Controller = Annotated[
+    str,
+    Field(max_length=63),
+    Form(
+        r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/[A-Za-z0-9/_.-]+",
+        "a domain, '/' and a name, such as kueue.x-k8s.io/multikueue",
     ),
 ]
 Seconds: TypeAlias = Annotated[int, Field(ge=1, le=2**31 - 1, strict=True)]
@@ -43,8 +51,8 @@ class Trainer(Model):
     entrypoint: Entrypoint
     """Function that every worker calls with its Run, as `module:function`. The module lies beside the
     manifest, in the ConfigMap of `code`, or in the image."""
-    config: dict[str, JsonValue] = Field(default_factory=dict)
-    """Settings of the training code, free-form; the function reads them as `run.config`."""
+    config: FreeForm = Field(default_factory=dict)
+    """Settings of the training code, free-form; the function reads them as `run.config`. Data belongs into files."""
     max_epochs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None = None
     """Epochs to train when no criterion stops the run earlier; the baseline of what is reported as saved. Exactly
     one of `maxEpochs`, `maxSteps` is given."""
@@ -151,6 +159,9 @@ class TrainJobSpec(Model):
     """Checkpoints: when, where, how many."""
     pod_template: PodTemplate = PodTemplate()
     """What is merged into every pod; means nothing on one machine."""
+    managed_by: Controller | None = None
+    """Controller that looks after the Job instead of Kubernetes' own, as in a Job's `managedBy`, such as
+    `kueue.x-k8s.io/multikueue`. Unset: Kubernetes' own. Means nothing on one machine."""
     suspend: Annotated[bool, Field(strict=True)] = False
     """true: write a checkpoint and release the nodes, keep the place. false: start, or go on from there."""
     stop: Stop | None = None

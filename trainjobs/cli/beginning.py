@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from trainjobs.api import changes, immutable_changes
 from trainjobs.api.manifest import SpecError
+from trainjobs.api.reasons import RunOutcome
 from trainjobs.api.storage_uri import below, storage_root
 from trainjobs.cli.rendering.terminal import say
 from trainjobs.exits import CannotCreate, ConfigError, DataError, NoInput
@@ -45,7 +46,7 @@ def why_done(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> str |
             f"{', '.join(unapplied)}. {_remedy(before, job)}"
         )
     if not resume or not changed:
-        return f"already finished, not trained again; {_more(job, resume=resume)}"
+        return f"already finished, not trained again; {_more(directory, job, resume=resume)}"
     check_same_run(directory, before, job)
     if (enough := _trained_enough(directory, job)) or job.spec.stop is not None:
         return f"nothing to train: {f'{enough}; raise it' if enough else 'spec.stop is set; take it out'}"
@@ -163,12 +164,19 @@ def _trained_enough(directory: RunDirectory, job: "TrainJob") -> str | None:
     return f"{count(trained, length.unit)} are trained and spec.trainer.{length.field} is {length.amount:,}"
 
 
-def _more(job: "TrainJob", *, resume: bool) -> str:
-    """How a finished run is trained on, whose manifest is still the same."""
-    field = f"spec.trainer.{job.spec.trainer.length.field}"
+def _more(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> str:
+    """How a finished run is trained on, whose manifest is still the same: by more of what has ended it."""
+    length = f"spec.trainer.{job.spec.trainer.length.field}"
+    state = (directory.result() or {}).get("state")
+    ways = []
+    if state != RunOutcome.EARLY_STOPPED:
+        ways.append((f"raise {length}", f"a larger {length}"))
+    if state != RunOutcome.FINISHED:
+        ways.append(("change spec.stopping", "other criteria"))
+    raising, larger = (" or ".join(words) for words in zip(*ways, strict=True))
     if resume:
-        return f"raise {field} or change spec.stopping to train on, or begin anew with --fresh"
-    return f"--resume with a larger {field} or other criteria trains on, --fresh begins anew"
+        return f"{raising} to train on, or begin anew with --fresh"
+    return f"--resume with {larger} trains on, --fresh begins anew"
 
 
 def _remedy(before: "TrainJob", job: "TrainJob") -> str:

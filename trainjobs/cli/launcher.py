@@ -1,6 +1,7 @@
 """What starts the workers of a run. It imports next to nothing: torch is imported elsewhere meanwhile."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 class Launcher(StrEnum):
     """What starts the workers."""
 
+    INLINE = "inline"
     LOCAL = "local"
     RAY = "ray"
 
@@ -26,24 +28,44 @@ class Launch:
     workers: "Callable[[int], Workers]"
     """Makes what starts so many of them."""
     options: tuple[str, ...] = ()
-    """How it is chosen again."""
+    """How it is chosen again; empty where nobody has chosen."""
+    only_one: bool = False
+    """Whether it can start one worker only."""
 
 
 @contextmanager
-def launching(launcher: Launcher) -> Iterator[Launch]:
-    """The launcher; the local one begins to come up at once."""
-    if launcher is Launcher.RAY:
-        yield Launch(_ray)
+def launching(asked: Launcher | None) -> Iterator[Launch]:
+    """The launcher that was asked for, or that this machine's environment needs; the local one begins to come up at
+    once."""
+    options = ("--launcher", asked.value) if asked else ()
+    cluster = named_cluster(os.environ)
+    if asked is Launcher.INLINE:
+        yield Launch(lambda _: _inline(), options, only_one=True)
+        return
+    if (asked or (Launcher.RAY if cluster else Launcher.LOCAL)) is Launcher.RAY:
+        yield Launch(lambda count: _ray(count, cluster), options)
         return
     with closing(ForkServer()) as server:
         server.start()
-        yield Launch(lambda _: _local(server), ("--launcher", launcher.value))
+        yield Launch(lambda _: _local(server), options)
 
 
-def _ray(count: int) -> "Workers":
+def named_cluster(environment: Mapping[str, str]) -> str:
+    """The address of the Ray cluster that Ray's own variable names; empty without one."""
+    address = environment.get("RAY_ADDRESS", "")
+    return "" if address == "local" else address
+
+
+def _ray(count: int, cluster: str) -> "Workers":
     from trainjobs.driver.ray_launcher import RayWorkers
 
-    return RayWorkers(count)
+    return RayWorkers(count, cluster)
+
+
+def _inline() -> "Workers":
+    from trainjobs.driver.inline_launcher import InlineWorkers
+
+    return InlineWorkers()
 
 
 def _local(server: ForkServer) -> "Workers":

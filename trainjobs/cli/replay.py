@@ -1,6 +1,6 @@
 """`trainjobs replay`: what criteria would have done to a run that is already recorded."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -9,16 +9,17 @@ from rich.padding import Padding
 from rich.text import Text
 
 from trainjobs.api import Length, Stopping
+from trainjobs.api.length import Unit
 from trainjobs.api.manifest import Manifest, SpecError
-from trainjobs.cli.curve import read_curve
+from trainjobs.cli.curves.found import RunLog, curves
 from trainjobs.cli.rendering.criteria_table import criteria_table
 from trainjobs.cli.rendering.facts import facts_list
 from trainjobs.cli.rendering.terminal import Output, reading, show
+from trainjobs.cli.replays import Subject, replay_many
 from trainjobs.exits import DataError
 from trainjobs.runs.codec import jsonable
-from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import CriterionResult
-from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Panel, Replay, StopPoint
+from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Replay, StopPoint
 from trainjobs.stopping import replay as judge_again
 from trainjobs.stopping.wording import number
 from trainjobs.views.formatting import baseline, count, duration, spot, unspent
@@ -26,26 +27,53 @@ from trainjobs.views.writing import write_json
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
-    """A curve, and the length of the run it is from where that is known."""
+class Asked:
+    """What a replay is asked."""
 
-    history: Iterable[Observation]
-    length: Length | None = None
+    criteria: Path
+    max_epochs: int | None = None
+    """Length of the runs; None: what the criteria's TrainJob says, or the run itself, or else its curve's end."""
+    suggest: bool = False
+    """Rank criteria, whatever the number of curves."""
+    give_up: float | None = None
+    """What the suggested criterion may give up on average, in units of the metric that tells."""
+    test_metric: str | None = None
+    """Metric that tells what was given up; None: the one on test data beside `stopping.monitor`, if there is one."""
 
 
-def replay(curve: Path, criteria: Path, output: Output) -> None:
-    """Judge the curve again and tell. Raises UserError or SpecError."""
-    stopping, asked = read_criteria(criteria)
-    recorded = read_recorded(curve)
+def replay(paths: Sequence[Path], asked: Asked, output: Output) -> None:
+    """Judge the curves again and tell. Raises UserError or SpecError."""
+    stopping, length = read_criteria(asked.criteria)
+    length = Length(asked.max_epochs, Unit.EPOCH) if asked.max_epochs else length
+    found = [curve for path in paths for curve in curves(path)]
+    code = asked.criteria.absolute().parent
+    if len(found) == 1 and not asked.suggest:
+        replay_one(found[0], Subject(stopping, length, code), output)
+    else:
+        replay_many(
+            found,
+            Subject(stopping, length, code, asked.test_metric, asked.give_up),
+            output,
+            suggest=asked.suggest,
+        )
+
+
+def replay_one(curve: RunLog, subject: Subject, output: Output) -> None:
+    """Judge one curve again and tell."""
+    recorded = curve.read(subject.stopping.first_metric)
+    length = subject.length or recorded.length
+    history, planned = recorded.history, length
+    if length is None and subject.stopping.by_length:
+        history = tuple(history)
+        planned = Length(history[-1].epoch, Unit.EPOCH)
     try:
-        length = asked or recorded.length
-        again = judge_again(Panel.of(stopping), recorded.history, length)
+        again = judge_again(subject.panel(planned), history, length)
     except MissingMetric as error:
         raise DataError(str(error)) from error
     if output is Output.JSON:
         write_json(jsonable(asdict(again)))
         return
-    show(told(again, str(curve), length))
+    show(told(again, curve.name, length, assumed=planned if length is None else None))
 
 
 def read_criteria(path: Path) -> tuple[Stopping, Length | None]:
@@ -62,20 +90,10 @@ def read_criteria(path: Path) -> tuple[Stopping, Length | None]:
         return stopping, None
 
 
-def read_recorded(path: Path) -> Recorded:
-    """A run directory's history, or a CSV file's. Raises DataError for one without a report."""
-    if not path.is_dir():
-        return Recorded(read_curve(path))
-    place = RunDirectory(path)
-    job = place.job()
-    history = place.history()
-    if not history:
-        raise DataError(f"{path}: the run has not reported anything yet")
-    return Recorded(history, job.spec.trainer.length)
-
-
-def told(again: Replay, curve: str, length: Length | None) -> list[RenderableType]:
-    """The replay for people."""
+def told(
+    again: Replay, curve: str, length: Length | None, assumed: Length | None = None
+) -> list[RenderableType]:
+    """The replay for people; `assumed` is the length that criteria went by where nobody knows it."""
     assert again.end is not None  # noqa: S101 - a curve has a report
     notes = {alone.name: _note(alone, again.best, again.end, length) for alone in again.criteria}
     results = [_result(alone) for alone in again.criteria]
@@ -83,7 +101,7 @@ def told(again: Replay, curve: str, length: Length | None) -> list[RenderableTyp
         Text(_headline(again, length), style="bold green" if again.stopped_by else "bold"),
         *([Text(again.stopped_by.stop.reason)] if again.stopped_by and again.stopped_by.stop else []),
         Text(),
-        facts_list(_facts(again, curve, length)),
+        facts_list([*_facts(again, curve, length), *_assumption(assumed)]),
         Text(),
         Text("Each criterion alone"),
         Padding(criteria_table(results, whole_sentences=True, notes=notes), (0, 0, 0, 2)),
@@ -117,6 +135,12 @@ def _facts(again: Replay, curve: str, length: Length | None) -> Iterator[tuple[s
     if stop.saved_of_max is not None and length is not None:
         spent = _spent(stop.saved_of_max.seconds, "about ")
         yield "", f"{unspent(stop.saved_of_max, stop.whole, length)}{spent} {baseline(length)}"
+
+
+def _assumption(assumed: Length | None) -> Iterator[tuple[str, str]]:
+    if assumed is not None:
+        planned = count(assumed.amount, assumed.unit)
+        yield "length", f"taken to be {planned}, the end of the curve; --max-epochs says what was planned"
 
 
 def _result(alone: Alone) -> CriterionResult:

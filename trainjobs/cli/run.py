@@ -1,27 +1,27 @@
 """`trainjobs run`: train on this machine."""
 
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainjobs.api.manifest import Manifest, SpecError
+from trainjobs.api.manifest import Manifest, Problem, SpecError
 from trainjobs.cli import entrypoint
 from trainjobs.cli.beginning import move_aside, prepare, why_done
 from trainjobs.cli.departure import Departure
 from trainjobs.cli.launcher import Launch
 from trainjobs.cli.rendering.terminal import Output, console, reading, say, show
-from trainjobs.cli.run_report import read
+from trainjobs.cli.run_report import RunReport, read
 from trainjobs.cli.signals import Interruption
 from trainjobs.driver.requests import Control
-from trainjobs.exits import Exit, StorageError, UsageError
+from trainjobs.exits import Exit, UsageError, UserError
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import Event
 from trainjobs.views.jsonlines import JsonLines
-from trainjobs.views.plain import Plain
+from trainjobs.views.plain import Beside, Plain
 from trainjobs.views.view import View
-from trainjobs.views.writing import silence, write_json
+from trainjobs.views.writing import outlived, write_json
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
@@ -49,6 +49,8 @@ def run(
     job = manifest.job()
     if found := entrypoint.problem(manifest, job):
         raise SpecError([found])
+    if launch.only_one and (several := _several(manifest, job)):
+        raise SpecError(several)
     options = [*launch.options, *(word for override in overrides for word in ("--set", override))]
     directory = RunDirectory(_expanded(run_dir or Path("runs") / job.metadata.name))
     directory.check_ours()
@@ -56,12 +58,12 @@ def run(
         move_aside(directory)
     elif directory.exists() and directory.finished() and (why := why_done(directory, job, resume=resume)):
         say(f"{directory.path}: {why}")
-        return told(directory, file, options, output, Exit.DONE)
+        return told(directory, job, file, options, output, Exit.DONE)
     with directory.hold():
         resumable = prepare(directory, job, resume=resume, fresh=fresh)
         workers = launch.workers(job.spec.trainer.num_workers)
         code = train(job, directory, file.resolve().parent, workers, output, resumable=resumable)
-    return told(directory, file, options, output, code)
+    return told(directory, job, file, options, output, code)
 
 
 def _expanded(path: Path) -> Path:
@@ -69,6 +71,20 @@ def _expanded(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError as error:
         raise UsageError(f"--run-dir {path}: there is no such home directory") from error
+
+
+def _several(manifest: Manifest, job: "TrainJob") -> list[Problem]:
+    """What makes `job` more than one worker."""
+    numbers = {"numNodes": job.spec.trainer.num_nodes, "numProcPerNode": job.spec.trainer.num_proc_per_node}
+    return [
+        manifest.problem(
+            ("spec", "trainer", name),
+            number,
+            f"--launcher inline trains one worker; add --set spec.trainer.{name}=1, or choose --launcher local",
+        )
+        for name, number in numbers.items()
+        if number > 1
+    ]
 
 
 def train(
@@ -82,30 +98,30 @@ def train(
 ) -> int:
     """Run the driver under a view, with the signals handled; `code` is where the training code lies."""
     from trainjobs.driver.driver import train as drive
+    from trainjobs.driver.inline_launcher import InlineWorkers
 
-    control = Control()
+    control, inline = Control(), workers if isinstance(workers, InlineWorkers) else None
     with ExitStack() as stack:
-        view = stack.enter_context(chosen_view(job.metadata.name, output))
+        view = stack.enter_context(chosen_view(job.metadata.name, output, shared=inline is not None))
         leaving = Departure(job.metadata.name, directory)
         interruption = stack.enter_context(Interruption(control, view, leaving, resumable=resumable))
 
         def sink(event: Event) -> None:
             interruption.follow(event)
-            try:
+            with outlived():
                 view(event)
-            except (
-                OSError,
-                StorageError,
-            ):  # the terminal or the log is gone, and the event is kept all the same
-                silence(sys.__stdout__ or sys.stdout)
 
-        return int(drive(job, directory, sink, control, code, workers).exit_code)
+        run = partial(drive, job, directory, sink, control, code, workers)
+        return int((inline.beside(run) if inline else run()).exit_code)
 
 
-def chosen_view(name: str, output: Output) -> View:
-    """JSON lines, the live display on a terminal, or plain lines."""
+def chosen_view(name: str, output: Output, *, shared: bool = False) -> View:
+    """JSON lines, the live display on a terminal, or plain lines; the latter where the terminal is `shared` with the
+    training function."""
     if output is Output.JSON:
         return JsonLines()
+    if shared:
+        return Beside()
     screen = console()
     if not screen.is_terminal or screen.is_dumb_terminal:
         return Plain()
@@ -114,13 +130,25 @@ def chosen_view(name: str, output: Output) -> View:
     return Display(screen, name)
 
 
-def told(directory: RunDirectory, file: Path, options: Sequence[str], output: Output, code: int) -> int:
+def told(
+    directory: RunDirectory, job: "TrainJob", file: Path, options: Sequence[str], output: Output, code: int
+) -> int:
     """Sum the run up; return `code`. `options` are those that belong to the run, for whoever begins it again."""
     from trainjobs.cli.rendering.summary import document, next_commands, next_line, summary
 
-    report = read(directory)
+    report = _report(directory, job)
     if output is Output.JSON:
         write_json({"event": "Result", "exit_code": code, **document(report)})
         return code
     show(["", *summary(report), "", next_line(next_commands(report, str(file), options))])
     return code
+
+
+def _report(directory: RunDirectory, job: "TrainJob") -> RunReport:
+    """An edit of the run's own manifest that nobody can read changes nothing of how the run has ended."""
+    try:
+        return read(directory)
+    except (UserError, SpecError) as error:
+        report = read(directory, job)
+        say(f"{error}; the run is summed up by the manifest that it was begun with")
+        return report

@@ -18,7 +18,7 @@ from trainjobs.runs.run_state import RunState, added_up
 from trainjobs.stopping import Best, MissingMetric, Observation, Panel, Saving, against_length
 
 if TYPE_CHECKING:
-    from trainjobs.api import Length, Stopping, TrainJob
+    from trainjobs.api import Length, TrainJob, TrainJobSpec
 
 
 class RunStatus(StrEnum):
@@ -28,6 +28,8 @@ class RunStatus(StrEnum):
     """Trained all epochs."""
     EARLY_STOPPED = RunOutcome.EARLY_STOPPED
     STOP_REQUESTED = RunOutcome.STOP_REQUESTED
+    PRUNED = RunOutcome.PRUNED
+    """A trial that a sweep has stopped because others do better."""
     INTERRUPTED = RunOutcome.INTERRUPTED
     """Left after a checkpoint; can be resumed."""
     FAILED = RunOutcome.FAILED
@@ -78,18 +80,25 @@ class RunReport:
         """What was saved; None when nothing was, or the run can still go on. Seconds are of each worker."""
         if self.state.value not in COMPLETIONS or self.last is None:
             return None
-        saving = against_length(self.length, self.history, self.step)
+        saving = against_length(self.length, self.history, self.step, self.told.epochs)
         return saving if self.length.named(saving.epochs, saving.steps) else None
 
 
-def read(directory: RunDirectory) -> RunReport:
-    """The report of the run in `directory`. Raises NoInput where there is none, DataError or SpecError."""
-    job = directory.job()
+def read(
+    directory: RunDirectory, job: "TrainJob | None" = None, happened: Sequence[events.Event] | None = None
+) -> RunReport:
+    """The report of the run in `directory`. Raises NoInput where there is none, DataError or SpecError.
+
+    Args:
+        job: what it trains, where its own manifest is not to be read.
+        happened: its events, for whoever has read them already.
+    """
+    job = job or directory.job()
     history = directory.history()
-    told = added_up(directory.events())
+    told = added_up(directory.events() if happened is None else happened)
     holder = directory.holder()
     process = holder if holder != os.getpid() else None
-    rows, best, trouble = judged(job.spec.stopping, history)
+    rows, best, trouble = judged(job.spec, history)
     return RunReport(
         path=directory.path,
         name=job.metadata.name,
@@ -115,10 +124,10 @@ def _storage(directory: RunDirectory, job: "TrainJob") -> str | None:
 
 
 def judged(
-    stopping: "Stopping", history: Sequence[Observation]
+    spec: "TrainJobSpec", history: Sequence[Observation]
 ) -> tuple[tuple[CriterionResult, ...], Best | None, str | None]:
     """Every criterion at the end of the history, the best, and why they cannot be judged (else None)."""
-    panel = Panel.of(stopping)
+    panel = Panel.of(spec.stopping, spec.trainer.length)
     try:
         ruling = panel.judge(panel.fold(tuple(history)))
     except MissingMetric as error:

@@ -1,11 +1,13 @@
 """Ctrl-C, SIGTERM, and SIGHUP, which a terminal sends when it is closed.
 
 While it trains, the first one asks every rank to halt at one step. Before that nothing can be lost, so it leaves at
-once. The second one always leaves at once, but for SIGHUP, which several may send for one closing.
+once. The second one always leaves at once, but for SIGHUP, which several may send for one closing. Ctrl-C at a
+debugger's prompt is the debugger's.
 """
 
 import os
 import signal
+from bdb import Bdb
 from contextlib import suppress
 from enum import Enum, auto
 from types import FrameType
@@ -18,6 +20,12 @@ from trainjobs.views.view import View
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
+
+
+def heard() -> list[signal.Signals]:
+    """Those that are handled: not SIGHUP under `nohup`."""
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    return [number for number in SIGNALS if not (nohup and number is signal.SIGHUP)]
 
 
 class _Phase(Enum):
@@ -58,14 +66,19 @@ class Interruption:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
-        nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-        heard = [number for number in SIGNALS if not (nohup and number is signal.SIGHUP)]
-        self._before = {number: signal.signal(number, self._handle) for number in heard}
+        self._before = {number: signal.signal(number, self._handle) for number in heard()}
+        os.register_at_fork(after_in_child=self._leave_to_parent)
         return self
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._before = {}
+
+    def _leave_to_parent(self) -> None:
+        """In a forked process, such as a loader's: a terminal sends it Ctrl-C too, and the run needs it to its halt."""
+        for number in self._before:
+            signal.signal(number, signal.SIG_IGN if number is signal.SIGINT else signal.SIG_DFL)
 
     def follow(self, event: Event) -> None:
         """Learn how far the run is."""
@@ -80,10 +93,16 @@ class Interruption:
                 self._resumable = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGINT and _at_prompt(frame):
+            raise KeyboardInterrupt
         name = _NAMES[signal.Signals(number)]
-        if self._asked and number == signal.SIGHUP:
+        again, self._asked = (
+            self._asked,
+            True,
+        )  # before anything is told: who has read it may send the second one
+        if again and number == signal.SIGHUP:
             return
-        if self._asked:
+        if again:
             self._leave(f"left at once; {self._promise()}", Exit.KILLED)
         elif self._phase is _Phase.STARTING:
             self._leaving.interrupted(f"{name} while the workers were starting")
@@ -95,7 +114,6 @@ class Interruption:
             self._view.note(
                 f"{name}: stopping at one step on all ranks, checkpointing; Ctrl-C again leaves at once"
             )
-        self._asked = True
 
     def _leave(self, last_words: str, code: Exit) -> None:
         self._view.abandon()
@@ -107,3 +125,12 @@ class Interruption:
         return (
             "--resume goes on from the last checkpoint" if self._resumable else "there is no checkpoint yet"
         )
+
+
+def _at_prompt(frame: FrameType | None) -> bool:
+    """Whether a debugger is asking for commands: pdb, or one that is made from it."""
+    while frame is not None:
+        if frame.f_code.co_name == "interaction" and isinstance(frame.f_locals.get("self"), Bdb):
+            return True
+        frame = frame.f_back
+    return False

@@ -7,10 +7,12 @@ from typing import Any
 
 from trainjobs.api import Stopping, TrainJob
 from trainjobs.api.manifest import Manifest, Problem, SpecError
+from trainjobs.api.sweep import TrainSweep
 from trainjobs.cli import entrypoint
 from trainjobs.cli.rendering.terminal import Output, exit_code, reading
 from trainjobs.exits import Exit, UserError
 from trainjobs.lint import Advice, advise
+from trainjobs.sweep.space import checked
 from trainjobs.views.formatting import count
 from trainjobs.views.writing import write_json, write_line
 
@@ -26,6 +28,7 @@ class Checked:
     job: TrainJob | None = None
     stopping: Stopping | None = None
     """Of a document that holds nothing else, as `replay --criteria` takes it."""
+    sweep: TrainSweep | None = None
 
 
 def validate(files: Sequence[Path], output: Output) -> int:
@@ -44,6 +47,8 @@ def check(file: Path) -> Checked:
     try:
         with reading(file):
             manifest = Manifest.read(file)
+        if manifest.holds_sweep:
+            return Checked(file, Exit.DONE, sweep=checked(manifest))
         if manifest.holds_stopping_alone:
             return Checked(file, Exit.DONE, stopping=manifest.stopping())
         return _of_job(file, manifest, manifest.job())
@@ -66,6 +71,8 @@ def _lines(checked: Checked) -> list[str]:
     if checked.stopping is not None:
         criteria = ", ".join(checked.stopping.names) or "none"
         return [f"{checked.file}: valid (criteria for trainjobs replay, no TrainJob: {criteria})"]
+    if checked.sweep is not None:
+        return [f"{checked.file}: valid ({_sweep_facts(checked.sweep)})"]
     if checked.job is None:
         return [str(problem) for problem in checked.problems]
     spec = checked.job.spec
@@ -79,6 +86,12 @@ def _lines(checked: Checked) -> list[str]:
     )
     advice = [f"{checked.file}: advice: {one.path}: {one.message}" for one in checked.advice]
     return [f"{checked.file}: valid ({facts})", *advice]
+
+
+def _sweep_facts(sweep: TrainSweep) -> str:
+    trials = f"{count(sweep.spec.trials, 'trial')} of {count(len(sweep.spec.parameters), 'parameter')}"
+    pruning = ", ".join(one.key for one in sweep.spec.pruning.criteria) or "none"
+    return f"TrainSweep {sweep.metadata.name}, {trials}, pruning: {pruning}"
 
 
 def _document(checked: Checked) -> dict[str, Any]:

@@ -24,6 +24,9 @@ class Outcome(StrEnum):
     """A criterion has stopped it; the run is complete."""
     STOP_REQUESTED = RunOutcome.STOP_REQUESTED
     """A person has stopped it with the stop verb; the run is complete."""
+    PRUNED = RunOutcome.PRUNED
+    """A sweep has stopped this trial because others do better: it is complete, and its training function is not
+    run to its end."""
     INTERRUPTED = RunOutcome.INTERRUPTED
     """SIGTERM, Ctrl-C or suspend: checkpoint and leave; the run can be resumed."""
     FAILED = RunOutcome.FAILED
@@ -85,6 +88,11 @@ class Decision:
     @property
     def stop(self) -> bool:
         return self.outcome != Outcome.CONTINUE
+
+    @property
+    def unwinds(self) -> bool:
+        """Whether the training function is left where it halts, instead of going on to what comes after training."""
+        return self.outcome in (Outcome.INTERRUPTED, Outcome.PRUNED)
 
     @classmethod
     def of_vote(cls, vote: Vote, step: int, now: float) -> Self:

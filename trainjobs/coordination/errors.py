@@ -74,9 +74,25 @@ class ExchangeMismatch(CoordinationError):
 
     def __str__(self) -> str:
         where = ", ".join(f"rank {rank} in {call}()" for rank, call in enumerate(self.calls))
-        return (
+        meet = (
             f"ranks meet in different calls: {where}; every rank must make the same calls in the same order"
         )
+        return f"{cause}: {meet}" if (cause := self._cause()) else meet
+
+    def _cause(self) -> str:
+        """What the training function has done differently, where the calls tell."""
+        if ranks := self._in("halt"):
+            return (
+                f"the training function has returned on {ranks} while others go on, "
+                "but every rank must return at the same place"
+            )
+        if ranks := self._in("report"):
+            return f"report() was called on {ranks} only, but every rank must report at the same place"
+        return ""
+
+    def _in(self, wanted: str) -> str:
+        ranks = [rank for rank, call in enumerate(self.calls) if call == wanted]
+        return f"rank{'s' * (len(ranks) > 1)} {_listed(ranks)}" if ranks else ""
 
 
 class ReportMismatch(CoordinationError):

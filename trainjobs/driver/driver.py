@@ -1,4 +1,4 @@
-"""The driver: starts the workers through Ray Train, listens to them, and owns the outcome.
+"""The driver: starts the workers through a launcher, listens to them, and owns the outcome.
 
 It trains nothing itself. Attempts follow each other until one ends well or the retry rule gives up; each resumes from
 the newest checkpoint on the storage, which the workers find by themselves.
@@ -20,7 +20,7 @@ from trainjobs.api.manifest import SpecError
 from trainjobs.api.reasons import Reason
 from trainjobs.api.storage_uri import below, storage_root
 from trainjobs.coordination import Decision, Outcome, Vote
-from trainjobs.driver.launcher import StartFailed, Unstartable, Workers
+from trainjobs.driver.launcher import StartFailed, Unstartable, Workers, WorkersFailed
 from trainjobs.driver.manifest_watch import ManifestWatch
 from trainjobs.driver.requests import Control, asked_from_the_start
 from trainjobs.driver.retry import GiveUp, Leave, Verdict, after_failure
@@ -31,7 +31,7 @@ from trainjobs.runs.channel import DriverEnd, Message
 from trainjobs.runs.codec import EVENTS, REQUESTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import Result, RunRecorder
-from trainjobs.runs.requests import ChangeRequest, InterruptRequest, Request
+from trainjobs.runs.requests import ChangeRequest, InterruptRequest, PruneRequest, Request, StopRequest
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
@@ -48,6 +48,7 @@ def train(
     workers: Workers | None = None,
     failed_attempts: int = 0,
     storage: str = "",
+    began: float | None = None,
 ) -> Result:
     """Train a job until it ends, and write its result.
 
@@ -60,6 +61,7 @@ def train(
         workers: what starts worker groups. Default: Ray on this machine.
         failed_attempts: of earlier drivers, which count against `backoffLimit` too.
         storage: where checkpoints go, as a path or URI. Default: as the manifest says.
+        began: unix time from which the start of the first attempt is counted. Default: now.
     """
     from trainjobs.driver.ray_launcher import RayWorkers
 
@@ -67,9 +69,8 @@ def train(
     workers = workers or RayWorkers(job.spec.trainer.num_workers)
     try:
         record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
-        Driver(directory, record, control, code, workers, storage or storage_uri(job, directory)).run(
-            failed_attempts
-        )
+        place = storage or storage_uri(job, directory)
+        Driver(directory, record, control, code, workers, place, began or time.time()).run(failed_attempts)
     except Exception as error:  # whatever it is, the run has a result
         record.fail(_of_driver(error, directory))
     return record.close()
@@ -86,6 +87,7 @@ class Driver:
         code: Path,
         workers: Workers,
         storage: str,
+        began: float,
     ) -> None:
         self._directory = directory
         self._record = record
@@ -93,8 +95,9 @@ class Driver:
         self._code = code
         self._workers = workers
         self._storage = storage
+        self._began = began
         self._watch = ManifestWatch(directory)
-        self._ending = asked_from_the_start(record.job)
+        self._ending: StopRequest | PruneRequest | InterruptRequest | None = asked_from_the_start(record.job)
         self._open = ExitStack()
         self._ready = False
 
@@ -125,14 +128,14 @@ class Driver:
         """What follows an attempt's failures, and how many attempts have failed with it; `before`, without it."""
         lost = self._workers.lost()
         failed = before + (not lost)
-        limit = self._record.job.spec.backoff_limit
+        limit = self._record.job.spec.backoff_limit if self._workers.restarts else 0
         leaving = isinstance(self._ending, InterruptRequest)
         return after_failure(failures, failed, limit, lost, leaving=leaving), failed
 
     def _leave(self, cause: events.Failed) -> None:
         """The run was asked to leave, and has no workers any more that could decide it."""
-        assert self._ending is not None  # noqa: S101 - what it was asked is why it leaves
-        vote = Vote(0, Outcome.INTERRUPTED, self._ending.reason)
+        reason = self._ending.reason if self._ending else cause.message
+        vote = Vote(0, Outcome.INTERRUPTED, reason)
         decision = Decision.of_vote(vote, self._record.state.step, time.time())
         self._record.take(
             events.Warned(f"{cause.message}, before it had halted: only what was kept earlier is kept")
@@ -140,14 +143,16 @@ class Driver:
         self._record.take(events.Decided(decision))
 
     def _attempt(self, attempt: int) -> list[events.Failed]:
-        """One life of the worker group, and what failed if it did not end well."""
+        """One life of the worker group, and what failed if it did not end well. Well ends who has told where the run
+        halted, and said good-bye."""
+        launched = self._began if attempt == 1 else time.time()
         try:
             self._get_ready()
         except StartFailed as error:
             return [_of_launcher(error)]
         heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
         channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
-        group = self._workers.start(self._setup(attempt, channel), self._directory.path / "ray")
+        group = self._workers.start(self._setup(attempt, channel, launched), self._directory.path / "ray")
         if self._ending is not None:
             channel.request(REQUESTS.to_dict(self._ending))
         failures: list[events.Failed] = []
@@ -162,9 +167,11 @@ class Driver:
                 self._take(channel, heard.get(), failures)
         finally:
             channel.close()
-        return (
-            [*explained(failures, group.deaths), _of_launcher(group.error)] if group.error is not None else []
+        ended = self._record.state.halted is not None
+        ending = group.error or (
+            None if ended else WorkersFailed("the workers have ended, and none said where")
         )
+        return [*explained(failures, group.deaths), *([_of_launcher(ending)] if ending else [])]
 
     def _get_ready(self) -> None:
         if not self._ready:
@@ -179,7 +186,7 @@ class Driver:
         if isinstance(event, events.Printed):
             channel.took(heard[0])
 
-    def _setup(self, attempt: int, channel: DriverEnd) -> Setup:
+    def _setup(self, attempt: int, channel: DriverEnd, launched: float) -> Setup:
         job = self._record.job
         return Setup(
             manifest=written(job.spec),
@@ -187,7 +194,7 @@ class Driver:
             storage_uri=self._storage,
             address=channel.address,
             attempt=attempt,
-            launched=time.time(),
+            launched=launched,
         )
 
     def _pass_on_requests(self, channel: DriverEnd) -> None:
@@ -221,7 +228,13 @@ def storage_uri(job: TrainJob, directory: RunDirectory) -> str:
 def _event(rank: int, message: Message | None) -> events.Event:
     """What a rank said; None is the silence of a process that died."""
     if message is not None:
-        return EVENTS.from_dict(message)
+        try:
+            return EVENTS.from_dict(message)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            text = (
+                f"what rank {rank} told is no event ({error}): does its code change how Python writes JSON?"
+            )
+            return events.Failed(rank, type(error).__name__, text, "", Exit.FAILURE)
     text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
     return events.Failed(rank, Reason.WORKER_DIED, text, "", Exit.FAILURE)
 

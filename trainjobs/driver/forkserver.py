@@ -2,7 +2,8 @@
 
 `ForkServer` is its owner's side, and imports nothing but the standard library, so that it can be started before
 anything else is; `serve` is what the process does. It forks one team of ranks at a time, ends the others when one
-fails, and all of them when its owner is gone. It runs no thread and never touches a GPU, which no fork would survive.
+fails, and all of them when its owner is gone. On Linux whatever ranks have started ends with them, also what has left
+their process groups. It runs no thread and never touches a GPU, which no fork would survive.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import atexit
 import ctypes
 import gc
 import importlib
+import mmap
 import os
 import signal
 import socket
@@ -19,8 +21,8 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
 from typing import NoReturn, cast
 
@@ -36,6 +38,7 @@ SETTINGS = {
 
 GONE = (EOFError, OSError)
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _LAST_WORDS_BYTES = 4096
 
 
@@ -47,11 +50,14 @@ class ForkServer:
     """Owns the process, from `start` to `close`; after that it can be started again.
 
     Args:
-        modules: what it imports. The last one has `train_rank`, which each rank calls.
+        modules: what it imports. The last one has `train_rank`, which each rank calls. Those that are not in
+            `PRELOAD` are left to the ranks when they reach for CUDA, which no forked process could use then.
+        variables: of the environment, while those are imported; ranks set their own.
     """
 
-    def __init__(self, modules: Sequence[str] = PRELOAD) -> None:
+    def __init__(self, modules: Sequence[str] = PRELOAD, variables: Mapping[str, str] | None = None) -> None:
         self._modules = list(modules)
+        self._variables = dict(variables or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._ready = False
         self._one_team = threading.Lock()
@@ -63,13 +69,9 @@ class ForkServer:
         self.close()
         self._socket, theirs = socket.socketpair()
         self._words = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
-        command = (
-            f"import sys; sys.path[:] = {sys.path!r}; from trainjobs.driver.forkserver import serve; "
-            f"serve({theirs.fileno()}, {os.getpid()}, {self._modules!r})"
-        )
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - this Python, and our own module
-                [sys.executable, "-c", command],
+                _command(theirs.fileno(), os.getpid(), self._modules, self._variables),
                 stdin=subprocess.DEVNULL,
                 stdout=self._words,
                 stderr=self._words,
@@ -90,7 +92,8 @@ class ForkServer:
         """Fork `count` ranks, give `setup` to each, and wait for their ends.
 
         Returns:
-            The exit codes, minus the signal's number when killed, of ranks that failed by themselves.
+            The exit codes, minus the signal's number when killed, of ranks that ended by themselves before
+            `train_rank` had returned: 0 of a program that has called `os._exit(0)`.
 
         Raises:
             ServerLost: it has ended, and the ranks with it.
@@ -136,7 +139,19 @@ class ForkServer:
             return self._connection.recv()
         except GONE:
             self._ready = False
-            raise ServerLost(ending(process.wait())) from None
+            code = process.wait()
+            _end_session(process.pid)
+            raise ServerLost(ending(code)) from None
+
+
+def _end_session(leader: int) -> None:
+    """End what a server that was killed has left: its ranks end with it, what those had started does not."""
+    import psutil  # here: a command that needs nothing of it starts sooner
+
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getsid(pid) == leader:
+                os.kill(pid, signal.SIGKILL)
 
 
 def ending(exit_code: int) -> str:
@@ -149,17 +164,31 @@ def ending(exit_code: int) -> str:
 # --- the process itself -----------------------------------------------------------------------------------------------
 
 
-def serve(descriptor: int, owner: int, modules: Sequence[str]) -> None:
+def _command(descriptor: int, owner: int, modules: Sequence[str], variables: Mapping[str, str]) -> list[str]:
+    program = (
+        f"import sys; sys.path[:] = {sys.path!r}; from trainjobs.driver.forkserver import serve; "
+        f"serve({descriptor}, {owner}, {list(modules)!r}, {dict(variables)!r})"
+    )
+    return [sys.executable, "-c", program]
+
+
+def serve(descriptor: int, owner: int, modules: Sequence[str], variables: Mapping[str, str]) -> None:
     """Import, then fork teams until the owner hangs up.
 
     Args:
         descriptor: of the socket to the owner.
         owner: its process id.
         modules: see `ForkServer`.
+        variables: see `ForkServer`.
     """
     _end_with(owner, signal.SIGTERM)
+    _adopt_orphans()
+    ours = [module for module in modules if module in PRELOAD or module == modules[-1]]
     for module in modules:
-        importlib.import_module(module)
+        with _environment({} if module in ours else variables):
+            importlib.import_module(module)
+    if len(modules) > len(ours) and _forks_are_barred_from_cuda():
+        os.execv(sys.executable, _command(descriptor, owner, ours, {}))  # noqa: S606 - this Python, anew
     _end_with(0, 0)  # from here on its ranks must be ended first, which the end of the socket brings about
     gc.collect()
     gc.freeze()  # a rank's collector would touch, and so copy, every page
@@ -171,6 +200,27 @@ def serve(descriptor: int, owner: int, modules: Sequence[str]) -> None:
     os._exit(0)
 
 
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """With these variables, which are as before afterwards; what is set meanwhile stays."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    yield
+    for name, value in before.items():
+        os.environ.pop(name, None)
+        if value is not None:
+            os.environ[name] = value
+
+
+def _forks_are_barred_from_cuda() -> bool:
+    """Whether something here has reached for CUDA: torch lets no process use a GPU that is forked afterwards."""
+    import torch
+
+    if (pid := os.fork()) == 0:
+        os._exit(int(torch.cuda._is_in_bad_fork()))
+    return os.waitpid(pid, 0)[1] != 0
+
+
 class Team:
     """Ranks that live and die together."""
 
@@ -178,6 +228,7 @@ class Team:
         self._owner = owner
         self._train_rank = importlib.import_module(module).train_rank
         self._setup = setup
+        self._done = mmap.mmap(-1, count)  # shared: a rank whose `train_rank` has returned writes its byte
         self._noticed, self._woken = os.pipe()
         for end in (self._noticed, self._woken):
             os.set_blocking(end, False)
@@ -187,7 +238,7 @@ class Team:
             self._running = {self._fork(rank, count, listener): rank for rank in range(count)}
 
     def failures(self) -> dict[int, int]:
-        """Wait for all. The exit codes of those that failed before any was ended from here."""
+        """Wait for all. The exit codes of those that were not done and had ended before any was ended from here."""
         failed: dict[int, int] = {}
         try:
             while self._running:
@@ -196,12 +247,16 @@ class Team:
                     self._owner.recv()
                 with suppress(BlockingIOError):
                     os.read(self._noticed, 4096)
-                ended = self._reap()
-                if not failed and any(ended.values()):
-                    failed = {rank: code for rank, code in ended.items() if code}
+                early = {rank: code for rank, code in self._reap().items() if not self._done[rank]}
+                if early and not failed:
+                    failed = early
                     self._kill()
         finally:
             self._leave()
+            self._kill()
+            for pid in self._running:
+                os.waitpid(pid, 0)
+            _end_orphans()
         return failed
 
     def _fork(self, rank: int, count: int, listener: socket.socket) -> int:
@@ -221,6 +276,7 @@ class Team:
             self._leave()
             self._owner.close()
             self._train_rank(self._setup, rank, count, listener)
+            self._done[rank] = 1
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -229,15 +285,15 @@ class Team:
     def _reap(self) -> dict[int, int]:
         """The exit codes of those that have ended since; what they have left behind is ended."""
         ended = {}
-        for pid in list(self._running):
-            gone, status = os.waitpid(pid, os.WNOHANG)
-            if gone:
+        for pid, status in iter(_next_ended, None):
+            if pid in self._running:
                 _kill_group(pid)
                 ended[self._running.pop(pid)] = os.waitstatus_to_exitcode(status)
         return ended
 
     def _kill(self) -> None:
         for pid in self._running:
+            os.kill(pid, signal.SIGKILL)  # it may have left its group
             _kill_group(pid)
 
     def _leave(self) -> None:
@@ -250,6 +306,40 @@ class Team:
 def _kill_group(pid: int) -> None:
     with suppress(ProcessLookupError, PermissionError):  # macOS: nobody is left in it but who has ended
         os.killpg(pid, signal.SIGKILL)
+
+
+def _next_ended() -> tuple[int, int] | None:
+    """A child that has ended and its status; None when none has since."""
+    try:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        return None
+    return (pid, status) if pid else None
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of all descendants whose own parent has ended. Where not Linux: nothing."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _end_orphans() -> None:
+    """End what ranks that have ended have left behind: orphans first, then what they leave in turn."""
+    import psutil  # here: the owner's side does without
+
+    while orphans := psutil.Process().children() if _has_child() else ():
+        for orphan in orphans:
+            with suppress(psutil.NoSuchProcess):
+                orphan.kill()
+            with suppress(ChildProcessError):
+                os.waitpid(orphan.pid, 0)
+
+
+def _has_child() -> bool:
+    with suppress(ChildProcessError):
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return True
+    return False
 
 
 def _exit(code: int) -> NoReturn:

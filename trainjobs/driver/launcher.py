@@ -1,5 +1,5 @@
-"""What the driver needs of whoever starts the workers. `local_workers` does it on one machine, `ray_workers` through
-Ray Train on any."""
+"""What the driver needs of whoever starts the workers. `local_launcher` does it on one machine, `ray_launcher` through
+Ray Train on any, `inline_launcher` in the driver's own process."""
 
 from __future__ import annotations
 
@@ -8,11 +8,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
+from trainjobs.exits import Exit, UserError
 from trainjobs.runs.attempt import Setup
 
 
-class StartFailed(Exception):
+class StartFailed(UserError):
     """What starts workers has not come up itself. One sentence; another attempt may succeed."""
+
+    exit_code = Exit.FAILURE
 
 
 class WorkersFailed(Exception):
@@ -46,6 +49,8 @@ class Workers(AbstractContextManager[Any], Protocol):
     """Machines that the workers are spread over."""
     host: str
     """Address at which the workers reach the driver."""
+    restarts: bool
+    """Whether a group that has failed may be followed by another one."""
 
     def lost(self) -> str:
         """Which nodes are gone, in a sentence; empty when all are there."""

@@ -23,6 +23,7 @@ class LocalWorkers:
 
     nodes = 1
     host = "127.0.0.1"
+    restarts = True
 
     def __init__(self, server: ForkServer | None = None) -> None:
         self._server = server or ForkServer()
@@ -63,12 +64,18 @@ class LocalGroup:
         return not self._thread.is_alive()
 
     def _train(self, setup: Setup) -> None:
+        count = setup.spec.trainer.num_workers
         try:
-            failures = self._server.train(setup.spec.trainer.num_workers, setup)
+            failures = self._server.train(count, setup)
         except ServerLost as lost:
             self.error = WorkersFailed(f"the process that starts the workers {lost}")
+            self.deaths = dict.fromkeys(
+                range(count), f"ended with the one that starts the workers, which {lost}"
+            )
             return
-        self.deaths = {rank: ending(code) for rank, code in failures.items()}
+        self.deaths = {
+            rank: ending(code) + " amid its training" * (code == 0) for rank, code in failures.items()
+        }
         for rank, death in self.deaths.items():
             self.error = WorkersFailed(f"the process of rank {rank} {death}: {self._server.last_words()}")
             break

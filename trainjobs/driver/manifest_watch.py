@@ -51,7 +51,7 @@ class ManifestWatch:
     def _stamp(self) -> tuple[int, int]:
         try:
             found = self._directory.manifest.stat()
-        except FileNotFoundError:
+        except OSError:  # it is gone; or reading it says what is wrong, when it was there before
             return (0, 0)
         return found.st_mtime_ns, found.st_ino
 

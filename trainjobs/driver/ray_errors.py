@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from trainjobs.driver.launcher import Unstartable, WorkersFailed
 
+PATIENCE_S: Final = 15
+"""Seconds that Ray itself waits at its start, at least; what fails earlier has not failed for want of time."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _PLACE = re.compile(r"\s*\((?:pid|ip|actor_id|repr)=.*")
 _ADDRESS = re.compile(r" (?:object )?at 0x[0-9a-f]+")
@@ -45,11 +48,14 @@ def deaths_in(error: BaseException) -> Mapping[int, str]:
     }
 
 
-def start_failure(error: Exception, seconds: float) -> str:
-    """Why `ray.init` has failed after so many seconds, and what to do."""
+def start_failure(error: Exception, seconds: float, sessions: Sequence[Path]) -> str:
+    """Why `ray.init` has failed after so many seconds, what to do, and where Ray has written more."""
     load, cores = os.getloadavg()[0], os.cpu_count() or 1
-    cause = f"this machine is busy (load {load:.0f} on {cores} cores)" if load > cores else in_a_line(error)
-    return f"Ray did not start within {seconds:.0f} s: {cause}; its logs are in {_logs()}; try again"
+    busy = load > cores and seconds > PATIENCE_S
+    cause = f"this machine is busy (load {load:.0f} on {cores} cores)" if busy else in_a_line(error)
+    logs = "".join(f"; its logs are in {session / 'logs'}" for session in sessions[-1:])
+    remedy = "try again when it is less busy" if busy else "try again"
+    return f"Ray did not start within {seconds:.0f} s: {cause}; {remedy}, or take --launcher local{logs}"
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -64,9 +70,3 @@ def _cause(error: BaseException) -> BaseException:
     if inner is None and (failures := getattr(error, "worker_failures", None)):
         inner = failures[min(failures)]
     return error if inner is None else _cause(inner)
-
-
-def _logs() -> Path:
-    from ray._common.utils import get_default_ray_temp_dir
-
-    return (Path(get_default_ray_temp_dir()) / "session_latest").resolve() / "logs"

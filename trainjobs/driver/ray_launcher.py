@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
-import psutil
-
 from trainjobs.driver.launcher import Group, StartFailed
-from trainjobs.driver.ray_errors import deaths_in, failure_of_group, start_failure
-from trainjobs.driver.ray_ports import named_ports
+from trainjobs.driver.ray_errors import deaths_in, failure_of_group
+from trainjobs.driver.ray_internals.connection import connect
+from trainjobs.driver.ray_local import LocalRay
 from trainjobs.runs.attempt import Setup
 
 SETTINGS = {
@@ -28,6 +24,7 @@ SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_agent_register_timeout_ms": "300000",  # a busy machine is not a broken one
+    "RAY_prestart_worker_first_driver": "0",  # as many processes as there are CPUs, which no run asks for
     "RAY_DEDUP_LOGS": "0",
     "RAY_COLOR_PREFIX": "0",
     "RES_OPTIONS": "timeout:1 attempts:5",  # TCPStore looks its peers' names up; an unanswered query takes 5 s else
@@ -39,42 +36,57 @@ NODES_INTERVAL_S = 0.2
 
 
 class RayWorkers:
-    """A local Ray between `with` and its end; one that is up already is used, and left as it is.
+    """A Ray of this machine between `with` and its end. One that is up already is used, and left as it is.
 
     A manifest made for a cluster's GPUs trains on CPUs where there is not one for each worker.
 
     Args:
         count: processes that must find a CPU; Ray is told of as many, also where the machine has fewer.
+        cluster: the address of one that is up, as `ray.init` takes it. This machine is one of its nodes, and each of
+            them has the directories that a run names. Empty: none.
     """
 
     nodes = 1
     host = "127.0.0.1"
+    restarts = True
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, cluster: str = "") -> None:
         self._count = count
-        self._mine = False
+        self._cluster = cluster
+        self._ray: LocalRay | None = None
+        self._group: RayGroup | None = None
 
     def __enter__(self) -> Self:
         set_defaults()
         import ray
 
-        if not ray.is_initialized():
-            keep_token_private()
-            with _all_or_nothing(), _own_signal_handlers(), named_ports():
-                ray.init(
-                    num_cpus=max(self._count, os.cpu_count() or 1),
-                    include_dashboard=False,
-                    logging_level=logging.ERROR,
-                    log_to_driver=False,
-                )
-            self._mine = True
+        if self._cluster:
+            self._join()
+        elif not ray.is_initialized():
+            self._ray = LocalRay(max(self._count, os.cpu_count() or 1))
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def _join(self) -> None:
         import ray
 
-        if self._mine:
+        try:
+            connect(self._cluster)
+        except (ConnectionError, ValueError) as error:
+            reason = str(error).strip().partition("\n")[0]
+            raise StartFailed(
+                f"no Ray cluster can be joined at {self._cluster}, which RAY_ADDRESS names: {reason}; unset it to "
+                "train on this machine alone"
+            ) from error
+        self.host = ray.util.get_node_ip_address()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._cluster:
+            import ray
+
             ray.shutdown()
+        if self._ray is not None:
+            failed = self._group.error if self._group is not None else None
+            self._ray.end(keep=kind is not None or failed is not None)
 
     def lost(self) -> str:
         """See `Workers.lost`. This machine is there as long as the driver is."""
@@ -87,7 +99,8 @@ class RayWorkers:
         trainer = setup.spec.trainer
         enough = ray.cluster_resources().get("GPU", 0) >= trainer.num_workers
         use_gpu = trainer.num_gpus > 0 and enough
-        return RayGroup(setup, directory, use_gpu)
+        self._group = RayGroup(setup, directory, use_gpu)
+        return self._group
 
 
 class RayCluster:
@@ -101,6 +114,8 @@ class RayCluster:
         lost: says which nodes are gone.
     """
 
+    restarts = True
+
     def __init__(self, address: str, nodes: int, host: str, lost: Callable[[], str]) -> None:
         self.nodes = nodes
         self.host = host
@@ -109,10 +124,10 @@ class RayCluster:
 
     def __enter__(self) -> Self:
         set_defaults()
-        import ray
 
-        with _own_signal_handlers():
-            ray.init(self._address, logging_level=logging.ERROR, log_to_driver=False)
+        from trainjobs.driver.ray_internals import train  # noqa: F401 - takes seconds, in which Ray's head comes up
+
+        connect(self._address)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -138,17 +153,8 @@ def set_defaults() -> None:
         os.environ.setdefault(name, value)
 
 
-def keep_token_private() -> None:
-    """Close the directory in which Ray keeps this user's token, a file for all to read: whoever has it runs code in
-    this user's clusters. Before the token is made, so that there is no moment at which another user could read it."""
-    directory = Path.home() / ".ray"
-    with suppress(OSError):  # another user's, or none can be made: then Ray makes no token there
-        directory.mkdir(exist_ok=True)
-        directory.chmod(0o700)
-
-
 class RayGroup:
-    """`TorchTrainer.fit()` in a thread, so that the caller can go on listening.
+    """`LeanTrainer.fit()` in a thread, so that the caller can go on listening.
 
     Args:
         use_gpu: whether each worker gets a GPU of its own.
@@ -170,13 +176,14 @@ class RayGroup:
         return not self._thread.is_alive()
 
     def _fit(self, setup: Setup, directory: Path) -> None:
-        from ray.train import FailureConfig, RunConfig, ScalingConfig
-        from ray.train.torch import TorchTrainer
+        from ray.train import FailureConfig, LoggingConfig, RunConfig, ScalingConfig
+
+        from trainjobs.driver.ray_internals.train import LeanTrainer, remove_placement_groups
 
         workers = setup.spec.trainer.num_workers
         try:
             self._prepare()
-            TorchTrainer(
+            LeanTrainer(
                 work_in_ray,
                 train_loop_config={"setup": setup},
                 scaling_config=ScalingConfig(num_workers=workers, use_gpu=self._use_gpu),
@@ -184,39 +191,13 @@ class RayGroup:
                     name=f"attempt-{setup.attempt}-{int(setup.launched)}",
                     storage_path=str(directory.absolute()),
                     failure_config=FailureConfig(max_failures=0),
+                    logging_config=LoggingConfig(log_level="CRITICAL"),  # of the console; the files have all
                 ),
             ).fit()
         except BaseException as error:
             self.deaths = deaths_in(error)
             self.error = failure_of_group(error)
-
-
-@contextmanager
-def _all_or_nothing() -> Iterator[None]:
-    """A Ray that does not come up leaves no process behind. Raises StartFailed."""
-    began, me = time.monotonic(), psutil.Process()
-    before = set(me.children(recursive=True))
-    try:
-        yield
-    except Exception as error:
-        import ray
-
-        ray.shutdown()
-        for process in set(me.children(recursive=True)) - before:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        raise StartFailed(start_failure(error, time.monotonic() - began)) from error
-
-
-@contextmanager
-def _own_signal_handlers() -> Iterator[None]:
-    """`ray.init` makes SIGTERM an immediate exit; here it is a request to halt."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        yield
-    finally:
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, before)
+            remove_placement_groups()
 
 
 def work_in_ray(config: dict[str, Setup]) -> None:

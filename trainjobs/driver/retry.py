@@ -25,7 +25,8 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The run was asked to leave, and its workers ended before they had halted: what it kept before is all there is."""
+    """The run was asked to leave, or whoever sat at it left it, and its workers ended before they had halted: what it
+    kept before is all there is."""
 
     cause: Failed
 
@@ -54,7 +55,7 @@ def after_failure(
     """
     cause = min(failures, key=_distance)  # the first one heard among equals
     again = bool(lost) or Exit(cause.exit_code).retryable
-    if leaving and again:
+    if (leaving and again) or cause.exit_code == Exit.INTERRUPTED:
         return Leave(cause)
     if lost:
         return Retry(lost)

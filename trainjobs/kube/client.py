@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from trainjobs.kube.resources import Key, Object, Resource, key_of, resource_of
-from trainjobs.kube.transport import ApiError, Transport
+from trainjobs.kube.transport import ApiError, TooLongError, Transport
 
 FIELD_MANAGER: Final = "trainjobs-operator"
-PAGE: Final = 20
-"""Objects in one answer to a list. Each may be 1.5 MB long; larger answers hold up the API server, and fill this
-process."""
+PAGE: Final = 100
+"""Objects in one answer to a list, unless they are so long that it would be longer than this process takes."""
+FEWER: Final = 5
+"""Of a page that was too long the next attempt is this part: 20, 4, 1 objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Client:
+class KubeClient:
     """Reads and writes; every error is the transport's."""
 
     transport: Transport
@@ -52,13 +53,19 @@ class Client:
     ) -> Iterator[Listing]:
         """All objects, page by page, all of one moment; at least one page. Raises ApiError 410 when one came too
         late."""
+        limit = PAGE
         query = {
-            "limit": str(PAGE),
             **({"labelSelector": labels} if labels else {}),
             **({"fieldSelector": fields} if fields else {}),
         }
         while True:
-            page = self.transport.request("GET", resource.path(namespace), query)
+            try:
+                page = self.transport.request("GET", resource.path(namespace), {**query, "limit": str(limit)})
+            except TooLongError:
+                if limit == 1:
+                    raise
+                limit = max(1, limit // FEWER)
+                continue
             yield Listing(page.get("items") or (), page["metadata"]["resourceVersion"])
             proceed = page["metadata"].get("continue", "")
             if not proceed:
@@ -107,13 +114,15 @@ class Client:
             "POST", resource_of(item).path(key_of(item).namespace), {"fieldManager": self.manager}, item
         )
 
-    def ensure(self, item: Object) -> None:
-        """Make an object unless one of its name is there, which is not looked at."""
+    def ensure(self, item: Object) -> bool:
+        """Make an object unless one of its name is there, which is not looked at; whether it was made."""
         try:
             self.create(item)
         except ApiError as error:
             if error.reason != "AlreadyExists":
                 raise
+            return False
+        return True
 
     def apply(self, item: Object) -> Object:
         """Server-side apply: the fields of `item` become so, whoever has set them, and the others stay."""

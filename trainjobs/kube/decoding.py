@@ -61,7 +61,7 @@ def decoded(data: bytes) -> Object:
 
 def _member(text: str, at: int, name: str) -> tuple[Any, int]:
     if name == "items" and text[at] == "[":
-        return Items(text, at), _end(text, at)
+        return Items(text, at), _end_of_items(text, at)
     return _value(text, at)
 
 
@@ -87,6 +87,17 @@ def _shallow(text: str) -> str:
                 since = place + 1
             depth -= 1
     return "".join((*kept, text[since:]))
+
+
+def _end_of_items(text: str, at: int) -> int:
+    """What follows the items of a list of objects is short and has no list in it, so the last bracket is theirs. To
+    look at all of the items for theirs would take longer than to decode them."""
+    end = text.rfind("]") + 1
+    try:
+        _DECODER.decode(f'{{"": 0{text[end:]}')
+    except ValueError:
+        return _end(text, at)
+    return end
 
 
 def _end(text: str, at: int) -> int:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from trainjobs.kube.backoff import Backoff
-from trainjobs.kube.client import Client
-from trainjobs.kube.resources import TRAINJOBS, Key, Object
+from trainjobs.kube.client import KubeClient
+from trainjobs.kube.resources import TRAINJOBS, Key, Object, Resource
 from trainjobs.kube.transport import ApiError, TransportError
 
 log = logging.getLogger(__name__)
@@ -38,9 +38,18 @@ class OwnTrainJob:
 
     Args:
         uid: of the TrainJob that this pod belongs to.
+        resource: the kind, where it is another, such as TrainSweep.
     """
 
-    def __init__(self, client: Client, key: Key, uid: str, backoff: Backoff = BACKOFF) -> None:
+    def __init__(
+        self,
+        client: KubeClient,
+        key: Key,
+        uid: str,
+        backoff: Backoff = BACKOFF,
+        resource: Resource = TRAINJOBS,
+    ) -> None:
+        self._resource = resource
         self._client = client
         self._key = key
         self._uid = uid
@@ -61,7 +70,7 @@ class OwnTrainJob:
         for _ in range(CONFLICTS):
             version = self._version or self._now()["metadata"]["resourceVersion"]
             try:
-                self._ours(self._client.patch_status(TRAINJOBS, self._key, version, fields))
+                self._ours(self._client.patch_status(self._resource, self._key, version, fields))
                 return
             except ApiError as error:
                 if error.status != 409:
@@ -70,9 +79,9 @@ class OwnTrainJob:
         raise conflict
 
     def _now(self) -> Object:
-        found = self._client.get(TRAINJOBS, self._key)
+        found = self._client.get(self._resource, self._key)
         if found is None:
-            raise NotOurs(f"there is no TrainJob {self._key.name}")
+            raise NotOurs(f"there is no {self._resource.kind} {self._key.name}")
         return self._ours(found)
 
     def follow(self, seen: Callable[[Object], object]) -> None:
@@ -84,10 +93,10 @@ class OwnTrainJob:
         name = self._key.name
         only = f"metadata.name={name}"
         for event in self._client.watch(
-            TRAINJOBS, self._key.namespace, "", "", WATCH_S, SILENCE_S, fields=only
+            self._resource, self._key.namespace, "", "", WATCH_S, SILENCE_S, fields=only
         ):
             if event["type"] == "DELETED":
-                raise NotOurs(f"TrainJob {name} was deleted")
+                raise NotOurs(f"{self._resource.kind} {name} was deleted")
             if event["type"] != "BOOKMARK":
                 seen(self._ours(event["object"]))
 
@@ -103,12 +112,13 @@ class OwnTrainJob:
             except Exception as error:
                 failures += 1
                 unknown = not isinstance(error, TransportError)
-                log.warning("TrainJob %s: %s; trying again", self._key.name, error, exc_info=unknown)
+                kind, name = self._resource.kind, self._key.name
+                log.warning("%s %s: %s; trying again", kind, name, error, exc_info=unknown)
                 asked = error.retry_after_s if isinstance(error, ApiError) else None
                 time.sleep(self._backoff.after(failures, asked))
 
     def _ours(self, document: Object) -> Object:
         if document["metadata"]["uid"] != self._uid:
-            raise NotOurs(f"TrainJob {self._key.name} was deleted and made anew")
+            raise NotOurs(f"{self._resource.kind} {self._key.name} was deleted and made anew")
         self._version = document["metadata"]["resourceVersion"]
         return document

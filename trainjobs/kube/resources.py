@@ -48,10 +48,12 @@ class Resource:
 
 
 TRAINJOBS: Final = Resource(API_VERSION, KIND, PLURAL)
+TRAINSWEEPS: Final = Resource(API_VERSION, "TrainSweep", "trainsweeps")
 JOBS: Final = Resource("batch/v1", "Job", "jobs")
 SERVICES: Final = Resource("v1", "Service", "services")
 SECRETS: Final = Resource("v1", "Secret", "secrets")
 NETWORK_POLICIES: Final = Resource("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+CONFIG_MAPS: Final = Resource("v1", "ConfigMap", "configmaps")
 PODS: Final = Resource("v1", "Pod", "pods")
 EVENTS: Final = Resource("events.k8s.io/v1", "Event", "events")
 SERVICE_ACCOUNTS: Final = Resource("v1", "ServiceAccount", "serviceaccounts")
@@ -59,8 +61,8 @@ ROLE_BINDINGS: Final = Resource("rbac.authorization.k8s.io/v1", "RoleBinding", "
 LEASES: Final = Resource("coordination.k8s.io/v1", "Lease", "leases")
 
 _ALL: Final = (
-    *(TRAINJOBS, JOBS, SERVICES, SECRETS, NETWORK_POLICIES, PODS, EVENTS),
-    *(SERVICE_ACCOUNTS, ROLE_BINDINGS, LEASES),
+    *(TRAINJOBS, TRAINSWEEPS, JOBS, SERVICES, SECRETS, NETWORK_POLICIES, PODS, EVENTS),
+    *(CONFIG_MAPS, SERVICE_ACCOUNTS, ROLE_BINDINGS, LEASES),
 )
 _BY_KIND: Final = {(resource.api_version, resource.kind): resource for resource in _ALL}
 

@@ -1,37 +1,48 @@
-"""The only module that touches the Kubernetes client: its configuration, TLS and connections, none of its models.
+"""The one way to the API server: connections, TLS, credentials. Of the Kubernetes client it uses what reads a
+kubeconfig file, and only where there is one: to load it takes a second and 22 MiB, which a pod does without.
 
 Requests are not retried here and streams are not resumed: who calls knows what a repeated request would do.
 
 Exception
 └── TransportError          no answer: nobody knows whether the request took effect
-    └── ApiError            an answer that says no
+    ├── ApiError            an answer that says no
+    └── TooLongError        an answer that was not read to its end
 """
 
 from __future__ import annotations
 
 import json
+import os
+import ssl
 import threading
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final, Protocol, cast
 from urllib.parse import urlencode
 
 import urllib3
-from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
 from yaml import YAMLError
 
 from trainjobs.kube.decoding import decoded
 from trainjobs.kube.resources import Object
 
 Query = Mapping[str, str]
+Headers = Mapping[str, str]
 
 NO_QUERY: Final[Query] = {}
 
 CONNECT_TIMEOUT_S: Final = 10.0
 REQUEST_TIMEOUT_S: Final = 30.0
 """How long the API server may stay silent before a request counts as lost."""
+LONGEST_ANSWER: Final = 2**24
+"""Bytes. An object of 1.5 MB, the most that etcd takes, has nine if each of its characters has to be escaped."""
+ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Where a pod finds its token and the certificate of those who sign the API server's."""
+TOKEN_AGES_S: Final = 60.0
+"""Seconds after which a pod's token is read again: Kubernetes replaces it while the pod lives."""
+NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 
 
 class TransportError(Exception):
@@ -41,7 +52,14 @@ class TransportError(Exception):
 class ApiError(TransportError):
     """The API server answered with an error."""
 
-    def __init__(self, status: int, reason: str, message: str, retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        retry_after_s: float | None = None,
+        causes: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(f"{status} {reason}: {message}")
         self.status = status
         """HTTP status, such as 409."""
@@ -50,6 +68,17 @@ class ApiError(TransportError):
         self.message = message
         self.retry_after_s = retry_after_s
         """Seconds that the server asks to wait. None: it does not say."""
+        self.causes = causes
+        """Reasons within the reason, such as NamespaceTerminating."""
+
+    @property
+    def is_namespace_terminating(self) -> bool:
+        """Whether nothing can be made any more where it was to be, since all there is about to go."""
+        return NAMESPACE_TERMINATING in self.causes
+
+
+class TooLongError(TransportError):
+    """The answer is longer than this process takes at once."""
 
 
 class Transport(Protocol):
@@ -71,14 +100,24 @@ class Transport(Protocol):
         without an event."""
         ...
 
+    def lines(self, path: str, query: Query, silence_s: float) -> Iterator[str]:
+        """An answer of text, line by line as it comes, such as a log. Raises TransportError, as `stream` does."""
+        ...
+
+    def close(self) -> None:
+        """Close idle connections."""
+        ...
+
 
 class HttpTransport:
     """The API server by HTTP."""
 
-    def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
-        self._client = ApiClient(configuration)
-        self._pool: urllib3.PoolManager = self._client.rest_client.pool_manager
+    def __init__(self, url: str, pool: urllib3.PoolManager, credentials: Callable[[], Headers]) -> None:
+        """`credentials` are asked for at each request, by one thread at a time; they may raise OSError."""
+        self.url = url
+        """Where the API server is."""
+        self._pool = pool
+        self._credentials = credentials
         self._auth = threading.Lock()
 
     def request(
@@ -93,15 +132,20 @@ class HttpTransport:
         encoded = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": content_type} if encoded is not None else {}
         with self._answer(method, path, query, REQUEST_TIMEOUT_S, headers, encoded) as response:
-            return _object(response.data)
+            text = response.read(LONGEST_ANSWER + 1)
+        if len(text) > LONGEST_ANSWER:
+            raise TooLongError(f"{method} {path}: an answer of more than {LONGEST_ANSWER} bytes")
+        return _object(text)
 
     def stream(self, path: str, query: Query, silence_s: float) -> Iterator[Object]:
         """The events of a watch, one JSON object a line."""
         with self._answer("GET", path, {**query, "watch": "true"}, silence_s) as response:
-            rest = b""
-            for part in response.stream(amt=2**16, decode_content=True):
-                *lines, rest = (rest + part).split(b"\n")
-                yield from (_object(line) for line in lines if line.strip())
+            yield from (_object(line) for line in _lines(response) if line.strip())
+
+    def lines(self, path: str, query: Query, silence_s: float) -> Iterator[str]:
+        """An answer of text, line by line."""
+        with self._answer("GET", path, query, silence_s) as response:
+            yield from (line.decode(errors="replace") for line in _lines(response))
 
     def close(self) -> None:
         """Close idle connections."""
@@ -114,10 +158,10 @@ class HttpTransport:
         path: str,
         query: Query,
         silence_s: float,
-        headers: Mapping[str, str] = NO_QUERY,
+        headers: Headers = NO_QUERY,
         body: bytes | None = None,
     ) -> Iterator[Any]:
-        url = f"{self._configuration.host}{path}" + (f"?{urlencode(query)}" if query else "")
+        url = f"{self.url}{path}" + (f"?{urlencode(query)}" if query else "")
         try:
             response = self._pool.request(
                 method,
@@ -139,24 +183,54 @@ class HttpTransport:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             raise TransportError(f"{method} {path}: {error}") from error
 
-    def _authorization(self) -> dict[str, str]:
-        """The token of now: the client reads a service account's file again when it has aged."""
+    def _authorization(self) -> Headers:
         with self._auth:
-            settings = cast("Mapping[str, Mapping[str, str]]", self._configuration.auth_settings())
-        return {each["key"]: each["value"] for each in settings.values() if each["in"] == "header"}
+            return self._credentials()
+
+
+class PodToken:
+    """The token of the pod that this process is in."""
+
+    def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        """Raises OSError if there is none, ValueError if it is empty."""
+        self._file = file
+        self._clock = clock
+        self._read_at = clock()
+        self._token = file.read_text().strip()
+        if not self._token:
+            raise ValueError(f"{file} is empty")
+
+    def headers(self) -> Headers:
+        """What to show the API server now. Raises OSError."""
+        if self._clock() - self._read_at >= TOKEN_AGES_S:
+            self._token = self._file.read_text().strip() or self._token
+            self._read_at = self._clock()
+        return {"authorization": f"Bearer {self._token}"}
 
 
 def connect(kubeconfig: str | None, connections: int = 16) -> HttpTransport:
     """The cluster of a kubeconfig file, or, with None, of the pod this process is in. Raises ValueError or OSError."""
     if kubeconfig is not None:
         return connect_by(kubeconfig, connections=connections)[0]
-    configuration = Configuration()
+    return in_pod(os.environ, connections=connections)
+
+
+def in_pod(environment: Mapping[str, str], account: Path = ACCOUNT, connections: int = 16) -> HttpTransport:
+    """The cluster of this pod, never by a proxy: those that the environment names are for what is outside of it.
+    Raises ValueError."""
+    host, port = (environment.get(f"KUBERNETES_SERVICE_{name}", "") for name in ("HOST", "PORT"))
+    if not host or not port:
+        raise ValueError(
+            "this process is in no pod: KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT is unset"
+        )
     try:
-        config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
+        token = PodToken(account / "token")
+        trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        trust.load_verify_locations(account / "ca.crt")
+    except (OSError, ValueError) as error:
         raise ValueError(f"this pod has no access to its cluster: {error}") from error
-    configuration.connection_pool_maxsize = connections
-    return HttpTransport(configuration)
+    pool = urllib3.PoolManager(maxsize=connections, ssl_context=trust)
+    return HttpTransport(f"https://{f'[{host}]' if ':' in host else host}:{port}", pool, token.headers)
 
 
 def connect_by(
@@ -164,16 +238,36 @@ def connect_by(
 ) -> tuple[HttpTransport, str]:
     """The cluster of a context (None: the current one) in kubeconfig files, as in KUBECONFIG, and the context's
     namespace, if it has one. Raises ValueError or OSError."""
+    from kubernetes.client import ApiClient, Configuration
+    from kubernetes.config import ConfigException
+    from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
+
     configuration = Configuration()
     try:
         files = KubeConfigMerger(kubeconfig)  # type: ignore[no-untyped-call]
         loader = KubeConfigLoader(files.config, context, config_base_path=None)  # type: ignore[no-untyped-call]
         loader.load_and_set(configuration)  # type: ignore[no-untyped-call]
         namespace = loader.current_context["context"].get("namespace", "")
-    except (config.ConfigException, YAMLError, AttributeError, TypeError, KeyError) as error:
+    except (ConfigException, YAMLError, AttributeError, TypeError, KeyError) as error:
         raise ValueError(str(error)) from error
     configuration.connection_pool_maxsize = connections
-    return HttpTransport(configuration), namespace
+
+    def credentials() -> Headers:
+        settings = cast("Mapping[str, Mapping[str, str]]", configuration.auth_settings())
+        return {each["key"]: each["value"] for each in settings.values() if each["in"] == "header"}
+
+    pool = ApiClient(configuration).rest_client.pool_manager
+    return HttpTransport(configuration.host, pool, credentials), namespace
+
+
+def _lines(response: Any) -> Iterator[bytes]:
+    """What ends in a line feed, as it comes, and what is left at the end."""
+    rest = b""
+    for part in response.stream(amt=2**16, decode_content=True):
+        *lines, rest = (rest + part).split(b"\n")
+        yield from lines
+    if rest:
+        yield rest
 
 
 def _object(text: bytes) -> Object:
@@ -188,6 +282,7 @@ def _refusal(status: int, headers: Mapping[str, str], text: bytes) -> ApiError:
     retry_after_s = float(wait) if wait.isdecimal() else None
     try:
         said = json.loads(text)
-        return ApiError(status, said.get("reason", ""), said.get("message", ""), retry_after_s)
-    except (ValueError, AttributeError):
+        causes = tuple(cause.get("reason", "") for cause in (said.get("details") or {}).get("causes") or ())
+        return ApiError(status, said.get("reason", ""), said.get("message", ""), retry_after_s, causes)
+    except (ValueError, AttributeError, TypeError):
         return ApiError(status, "", text.decode(errors="replace")[:200], retry_after_s)

@@ -58,7 +58,7 @@ def advise(job: TrainJob, data: DataFacts | None = None) -> list[Advice]:
 def _nothing_stops(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
     criteria, length = job.spec.stopping.criteria, job.spec.trainer.length
     if not criteria:
-        yield _CRITERIA, f"there are none, so the run trains {_whole(length)}: add one, such as a plateau"
+        yield _CRITERIA, f"there are none, so the run trains {_whole(length)}: add one, such as auto: {{}}"
     elif all(criterion.shadow for criterion in criteria):
         yield (
             _CRITERIA,
@@ -106,7 +106,7 @@ def _never_fires(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
     pace = Pace(length)
     assumed = "with one report an epoch " if pace.between else ""
     ungated = stopping.model_copy(update={"min_epochs": None, "min_steps": None})
-    for criterion, judge in zip(stopping.criteria, Panel.of(ungated).judges, strict=True):
+    for criterion, judge in zip(stopping.criteria, Panel.of(ungated, length).judges, strict=True):
         inherits = criterion.start_after is None and _opens_after_the_end(stopping.start_after, length)
         end = judge.fold.earliest(pace.first, pace)
         if end.moment < length.amount or inherits:
@@ -130,7 +130,7 @@ def _patience_for_data(job: TrainJob, data: DataFacts) -> Iterator[Finding]:
         yield (
             (*_CRITERIA, index, "plateau", "patience"),
             f"is {plateau.patience}, and {data.train_samples} training samples are a {size} data set, "
-            f"for which {usual} is usual: try that",
+            f"for which {usual} is usual: try that, or auto, which needs none",
         )
 
 

@@ -1,17 +1,10 @@
-"""The driver's process in pod 0: trains the TrainJob that this pod belongs to, and says in its status how it goes.
-
-Exit codes are those of the command line, with one more: when `backoffLimit` is used up, the Job must not add attempts
-of its own.
-"""
+"""The driver of a TrainJob's pod 0: trains it, and says in its status how it goes."""
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,12 +18,10 @@ from trainjobs.api.reasons import Reason
 from trainjobs.driver import driver
 from trainjobs.driver.ray_launcher import RayCluster
 from trainjobs.driver.requests import Control, asked
-from trainjobs.exits import ConfigError, Exit, UserError
-from trainjobs.kube.client import Client
-from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
-from trainjobs.kube.resources import Key
-from trainjobs.kube.transport import connect
-from trainjobs.pod import termination
+from trainjobs.exits import ConfigError, Exit
+from trainjobs.kube.own_trainjob import OwnTrainJob
+from trainjobs.kube.resources import TRAINJOBS
+from trainjobs.pod import driver_process, termination
 from trainjobs.pod.identity import PodIdentity, own_address
 from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
@@ -67,13 +58,9 @@ class PodDriver:
         limit = self._job.spec.backoff_limit
         if self._failed > limit:
             self._reporter.close()
-            termination.write(
-                Reason.BACKOFF_LIMIT_EXCEEDED,
-                f"the driver died; {self._failed} attempts failed (backoffLimit {limit})",
-            )
-            return Exit.GAVE_UP
-        threading.Thread(target=self._listen, name="agent", daemon=True).start()
-        threading.Thread(target=self._follow, name="trainjob", daemon=True).start()
+            return driver_process.given_up(self._failed, limit, "attempts")
+        driver_process.listen(self._hear)
+        driver_process.follow(self._own, self._changes())
         with Plain() as view:
 
             def sink(event: events.Event) -> None:
@@ -102,7 +89,12 @@ class PodDriver:
                 *(self._job, directory, sink, self._control, self._identity.code_directory, cluster),
                 failed_attempts=self._failed,
                 storage=storage,
+                began=self._began(),
             )
+
+    def _began(self) -> float:
+        """When this pod's agent began, which has started this process; or itself, where it follows one that crashed."""
+        return psutil.Process(None if self._crashed else os.getppid()).create_time()
 
     def _leave(self, result: Result) -> int:
         failure = result.document.get("failure")
@@ -129,19 +121,17 @@ class PodDriver:
         names = ", ".join(f"{self._identity.name}-{index}" for index in self._absent)
         return f"{'pods' if len(self._absent) > 1 else 'pod'} {names} went away" if names else ""
 
-    def _listen(self) -> None:
-        """What the agent says: who is absent, and that the run is to be interrupted."""
-        for line in sys.stdin:
-            message = json.loads(line)
-            if "absent" in message:
-                self._absent = message["absent"]
-            elif self._reporter.is_training:
-                self._control.interrupt(message["interrupt"])
-            else:  # nothing has been trained since the checkpoint
-                os._exit(Exit.INTERRUPTED)
+    def _hear(self, message: dict[str, Any]) -> None:
+        """The agent says who is absent, and that the run is to be interrupted."""
+        if "absent" in message:
+            self._absent = message["absent"]
+        elif self._reporter.is_training:
+            self._control.interrupt(message["interrupt"])
+        else:  # nothing has been trained since the checkpoint
+            os._exit(Exit.INTERRUPTED)
 
-    def _follow(self) -> None:
-        """What is asked of the TrainJob meanwhile. A suspension reaches the pods as SIGTERM."""
+    def _changes(self) -> Callable[[dict[str, Any]], None]:
+        """Takes what is asked of the TrainJob meanwhile."""
         job = self._job
 
         def seen(document: dict[str, Any]) -> None:
@@ -156,34 +146,10 @@ class PodDriver:
                 self._control.ask(request)
             job = new
 
-        try:
-            self._own.follow(seen)
-        except NotOurs as error:
-            logging.warning("%s; this pod will be told to end", error)
-
-
-def main() -> int:
-    """Train, and say how it ended."""
-    logging.basicConfig(
-        level=os.environ.get("LOG_LEVEL", "INFO"), format="%(levelname)s %(name)s: %(message)s"
-    )
-    identity = PodIdentity.of_env(os.environ)
-    try:
-        client = Client(connect(None), manager="trainjobs-pod")
-        own = OwnTrainJob(client, Key(identity.namespace, identity.name), identity.uid)
-        return PodDriver(identity, own, crashed="--crashed" in sys.argv[1:]).run()
-    except (SpecError, UserError) as error:
-        code = error.exit_code if isinstance(error, UserError) else Exit.CONFIG
-        termination.write(Reason.USER_ERROR, str(error))
-        logging.error("%s", error)
-        return code
-    except NotOurs as error:
-        termination.write(Reason.NOT_OURS, str(error))
-        logging.error("%s", error)
-        return Exit.NO_PERMISSION
+        return seen
 
 
 if __name__ == "__main__":
-    code = main()
-    sys.stdout.flush()
-    os._exit(code)  # threads that wait for the API server or for the agent have nothing more to do
+    driver_process.run(
+        TRAINJOBS, lambda identity, own, crashed: PodDriver(identity, own, crashed=crashed).run()
+    )

@@ -127,7 +127,8 @@ class HeadAgent:
         self._ray = processes.ray_head(self._address, RAY_PORT, self._identity.processes, self._events.put)
 
     def _start_driver(self) -> None:
-        self._driver = processes.driver(crashed=self._crashed, ended=self._events.put)
+        kind, ended = self._identity.kind, self._events.put
+        self._driver = processes.driver(kind, crashed=self._crashed, ended=ended)
         self._crashed = False
         self._tell_absent()
 

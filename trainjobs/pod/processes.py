@@ -13,7 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from trainjobs.api.pod_contract import RAY_AGENT_PORTS
+from trainjobs.api.pod_contract import RAY_AGENT_PORT
+from trainjobs.kube.resources import TRAINSWEEPS
 
 END_S: Final = 10.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -80,15 +81,16 @@ def _ray(role: list[str], address: str, processes: int, ended: Callable[[Ended],
     options = [
         *("--block", "--disable-usage-stats"),
         *(f"--node-ip-address={address}", f"--num-cpus={processes}"),
-        *(
-            f"--object-store-memory={OBJECT_STORE_BYTES}",
-            *(f"--{name}={port}" for name, port in RAY_AGENT_PORTS.items()),
-        ),
+        *(f"--object-store-memory={OBJECT_STORE_BYTES}", f"--runtime-env-agent-port={RAY_AGENT_PORT}"),
     ]
-    return Process([sys.executable, "-m", "ray.scripts.scripts", "start", *role, *options], ended)
+    return Process([sys.executable, "-m", "trainjobs.pod.ray_start", *role, *options], ended)
 
 
-def driver(*, crashed: bool, ended: Callable[[Ended], object]) -> Process:
-    """The driver; `crashed`: the one before it ended without a word."""
+DRIVERS: Final = {"": "trainjobs.pod.driver", TRAINSWEEPS.kind: "trainjobs.pod.sweep_driver"}
+"""Programs, by what the pod belongs to; empty: a TrainJob."""
+
+
+def driver(kind: str, *, crashed: bool, ended: Callable[[Ended], object]) -> Process:
+    """The driver of this kind; `crashed`: the one before it ended without a word."""
     options = ["--crashed"] if crashed else []
-    return Process([sys.executable, "-m", "trainjobs.pod.driver", *options], ended, talks=True)
+    return Process([sys.executable, "-m", DRIVERS[kind], *options], ended, talks=True)

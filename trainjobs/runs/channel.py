@@ -115,7 +115,7 @@ class DriverEnd:
             while (message := json.loads(connection.recv_bytes())) is not None:
                 self._receive(rank, message)
             self._answer(connection, None)
-        except GONE:
+        except (*GONE, ValueError, LookupError):  # a process that talks nonsense is as good as gone
             if rank is not None:
                 self._receive(rank, None)
 

@@ -18,9 +18,10 @@ appended; a last line without its end, left by a crash, is passed over by reader
 import json
 import os
 import re
+import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ from trainjobs.coordination.decision import Decision
 from trainjobs.exits import CannotCreate, DataError, NoInput, user_error
 from trainjobs.runs.codec import EVENTS, jsonable
 from trainjobs.runs.events import Event, Progress
-from trainjobs.runs.lock import Lock
+from trainjobs.runs.lock import PROBE_SECONDS, Lock
 from trainjobs.runs.regular import opened, require
 from trainjobs.stopping import Observation
 
@@ -66,18 +67,19 @@ class RunDirectory:
         return self.path / "model.pt"
 
     def exists(self) -> bool:
-        """Whether a run was ever begun here. Raises NoPermission or StorageError where nobody can tell."""
-        try:
-            return self.manifest.is_file()
-        except OSError as error:
-            raise user_error(error, f"reading {self.path}") from error
+        """Whether a run was ever begun here.
+
+        Raises:
+            DataError, NoPermission, StorageError: see `is_file`.
+        """
+        return is_file(self.manifest)
 
     def check_ours(self) -> None:
         """Refuse a directory that holds files and no run. Raises CannotCreate.
 
         A manifest alone is no run: it may be the one that somebody wrote, beside their training code.
         """
-        names = {name for name in self._names() if not _LEFT_BY_A_CRASH.fullmatch(name)}
+        names = {name for name in self.names() if not _LEFT_BY_A_CRASH.fullmatch(name)}
         begun = self.manifest.name in names and not names.isdisjoint(_ONLY_A_RUN_HAS)
         if names - {"lock"} and not begun:
             raise CannotCreate(
@@ -105,28 +107,19 @@ class RunDirectory:
 
     def history(self) -> tuple[Observation, ...]:
         """Every observation so far. Raises DataError naming the line that cannot be read."""
-        return tuple(_parsed(self.path / "history.jsonl", Observation.from_dict))
+        return tuple(parsed_lines(self.path / "history.jsonl", Observation.from_dict))
 
     def events(self) -> tuple[Event, ...]:
         """Everything that happened, in order. Raises DataError naming the line that cannot be read."""
-        return tuple(_parsed(self.path / "events.jsonl", EVENTS.from_dict))
+        return tuple(parsed_lines(self.path / "events.jsonl", EVENTS.from_dict))
 
     def decisions(self) -> tuple[dict[str, Any], ...]:
         """Every decision as `Decision.to_dict` wrote it. Raises DataError."""
-        return tuple(_parsed(self.path / "decisions.jsonl", dict))
+        return tuple(parsed_lines(self.path / "decisions.jsonl", dict))
 
     def result(self) -> dict[str, Any] | None:
         """How the run ended; None while it has not. Raises DataError when the file is damaged."""
-        path = self.path / "result.json"
-        if (text := _content(path)) is None:
-            return None
-        try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}: damaged, not JSON ({error})") from error
-        if not isinstance(document, dict) or not _is_result(document):
-            raise DataError(f"{path}: damaged, expected an object with the result of a run")
-        return document
+        return read_result(self.path / "result.json", _is_result)
 
     def storage_folder(self) -> str | None:
         """The folder below the storage's URI that is this run's; None where nobody has chosen one."""
@@ -146,10 +139,14 @@ class RunDirectory:
         return Lock(self.path / "lock").holder()
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Make the directory and keep every other process from training here. Raises CannotCreate."""
+    def hold(self, patience_s: float = PROBE_SECONDS) -> Iterator[None]:
+        """Make the directory and keep every other process from training here. Raises CannotCreate.
+
+        Args:
+            patience_s: how long to wait for another process to leave.
+        """
         self.create()
-        with Lock(self.path / "lock").hold():
+        with Lock(self.path / "lock").hold(patience_s):
             yield
 
     def create(self) -> None:
@@ -201,6 +198,15 @@ class RunDirectory:
         """Add to the decisions."""
         append_line(self.path / "decisions.jsonl", jsonable(decision.to_dict()))
 
+    def names(self) -> list[str]:
+        """What is in the directory; nothing where there is none. Raises NoPermission or StorageError."""
+        try:
+            return [path.name for path in self.path.iterdir()]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise user_error(error, f"reading {self.path}") from error
+
     def move_aside(self) -> Path:
         """Rename the directory to the first free `<name>.1`, `<name>.2`, … and return the new path.
 
@@ -216,18 +222,28 @@ class RunDirectory:
         except OSError as error:
             raise user_error(error, f"moving {self.path} to {aside}") from error
 
-    def _names(self) -> list[str]:
-        try:
-            return [path.name for path in self.path.iterdir()]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise user_error(error, f"reading {self.path}") from error
-
     def _not_a_run(self) -> str:
         if not self.path.exists():
             return f"{self.path}: no such run directory; runs are kept under runs/<name> by default"
         return f"{self.path}: not a run directory (it holds no trainjob.yaml)"
+
+
+def is_file(manifest: Path) -> bool:
+    """Whether there is a manifest, and so a run or a sweep.
+
+    Raises:
+        DataError: something else than a file has its name.
+        NoPermission, StorageError: nobody can tell.
+    """
+    try:
+        mode = manifest.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        raise user_error(error, f"reading {manifest.parent}") from error
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{manifest}: damaged, it is not a file; put the manifest back")
+    return True
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -243,7 +259,8 @@ def write_whole(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         raise user_error(error, f"writing {path}") from error
 
 
@@ -270,12 +287,19 @@ def _line(document: Mapping[str, Any]) -> str:
     return json.dumps(document, allow_nan=False, separators=(",", ":")) + "\n"
 
 
-def _parsed(path: Path, parse: Any) -> Iterator[Any]:
+def parsed_lines(path: Path, parse: Any) -> Iterator[Any]:
+    """What each whole line of a file of JSON lines says; none where there is no file. Raises DataError naming a line
+    that is damaged, and what `user_error` makes of OSError."""
     for number, line in enumerate(_whole_lines(path), start=1):
-        try:
-            yield parse(json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-            raise DataError(f"{path}:{number}: damaged line ({type(error).__name__}: {error})") from error
+        yield parsed_line(line, parse, f"{path}:{number}")
+
+
+def parsed_line(line: bytes, parse: Any, place: str) -> Any:
+    """What a line of JSON says. Raises DataError naming its place."""
+    try:
+        return parse(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise DataError(f"{place}: damaged line ({type(error).__name__}: {error})") from error
 
 
 def _whole_lines(path: Path) -> Iterator[bytes]:
@@ -289,6 +313,19 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
         raise user_error(error, f"reading {path}") from error
     if len(line) == LONGEST:
         raise DataError(f"{path}: damaged, a line has more than {LONGEST:,} bytes")
+
+
+def read_result(path: Path, is_result: Callable[[Mapping[str, Any]], bool]) -> dict[str, Any] | None:
+    """How a run or a sweep ended, from a file; None where there is none. Raises DataError when it is damaged."""
+    if (text := _content(path)) is None:
+        return None
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: damaged, not JSON ({error})") from error
+    if not isinstance(document, dict) or not is_result(document):
+        raise DataError(f"{path}: damaged, expected an object that says how it ended")
+    return document
 
 
 def _content(path: Path) -> bytes | None:

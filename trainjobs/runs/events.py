@@ -104,6 +104,21 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstStep:
+    """The first step of an attempt is done."""
+
+    seconds: Mapping[str, float]
+    """What its start took, by stages that follow each other: workers (until rank 0 is there and has met the others),
+    imports (of the training function's module), checkpoint (looking for one, and reading it), setup (of the training
+    function, until its steps begin), step (the first one)."""
+
+    @property
+    def total(self) -> float:
+        """Seconds of the whole start."""
+        return sum(self.seconds.values())
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """Where rank 0 is; sent a few times a second at most."""
 
@@ -156,6 +171,12 @@ class Halted:
     """The step at which each rank halted, by rank."""
     milliseconds: float
     """From the decision to the last rank's halt."""
+    whole: Annotated[bool | None, Field(exclude_if=lambda whole: whole is None)] = None
+    """Whether the run has come to its length; None: a halt before its end, or an earlier version, does not say so."""
+    epochs: Annotated[int | None, Field(exclude_if=lambda epochs: epochs is None)] = None
+    """Finished epochs; None: an earlier version does not say so."""
+    amid: Annotated[bool, Field(exclude_if=lambda amid: not amid)] = False
+    """Whether steps of the next epoch were made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +265,7 @@ class CriteriaChanged:
 Event = (
     Starting
     | Started
+    | FirstStep
     | Progress
     | Reported
     | Decided

@@ -41,21 +41,22 @@ class JobStatus:
 
     def training(self) -> status.TrainingStatus:
         """How far it is."""
-        last, best = self.state.last, self.state.best
+        last, best, first = self.state.last, self.state.best, self.state.first_step
         return fitted(
             status.TrainingStatus,
-            epoch=last.epochs if last else 0,
+            epoch=self.state.epochs,
             step=self.state.step,
             metrics=self._metrics(last.metrics) if last else (),
             best=fitted(status.BestValue, metric=best.metric, value=repr(best.value), epoch=best.epoch)
             if best
             else None,
             waiting=self.state.waiting or None,
+            startup_seconds=round(first.total, 3) if first else None,
             last_update_time=now(),
         )
 
     def _metrics(self, metrics: Mapping[str, float]) -> tuple[status.MetricValue, ...]:
-        judged = _judged(self._stopping)
+        judged = self._stopping.metrics
         names = sorted(metrics, key=lambda name: name not in judged)
         found = (fitted(status.MetricValue, name=name, value=repr(metrics[name])) for name in names)
         return tuple({value.name: value for value in found}.values())[:METRICS]
@@ -126,7 +127,7 @@ class JobStatus:
         length = self.job.spec.trainer.length
         if self.state.halted is None or self.outcome not in COMPLETIONS:
             return Saving(0, 0, 0.0, length.baseline, estimated=True)
-        return against_length(length, self.state.history, self.state.step)
+        return against_length(length, self.state.history, self.state.step, self.state.epochs)
 
 
 def fitted(kind: type[R], **values: Any) -> R:
@@ -150,13 +151,6 @@ def _longest(kind: type[status.StatusPart]) -> Mapping[str, int]:
         for part in (schema, *schema.get("anyOf", ()))
         if "maxLength" in part
     }
-
-
-def _judged(stopping: Stopping) -> set[str | None]:
-    """Names of the metrics that criteria read."""
-    families = [family for criterion in stopping.criteria for _, family in criterion.families()]
-    own = (getattr(family, name, None) for family in families for name in ("monitor", "against"))
-    return {stopping.monitor, *own}
 
 
 def _shadow(name: str, at: WouldStop) -> status.ShadowStop:

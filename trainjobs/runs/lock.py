@@ -15,7 +15,7 @@ from trainjobs.runs.regular import opened, require
 
 _LONGEST_ID = 20
 PROBE_SECONDS = 0.2
-"""How long `hold` bears with a lock that is only being looked at by `holder`."""
+"""How long `hold` bears by itself with a lock that is only being looked at by `holder`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Lock:
     path: Path
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Hold the lock. Raises CannotCreate naming the process that has it."""
+    def hold(self, patience_s: float = PROBE_SECONDS) -> Iterator[None]:
+        """Hold the lock. Raises CannotCreate naming the process that has it, and does not let it go in time."""
         with self._opened() as file:
             require(file.fileno(), self.path)
-            if not _taken_within(file, PROBE_SECONDS) or self._moved(file):
+            if not _taken_within(file, patience_s) or self._moved(file):
                 raise CannotCreate(self._in_use(file))
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
@@ -78,7 +78,7 @@ def _taken_within(file: TextIO, seconds: float) -> bool:
     while not _taken(file, fcntl.LOCK_EX):
         if time.monotonic() > deadline:
             return False
-        time.sleep(seconds / 10)
+        time.sleep(PROBE_SECONDS / 10)
     return True
 
 

@@ -40,7 +40,7 @@ class RunRecorder:
         self.job = job
         """The manifest with the criteria of now."""
         self._began = now()
-        self.state = RunState.of(job.spec.stopping, directory.history())
+        self.state = RunState.of(job.spec.stopping, directory.history(), job.spec.trainer.length)
         """What has happened so far."""
         self._directory = directory
         self._sink = sink
@@ -132,11 +132,8 @@ class RunRecorder:
         length = self.job.spec.trainer.length
         if failed:
             return (status.Condition.of(ConditionType.FAILED, True, failed.kind, failed.message, now()),)
-        reason = (
-            decision.reason
-            if decision and state is not RunOutcome.FINISHED
-            else f"trained all {length.amount} {length.unit}s"
-        )
+        is_stopped = decision is not None and state is not RunOutcome.FINISHED
+        reason = decision.reason if decision and is_stopped else self.state.finish(length)
         if state is RunOutcome.INTERRUPTED:
             return (status.Condition.of(ConditionType.SUSPENDED, True, state, reason, now()),)
         stopped_early = (ConditionType.EARLY_STOPPED,) if state is RunOutcome.EARLY_STOPPED else ()

@@ -13,6 +13,17 @@ class StopRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class PruneRequest:
+    """Halt everywhere at one step, checkpoint, complete: other trials of the sweep do better."""
+
+    reason: str
+    criterion: str
+    """What prunes it."""
+    metric: str | None = None
+    value: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class InterruptRequest:
     """Halt everywhere at one step, checkpoint, leave; a resume goes on at the next step."""
 
@@ -26,4 +37,4 @@ class ChangeRequest:
     stopping: Stopping
 
 
-Request = StopRequest | InterruptRequest | ChangeRequest
+Request = StopRequest | PruneRequest | InterruptRequest | ChangeRequest

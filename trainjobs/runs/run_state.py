@@ -82,12 +82,16 @@ class RunState:
 
     stopping: Stopping | None = None
     """The criteria of now, by which a history is judged again; None: only what events say counts."""
+    planned: Length | None = None
+    """The length that the manifest asks for."""
     phase: Phase = Phase.STARTING
     attempt: int = 0
     """The newest attempt, from 1; 0 before the first has started."""
     workers: int = 0
     started: events.Started | None = None
     """The newest start of any attempt."""
+    first_step: events.FirstStep | None = None
+    """That attempt's."""
     progress: events.Progress | None = None
     """Where rank 0 is, if it is further than at the last report, or in the next epoch."""
     history: History = field(default_factory=History)
@@ -112,9 +116,11 @@ class RunState:
     checkpoint_time: datetime | None = None
 
     @classmethod
-    def of(cls, stopping: Stopping, history: Iterable[Observation] = ()) -> RunState:
+    def of(
+        cls, stopping: Stopping, history: Iterable[Observation] = (), length: Length | None = None
+    ) -> RunState:
         """A run that is about to start, with what earlier lives have reported."""
-        return _judged_again(cls(stopping=stopping, history=History(history)))
+        return _judged_again(cls(stopping=stopping, planned=length, history=History(history)))
 
     @property
     def last(self) -> Observation | None:
@@ -123,8 +129,20 @@ class RunState:
 
     @property
     def length(self) -> Length | None:
-        """What it trains when nothing stops it earlier; None before it has started."""
-        return self.started.length if self.started else None
+        """What it trains when nothing stops it earlier; None before it has started, where it was not planned."""
+        return self.started.length if self.started else self.planned
+
+    def finish(self, length: Length) -> str:
+        """How a run that nothing stopped has ended, in words: by its whole length, or where its code has returned."""
+        if self.halted is None or self.halted.whole is not False:
+            trained = length.named(self.epochs, self.step)
+            if trained > length.amount:
+                return f"trained {trained:,} {length.unit}s, more than the {length.amount:,} that are asked for now"
+            return f"trained all {length.amount:,} {length.unit}{'' if length.amount == 1 else 's'}"
+        if self.last is None:
+            return "the training function returned before the first report"
+        place = length.named(self.place, f"after step {self.step:,}")
+        return f"the training function returned {place} of {length.amount:,}"
 
     @property
     def is_training(self) -> bool:
@@ -136,6 +154,24 @@ class RunState:
         """Training seconds, all attempts together, without what was lost with a failed one."""
         reported = self.last.seconds if self.last else 0.0
         return max(reported, self.progress.seconds if self.progress else 0.0)
+
+    @property
+    def epochs(self) -> int:
+        """Finished epochs: where every rank has halted, or else at the last report."""
+        reported = self.last.epochs if self.last else 0
+        return max(reported, (self.halted.epochs or 0) if self.halted else 0)
+
+    @property
+    def amid(self) -> bool:
+        """Whether that is in the epoch after those that are finished."""
+        if self.halted is not None and self.halted.epochs is not None:
+            return self.halted.amid and self.halted.epochs == self.epochs
+        return self.last is not None and not self.last.whole
+
+    @property
+    def place(self) -> str:
+        """That, in words: "after epoch 3", "in epoch 4"."""
+        return f"in epoch {self.epochs + 1:,}" if self.amid else f"after epoch {self.epochs:,}"
 
     @property
     def step(self) -> int:
@@ -153,6 +189,8 @@ class RunState:
                 return replace(self._begun_anew(), phase=Phase.STARTING, workers=event.workers)
             case events.Started():
                 return self._after_start(event)
+            case events.FirstStep():
+                return replace(self, first_step=event)
             case events.Progress():
                 return replace(self, progress=event)
             case events.Reported():
@@ -197,6 +235,7 @@ class RunState:
             attempt=event.attempt,
             workers=event.world_size,
             started=event,
+            first_step=None,
             history=History(event.history),
         )
         return _judged_again(begun)
@@ -257,7 +296,7 @@ def _judged_again(state: RunState) -> RunState:
     """The state with what the criteria of now say about the whole history, as far as they can read it."""
     if state.stopping is None:
         return state
-    panel = Panel.of(state.stopping)
+    panel = Panel.of(state.stopping, state.length)
     unread = replace(state, shadows=_shadows(panel, state.history), results=(), best=None, waiting="")
     try:
         ruling = panel.judge(panel.fold(state.history))

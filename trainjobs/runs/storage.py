@@ -256,7 +256,7 @@ def explained(error: BaseException, place: str) -> UserError:
     code = _errno(error)
     if code in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return StorageError(
-            f"{place}: no space left; earlier checkpoints are intact. Free some space or lower "
+            f"{place}: no space left; any earlier checkpoint is intact. Free some space or lower "
             "spec.checkpoint.keep, then run again with --resume"
         )
     if code in {errno.EACCES, errno.EPERM, errno.EROFS}:
@@ -284,7 +284,9 @@ def _is_of_system(error: BaseException) -> bool:
 
 
 def _behind(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those it came of: torch's writer wraps the system's in one of its own."""
-    while error is not None:
+    """An error and those it came of, each once: torch's writer wraps the system's in one of its own."""
+    seen = set[int]()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
         yield error
         error = error.__cause__ or error.__context__

@@ -112,7 +112,7 @@ class StoppingCoordinator:
         """
         loop = self._loop
         for name, value in metrics.items():
-            loop.state.meters.add(name, value)
+            loop.meters.add(name, value)
         if loop.finished:
             return loop.evaluation.final()
         with suppress(Interrupted):

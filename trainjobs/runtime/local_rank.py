@@ -1,6 +1,7 @@
 """A rank on this machine: its process group and its device, then a worker's life."""
 
 import os
+import signal
 import socket
 from datetime import timedelta
 
@@ -30,14 +31,45 @@ def train_rank(setup: Setup, rank: int, world_size: int, listener: socket.socket
     np.random.seed()  # forked processes would all draw the same; Python's own is seeded anew at a fork
     if "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, torch.get_num_threads() // world_size))
+    context = _joined(setup, rank, world_size, listener)
+    try:
+        work(setup, context, broadcast)
+    finally:
+        _end_within(setup.spec.progress_deadline_seconds)
+    _leave_group()
+
+
+def train_in_foreground(setup: Setup) -> None:
+    """Train the only rank in this process, which goes on afterwards; see `work`."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        context = _joined(setup, 0, 1, listener)
+    try:
+        work(setup, context, broadcast, in_foreground=True)
+    finally:
+        _leave_group()
+
+
+def _leave_group() -> None:
+    if dist.is_initialized():  # as programs for `torchrun` end, the training function may have done so
+        dist.destroy_process_group()
+
+
+def _joined(setup: Setup, rank: int, world_size: int, listener: socket.socket) -> WorkerContext:
+    """This process as a rank: what programs for torchrun and Ray Train look for, and the process group."""
     _as_torchrun(rank, world_size, listener.getsockname()[1])
     device = _device(setup.spec.trainer.num_gpus > 0, rank, world_size)
     store = _store(rank, world_size, listener)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     ray_context.offer(rank, world_size)
-    work(setup, WorkerContext(rank, world_size, device), broadcast)
-    dist.destroy_process_group()
+    return WorkerContext(rank, world_size, device)
+
+
+def _end_within(seconds: float) -> None:
+    """Have the system end this process if it has not by then: handlers of the user's `atexit` may wait for ever, as
+    that of multiprocessing does for a child that goes on."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 def broadcast(text: str | None) -> str:

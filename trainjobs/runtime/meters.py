@@ -1,5 +1,8 @@
 """Sums of metrics between two reports, kept on the device so that logging a metric waits for nothing."""
 
+from __future__ import annotations
+
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,10 +27,22 @@ class Meters:
         self._weights[name] = self._weights.get(name, 0.0) + weight
 
     def drain(self) -> dict[str, tuple[float, float]]:
-        """All of them as (sum, weight), which empties the meters. This is where a device is waited for."""
+        """All of them as (sum, weight), which empties the meters. This is where a device is waited for.
+
+        Raises ValueError for weights that add up to no weight.
+        """
         pairs = self.state()
+        for name, (_, weight) in pairs.items():
+            if not 0 <= weight < math.inf:
+                raise ValueError(f"metric {name}: the weights add up to {weight:g}; a weight is 0 or more")
         self._sums, self._weights, self.without_data = {}, {}, False
         return pairs
+
+    def take(self, other: Meters) -> None:
+        """Add all of another's, which empties that."""
+        self.without_data |= other.without_data
+        for name, pair in other.drain().items():
+            self.add(name, pair)
 
     def state(self) -> dict[str, tuple[float, float]]:
         """What a checkpoint keeps."""
@@ -39,8 +54,17 @@ class Meters:
 
 
 def _pair(name: str, value: object) -> tuple[Any, Any]:
+    if not (name.isascii() or _encodable(name)):
+        raise ValueError(f"metric {name!r}: a name with half a character (a lone surrogate); give it as text")
     total, weight = value if isinstance(value, tuple) and len(value) == 2 else (value, 1.0)
     return _number(name, total), _number(name, weight)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        return bool(text.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def _number(name: str, value: object) -> Any:
@@ -49,6 +73,10 @@ def _number(name: str, value: object) -> Any:
             raise TypeError(f"metric {name}: a tensor of shape {tuple(value.shape)}; {_WANTED}")
         return value.detach().reshape(()).double()
     try:
-        return float(value)  # type: ignore[arg-type]
+        if not isinstance(value, str | bytes):  # `float` would read a text
+            return float(value)  # type: ignore[arg-type]
+    except OverflowError as error:
+        raise OverflowError(f"metric {name}: {error}") from None
     except (TypeError, ValueError):
-        raise TypeError(f"metric {name}: {value!r}; {_WANTED}") from None
+        pass
+    raise TypeError(f"metric {name}: {value!r}; {_WANTED}")

@@ -13,7 +13,8 @@
             run.report(val_loss=(loss_sum, n))
 
 The loops are where a run halts: `epochs`, `steps` and `batches` end on a stop, on every rank at the same place. It is
-no matter how a loop is left (`break`, `islice`, an exception that is caught): what it leaves unfinished is over.
+no matter how a loop is left (`break`, `islice`, an exception that is caught): what it leaves unfinished is over, once
+no name refers to its iterator any more.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +26,7 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from trainjobs.runtime.data.loaders import ShardBatches, batches_from, sharded_loader, to_device, zipped
-from trainjobs.runtime.data.lockstep import share_buffers
+from trainjobs.runtime.data.lockstep import keep_shared, share_buffers
 from trainjobs.runtime.loop.position import LoopPhase, Report
 from trainjobs.runtime.loop.training_loop import TrainingLoop
 from trainjobs.runtime.models.parallel import prepared, without_sync
@@ -62,10 +63,13 @@ class Run:
             TypeError: it is no module, or has no `forward`, which DDP needs: prepare its parts.
             ValueError: it has no values yet (meta device), or some parts of it are prepared and others not.
         """
-        model = prepared(model, self.device, self.world_size, **ddp)
+        gradients = self._loop.gradients
+        model = prepared(model, self.device, self.world_size, settled=gradients.wanted, **ddp)
         replicas = [part for part in model.modules() if isinstance(part, DistributedDataParallel)]
         for replica in replicas:
             share_buffers(replica)
+            keep_shared(replica)
+            gradients.watch(replica)
         self._loop.steps.replicas += replicas
         return model
 
@@ -181,12 +185,12 @@ class Run:
             if loop.evaluation.poll():
                 loop.checkpoints.halt()
                 return
-        loop.state.meters.without_data |= empty
+        loop.meters.without_data |= empty
 
     @property
     def last_of_step(self) -> bool:
         """Whether this batch completes a step, which is when the optimizer steps (see `steps(accumulate=)`)."""
-        return self._loop.steps.in_flight is None or self._loop.steps.in_flight.completes_step
+        return self._loop.steps.last_of_step
 
     def gradient_sync(self, model: torch.nn.Module) -> AbstractContextManager[Any]:
         """Around forward and backward while accumulating: ranks exchange gradients only at the last batch of a step."""
@@ -202,7 +206,7 @@ class Run:
                 which weigh 1.
         """
         for name, value in metrics.items():
-            self._loop.state.meters.add(name, value)
+            self._loop.meters.add(name, value)
 
     def report(self, **metrics: object) -> Report:
         """Reduce metrics over all ranks and judge them by the criteria. All ranks report together.

@@ -1,4 +1,5 @@
 """A run that hangs is better ended: no step for `progressDeadlineSeconds`, and this process says where it is and ends.
+The import of the user's module and the reading of a checkpoint are watched as a step is.
 
 Every rank watches itself, for a rank that hangs usually makes the others wait in a collective, and only all stacks
 together tell who waits for whom.
@@ -11,8 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from trainjobs.exits import Exit
+from trainjobs.runtime.checkpoint.contents import Position
 from trainjobs.runtime.loop.training_loop import TrainingLoop
 
 OTHERS_S = 3.0
@@ -21,9 +24,20 @@ MARGIN_S = 10.0
 """When the interpreter itself is stuck, a thread of the C library ends the process, this much later."""
 
 
+@dataclass(slots=True)
+class WatchedLoop:
+    """What is watched: a training loop, as soon as there is one."""
+
+    loop: TrainingLoop | None = None
+
+    @property
+    def position(self) -> Position | None:
+        return self.loop.state.position if self.loop else None
+
+
 @contextmanager
-def watched(loop: TrainingLoop, deadline_s: float, hung: Callable[[str, str], object]) -> Iterator[None]:
-    """End this process if the training loop does not move for `deadline_s` seconds.
+def watched(deadline_s: float, hung: Callable[[str, str], object]) -> Iterator[WatchedLoop]:
+    """End this process if it has no training loop, or one that does not move, for `deadline_s` seconds.
 
     What a stuck interpreter leaves goes to this process's standard error of now: a pipe that it reads itself it
     would read no more.
@@ -31,29 +45,30 @@ def watched(loop: TrainingLoop, deadline_s: float, hung: Callable[[str, str], ob
     Args:
         hung: told the reason, and the stacks of all threads, before the end.
     """
-    over, log = threading.Event(), os.dup(2)
-    watch = threading.Thread(
-        target=_watch, args=(loop, deadline_s, hung, over, log), name="watchdog", daemon=True
+    watch, over, log = WatchedLoop(), threading.Event(), os.dup(2)
+    thread = threading.Thread(
+        target=_watch, args=(watch, deadline_s, hung, over, log), name="watchdog", daemon=True
     )
-    watch.start()
+    thread.start()
     try:
-        yield
+        yield watch
     finally:
         over.set()
-        watch.join()
+        thread.join()
         faulthandler.cancel_dump_traceback_later()
         os.close(log)
 
 
 def _watch(
-    loop: TrainingLoop, deadline_s: float, hung: Callable[[str, str], object], over: threading.Event, log: int
+    watch: WatchedLoop, deadline_s: float, hung: Callable[[str, str], object], over: threading.Event, log: int
 ) -> None:
-    seen, since = loop.state.position, time.monotonic()
+    seen, since = watch.position, time.monotonic()
     while not over.wait(min(1.0, deadline_s / 4)):
-        if loop.state.position != seen:
-            seen, since = loop.state.position, time.monotonic()
+        if (position := watch.position) != seen:
+            seen, since = position, time.monotonic()
         elif time.monotonic() - since >= deadline_s:
-            reason = f"no step for {deadline_s:g} s (progressDeadlineSeconds) after step {seen.step}"
+            place = f"after step {seen.step}" if seen else "before the training function was called"
+            reason = f"no step for {deadline_s:g} s (progressDeadlineSeconds) {place}"
             hung(f"{reason}; the stacks of all ranks are in the log", _stacks())
             time.sleep(OTHERS_S)
             os._exit(Exit.FAILURE)

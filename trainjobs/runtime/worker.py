@@ -4,29 +4,28 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import torch
 
-from trainjobs.api import EnvironmentVariable
+from trainjobs.api import EnvironmentVariable, Stopping
 from trainjobs.api.reasons import Reason
 from trainjobs.coordination import (
     ConnectionLost,
     Coordinator,
-    ExchangeMismatch,
     Outcome,
     RankLost,
     SingleCommunicator,
     Vote,
 )
 from trainjobs.coordination.communicator import Communicator
-from trainjobs.exits import ConfigError, Exit, UserCodeError
+from trainjobs.exits import ConfigError, Exit
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup
 from trainjobs.runs.channel import Message, RankEnd
 from trainjobs.runs.codec import EVENTS, REQUESTS
-from trainjobs.runs.requests import ChangeRequest, InterruptRequest, Request, StopRequest
+from trainjobs.runs.requests import ChangeRequest, InterruptRequest, PruneRequest, Request, StopRequest
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.custom_loop import StoppingCoordinator
@@ -35,13 +34,14 @@ from trainjobs.runtime.loop.halt_agreement import HaltAgreement
 from trainjobs.runtime.loop.position import Interrupted, WorkerContext
 from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.loop.restoring import restored_checkpoint
+from trainjobs.runtime.loop.start_clock import StartClock
 from trainjobs.runtime.loop.training_loop import TrainingLoop
 from trainjobs.runtime.run import Run
 from trainjobs.runtime.torch_mailbox import TorchCommunicator
 from trainjobs.runtime.user_code import entrypoint
 from trainjobs.runtime.user_code.failures import failure_of
-from trainjobs.runtime.user_code.output import captured
-from trainjobs.runtime.watchdog import watched
+from trainjobs.runtime.user_code.output import Say, captured
+from trainjobs.runtime.watchdog import WatchedLoop, watched
 from trainjobs.stopping import Panel
 
 Tell = Callable[[events.Event], None]
@@ -58,20 +58,25 @@ class TrainingFailed(Exception):
     """What a worker raises after it has told its error, which may be none that Ray or a process can carry."""
 
 
-def work(setup: Setup, context: WorkerContext, broadcast: Broadcast) -> None:
+def work(setup: Setup, context: WorkerContext, broadcast: Broadcast, *, in_foreground: bool = False) -> None:
     """Train on this worker; the process group of torch is up.
 
     Args:
         setup: the same on every worker.
         context: which worker this is.
         broadcast: gives rank 0's text to every rank; a few words, twice.
+        in_foreground: somebody sits at this process. Its terminal is the training function's, nobody ends it because it
+            stands, as it does in a debugger, and leaving that is no failure.
     """
-    inbox = Inbox()
+    inbox = Inbox(setup)
     broadcast = _reporting_absence(broadcast)
     channel = RankEnd(setup.address, context.rank, inbox.receive)
 
     def tell(event: events.Event) -> None:
         channel.send(EVENTS.to_dict(event))
+
+    start = StartClock(setup.launched, tell if context.rank == 0 else None)
+    start.end("workers")
 
     def say(line: str) -> None:
         channel.send_in_turn(EVENTS.to_dict(events.Printed(context.rank, line)))
@@ -82,15 +87,22 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast) -> None:
         tell(events.Failed(context.rank, Reason.NO_PROGRESS, reason, "", Exit.FAILURE))
         channel.close()
 
+    def told() -> AbstractContextManager[None]:
+        return _failure_told(context.rank, setup.code, tell, in_foreground)
+
+    deadline_s = setup.spec.progress_deadline_seconds
+    watching = nullcontext(WatchedLoop()) if in_foreground else watched(deadline_s, hung)
+    apart = nullcontext() if in_foreground else _apart(say)
     try:
-        with _failure_told(context.rank, setup.code, tell), captured(say), entrypoint.program(setup.code):
+        with watching as watch, told(), apart, entrypoint.program(setup.code):
             _set_environment(setup.spec.trainer.env)
             function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
+            start.end("imports")
             with (
-                _coordinated(setup, context, broadcast, tell, inbox) as loop,
-                watched(loop, setup.spec.progress_deadline_seconds, hung),
-                _failure_told(context.rank, setup.code, tell),
+                _coordinated(setup, context, broadcast, tell, inbox, start) as loop,
+                told(),
             ):
+                watch.loop = loop
                 _train(setup, loop, tell, function)
     except Interrupted:
         pass
@@ -99,14 +111,21 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast) -> None:
 
 
 @contextmanager
-def _failure_told(rank: int, code: Path, tell: Tell) -> Iterator[None]:
+def _apart(say: Say) -> Iterator[None]:
+    """Nobody sits at a worker: what it writes is told, and there is nothing to read."""
+    with captured(say), entrypoint.no_input():
+        yield
+
+
+@contextmanager
+def _failure_told(rank: int, code: Path, tell: Tell, in_foreground: bool) -> Iterator[None]:
     """What fails is told here and once: before coordination ends, for then others fail only because this rank left."""
     try:
         yield
     except (Interrupted, TrainingFailed):
         raise
     except BaseException as error:
-        failure = failure_of(error, rank, code)
+        failure = failure_of(error, rank, code, in_foreground=in_foreground)
         tell(failure)
         raise TrainingFailed(failure.kind) from None
 
@@ -126,7 +145,8 @@ def _set_environment(variables: Sequence[EnvironmentVariable]) -> None:
 class Inbox:
     """Requests from the driver, as votes of rank 0; those that come before there is a coordinator wait."""
 
-    def __init__(self) -> None:
+    def __init__(self, setup: Setup) -> None:
+        self._setup = setup
         self._lock = threading.Lock()
         self._coordinator: Coordinator | None = None
         self._waiting: list[Request] = []
@@ -137,28 +157,33 @@ class Inbox:
             if self._coordinator is None:
                 self._waiting.append(request)
             else:
-                _ask(self._coordinator, request)
+                self._ask(self._coordinator, request)
 
     def open(self, coordinator: Coordinator) -> None:
         with self._lock:
             self._coordinator = coordinator
             for request in self._waiting:
-                _ask(coordinator, request)
+                self._ask(coordinator, request)
+
+    def _ask(self, coordinator: Coordinator, request: Request) -> None:
+        match request:
+            case ChangeRequest():
+                coordinator.change_panel(_panel(self._setup, request.stopping))
+            case StopRequest():
+                coordinator.vote(Vote(0, Outcome.STOP_REQUESTED, request.reason))
+            case PruneRequest(reason, criterion, metric, value):
+                coordinator.vote(Vote(0, Outcome.PRUNED, reason, criterion, metric, value))
+            case InterruptRequest():
+                coordinator.vote(Vote(0, Outcome.INTERRUPTED, request.reason))
 
 
-def _ask(coordinator: Coordinator, request: Request) -> None:
-    match request:
-        case ChangeRequest():
-            coordinator.change_panel(Panel.of(request.stopping))
-        case StopRequest():
-            coordinator.vote(Vote(0, Outcome.STOP_REQUESTED, request.reason))
-        case InterruptRequest():
-            coordinator.vote(Vote(0, Outcome.INTERRUPTED, request.reason))
+def _panel(setup: Setup, stopping: Stopping) -> Panel:
+    return Panel.of(stopping, setup.spec.trainer.length, code=setup.code)
 
 
 @contextmanager
 def _coordinated(
-    setup: Setup, context: WorkerContext, broadcast: Broadcast, tell: Tell, inbox: Inbox
+    setup: Setup, context: WorkerContext, broadcast: Broadcast, tell: Tell, inbox: Inbox, start: StartClock
 ) -> Iterator[TrainingLoop]:
     """The checkpoint to resume from, the coordinator, and the training loop, for as long as this worker trains."""
     spec = setup.spec
@@ -166,7 +191,7 @@ def _coordinated(
     restored = restored_checkpoint(checkpoints, context, broadcast, tell)
     coordinator = Coordinator(
         _communicator(setup, context, broadcast, tell),
-        Panel.of(spec.stopping),
+        _panel(setup, spec.stopping),
         history=restored[1].history if restored else (),
         timeout_s=setup.lost_timeout_s,
         on_lost=lambda lost: _abandon(lost, context.rank, setup.code, tell),
@@ -178,8 +203,12 @@ def _coordinated(
         reporter = RunReporter(context.rank, tell)
         halts = HaltAgreement(coordinator, reporter)
         checkpointer = Checkpointer(context.rank, coordinator, checkpoints, policy, restored, reporter, halts)
+        start.end("checkpoint")
         del restored  # the checkpointer lets it go when the loop begins
-        yield TrainingLoop(context, spec.trainer.length, coordinator, checkpointer, halts, reporter)
+        yield TrainingLoop(
+            *(context, spec.trainer.length, coordinator, checkpointer, halts, reporter),
+            *(spec.stopping.metrics, start),
+        )
 
 
 def _train(setup: Setup, loop: TrainingLoop, tell: Tell, function: Callable[[Run], object]) -> None:
@@ -191,13 +220,7 @@ def _train(setup: Setup, loop: TrainingLoop, tell: Tell, function: Callable[[Run
             tell(events.Checkpointed(loop.checkpointer.source, position.epoch, position.step, 0.0))
         threading.Thread(target=_tell_progress, args=(loop, tell), name="progress", daemon=True).start()
     _call(function, Run(setup.spec.trainer.config, loop))
-    try:
-        loop.finish()
-    except ExchangeMismatch as error:
-        raise UserCodeError(
-            f"the training function has returned on rank {loop.context.rank} while others go on, "
-            f"but every rank must return at the same place: {error}"
-        ) from None
+    loop.finish()
 
 
 def _call(function: Callable[[Run], object], run: Run) -> None:

@@ -69,7 +69,7 @@ class Divergence(Monitored[api.Divergence, Excess]):
     def _limit(self, best: Standing | None) -> str:
         if self.parameters.value is not None:
             return number(self.parameters.value)
-        where = f"the best {number(best.value)} (epoch {best.epoch})" if best else "any best"
+        where = f"the best {number(best.value)} ({self.when(best)})" if best else "any best"
         margin = self._margin()
         size = f"{number(100 * margin.size)}%" if margin.relative else number(margin.size)
         return f"{where} by more than {size}"

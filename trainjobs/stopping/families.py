@@ -32,7 +32,7 @@ def build(criterion: Single, scope: Scope) -> Fold[Any]:
     fold = _composition(criterion, members) if members else _family(criterion, scope)
     if criterion.start_after is None:
         return fold
-    return Delayed(fold, criterion.start_after, scope.at(("startAfter",)).path)
+    return Delayed(fold, criterion.start_after, scope.at(("startAfter",)).path, scope.unit)
 
 
 def _family(criterion: Single, scope: Scope) -> Fold[Any]:

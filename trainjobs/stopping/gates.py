@@ -9,12 +9,13 @@ import math
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from trainjobs.api.length import Unit
 from trainjobs.api.stopping import StartAfter
 from trainjobs.stopping.earliest import Earliest, Pace
 from trainjobs.stopping.fold import Fold
 from trainjobs.stopping.observation import MissingMetric, Observation
 from trainjobs.stopping.verdict import Verdict
-from trainjobs.stopping.wording import number
+from trainjobs.stopping.wording import number, when
 
 S = TypeVar("S")
 
@@ -28,6 +29,7 @@ class Held(Generic[S]):
     """Why the criterion is held back at the latest observation; None if it is not."""
     epoch: int = 0
     """Epoch of the latest observation."""
+    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Delayed(Generic[S]):
     gate: StartAfter
     path: str
     """Place of the gate in the manifest."""
+    unit: Unit
+    """Of the run's length."""
 
     def start(self) -> Held[S]:
         return Held(self.inner.start())
@@ -45,7 +49,7 @@ class Delayed(Generic[S]):
     def update(self, state: Held[S], seen: Observation) -> Held[S]:
         closed = self._closed(seen)
         inner = state.inner if closed else self.inner.update(state.inner, seen)
-        return Held(inner, closed, seen.epoch)
+        return Held(inner, closed, seen.epoch, seen.step)
 
     def stops(self, state: Held[S]) -> bool:
         return state.cause is None and self.inner.stops(state.inner)
@@ -54,7 +58,7 @@ class Delayed(Generic[S]):
         verdict = self.inner.judge(state.inner)
         if state.cause is None:
             return verdict
-        reason = f"held back at epoch {state.epoch} by {state.cause}"
+        reason = f"held back at {when(state, self.unit)} by {state.cause}"
         return replace(verdict, stop=False, reason=reason, closeness=0.0, undecided=True, gated=state.cause)
 
     def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
@@ -93,12 +97,16 @@ class Matured(Generic[S]):
     inner: Fold[S]
     min_epochs: int
     min_steps: int
+    unit: Unit
+    """Of the run's length."""
 
     def start(self) -> Held[S]:
         return Held(self.inner.start(), self._cause(0, 0))
 
     def update(self, state: Held[S], seen: Observation) -> Held[S]:
-        return Held(self.inner.update(state.inner, seen), self._cause(seen.epochs, seen.step), seen.epoch)
+        return Held(
+            self.inner.update(state.inner, seen), self._cause(seen.epochs, seen.step), seen.epoch, seen.step
+        )
 
     def stops(self, state: Held[S]) -> bool:
         return state.cause is None and self.inner.stops(state.inner)
@@ -107,7 +115,7 @@ class Matured(Generic[S]):
         verdict = self.inner.judge(state.inner)
         if state.cause is None:
             return verdict
-        held = f" (held back at epoch {state.epoch} by {state.cause})" if verdict.stop else ""
+        held = f" (held back at {when(state, self.unit)} by {state.cause})" if verdict.stop else ""
         return replace(verdict, stop=False, reason=verdict.reason + held, gated=verdict.gated or state.cause)
 
     def earliest(self, first: int, pace: Pace, *, stop: bool = True) -> Earliest:
@@ -132,9 +140,9 @@ class Shadowed(Generic[S]):
 
     def update(self, state: Held[S], seen: Observation) -> Held[S]:
         try:
-            return Held(self.inner.update(state.inner, seen), None, seen.epoch)
+            return Held(self.inner.update(state.inner, seen))
         except MissingMetric as error:
-            return Held(state.inner, str(error), seen.epoch)
+            return Held(state.inner, str(error))
 
     def stops(self, state: Held[S]) -> bool:
         return state.cause is None and self.inner.stops(state.inner)

@@ -9,6 +9,7 @@
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Self
@@ -28,6 +29,11 @@ class Margin:
 
     size: float = 0.0
     relative: bool = False
+
+    @classmethod
+    def percent(cls, share: float) -> Self:
+        """So many percent of the reference's magnitude."""
+        return cls(float(_decimal(share).scaleb(-2)), relative=True)
 
     def of(self, reference: float) -> Decimal:
         """The margin around a reference value, in units of the metric."""
@@ -51,6 +57,24 @@ class Order:
     def worse(self, value: float, than: float, by_more_than: Margin = NONE) -> bool:
         """Whether a value is worse than a finite reference; NaN and infinity count as worse."""
         return not math.isfinite(value) or self._gains(than, value, by_more_than, than)
+
+    def excess(self, value: float, than: float) -> float:
+        """By what share of a finite reference's magnitude a value is worse; 0 if it is not, infinite for NaN.
+
+        A statistic in floating point: whether a value is worse by more than a margin, `worse` says exactly.
+        """
+        if not self.worse(value, than):
+            return 0.0
+        size = abs(value - than)
+        return size / abs(than) if than and math.isfinite(size) else math.inf
+
+    def gain(self, rise: float) -> float:
+        """A rise of the metric as a gain: more is better."""
+        return rise if self.mode == Mode.MAX else -rise
+
+    def best(self, values: Iterable[float]) -> float:
+        """The best of finite values."""
+        return max(values) if self.mode == Mode.MAX else min(values)
 
     def covered(self, start: float, value: float, goal: float) -> float:
         """How much of the way from start to goal is covered, 0 to 1; 0 if start is at the goal or past it."""

@@ -8,7 +8,7 @@ from trainjobs.stopping.earliest import Earliest, Needs, Pace, after_reports
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
-from trainjobs.stopping.wording import number, reports
+from trainjobs.stopping.wording import number, reports, when
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +17,7 @@ class Streak:
 
     value: float | None = None
     epoch: int = 0
+    step: int = 0
     count: int = 0
 
 
@@ -27,6 +28,7 @@ class NonFiniteMetric:
         self._parameters = parameters
         self._metric = scope.metric(parameters.monitor)
         self._path = scope.path
+        self._unit = scope.unit
 
     def start(self) -> Streak:
         return Streak()
@@ -35,7 +37,7 @@ class NonFiniteMetric:
         value = seen.read(self._metric, self._parameters.when_missing, self._path)
         if value is None:
             return state
-        return Streak(value, seen.epoch, 0 if math.isfinite(value) else state.count + 1)
+        return Streak(value, seen.epoch, seen.step, 0 if math.isfinite(value) else state.count + 1)
 
     def stops(self, state: Streak) -> bool:
         return state.count >= self._parameters.patience
@@ -51,7 +53,7 @@ class NonFiniteMetric:
         span = f", not finite for {reports(state.count)}" if state.count > 1 else ""
         return Verdict(
             stop=self.stops(state),
-            reason=f"{self._metric} is {number(state.value)} at epoch {state.epoch}{span}",
+            reason=f"{self._metric} is {number(state.value)} at {when(state, self._unit)}{span}",
             metric=self._metric,
             value=state.value,
             closeness=min(1.0, state.count / patience),

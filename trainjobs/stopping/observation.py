@@ -12,13 +12,14 @@ from trainjobs.api.stopping import WhenMissing
 class MissingMetric(Exception):
     """A criterion or a gate reads a metric that an observation does not have."""
 
-    def __init__(self, path: str, metric: str, reported: Sequence[str], epoch: int) -> None:
-        super().__init__(path, metric, tuple(reported), epoch)
+    def __init__(self, path: str, metric: str, reported: Sequence[str], place: str) -> None:
+        super().__init__(path, metric, tuple(reported), place)
         self.path = path
         """Place in the manifest, e.g. "spec.stopping.criteria[0].plateau"."""
         self.metric = metric
         self.reported = tuple(reported)
-        self.epoch = epoch
+        self.place = place
+        """Of the observation, e.g. "epoch 3"."""
 
     @property
     def nearest(self) -> str | None:
@@ -28,7 +29,7 @@ class MissingMetric(Exception):
     def __str__(self) -> str:
         nearest = f'; did you mean "{self.nearest}"?' if self.nearest else "."
         return (
-            f'{self.path}: metric "{self.metric}" was not reported at epoch {self.epoch}; '
+            f'{self.path}: metric "{self.metric}" was not reported at {self.place}; '
             f"reported: {', '.join(self.reported) or 'none'}{nearest} "
             "Report it, name another, or set whenMissing: Ignore to pass over such reports."
         )
@@ -53,13 +54,18 @@ class Observation:
         """Epochs finished: what every limit in epochs counts."""
         return self.epoch if self.whole else self.epoch - 1
 
+    @property
+    def place(self) -> str:
+        """Such as "epoch 3", or "step 400" for a report amid an epoch."""
+        return f"epoch {self.epoch}" if self.whole else f"step {self.step}"
+
     def read(self, metric: str, when_missing: WhenMissing, path: str) -> float | None:
         """The metric's value; None if it is missing and may be. Raises MissingMetric if it may not."""
         if metric in self.metrics:
             return float(self.metrics[metric])
         if when_missing == WhenMissing.IGNORE:
             return None
-        raise MissingMetric(path, metric, tuple(self.metrics), self.epoch)
+        raise MissingMetric(path, metric, tuple(self.metrics), self.place)
 
     def to_dict(self) -> dict[str, Any]:
         """As strict JSON: a NaN or infinite metric becomes a string ("nan", "inf", "-inf")."""

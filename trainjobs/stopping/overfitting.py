@@ -15,10 +15,6 @@ class Overfitting(Monitored[api.Overfitting, int]):
     that is to rise.
     """
 
-    @property
-    def other_metrics(self) -> tuple[str, ...]:
-        return (self.parameters.against,)
-
     def begin(self) -> int:
         return 0
 

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 from trainjobs.api import stopping as api
+from trainjobs.api.length import Length
 from trainjobs.stopping.families import build
 from trainjobs.stopping.fold import Fold, Scope
 from trainjobs.stopping.gates import Delayed, Matured, Shadowed
@@ -79,9 +81,9 @@ class Judge:
     def of(cls, name: str, criterion: api.Criterion, stopping: api.Stopping, around: Scope, i: int) -> Self:
         fold = build(criterion, around.at(("criteria", i)))
         if criterion.start_after is None and stopping.start_after is not None:
-            fold = Delayed(fold, stopping.start_after, around.at(("startAfter",)).path)
+            fold = Delayed(fold, stopping.start_after, around.at(("startAfter",)).path, around.unit)
         if stopping.min_epochs or stopping.min_steps:
-            fold = Matured(fold, stopping.min_epochs or 0, stopping.min_steps or 0)
+            fold = Matured(fold, stopping.min_epochs or 0, stopping.min_steps or 0, around.unit)
         return cls(name, criterion.key, criterion.shadow, Shadowed(fold) if criterion.shadow else fold)
 
     def find(self, state: Any) -> Finding:
@@ -111,9 +113,25 @@ class Panel:
     """Whether the run is to end with the weights of the best."""
 
     @classmethod
-    def of(cls, stopping: api.Stopping, path: str = "spec.stopping") -> Self:
-        """The panel that a manifest asks for; errors name places below `path`."""
-        around = Scope.of(stopping, path)
+    def of(
+        cls,
+        stopping: api.Stopping,
+        length: Length | None = None,
+        path: str = "spec.stopping",
+        code: Path | None = None,
+    ) -> Self:
+        """The panel that a manifest asks for.
+
+        Args:
+            stopping: the criteria.
+            length: of the run, where it is known: sentences name moments in its unit, else in epochs.
+            path: where the criteria stand; errors name places below it.
+            code: directory of the user's modules; without it, criteria of the user's own have no opinion.
+
+        Raises:
+            ConfigError: a criterion asks how much of a run is done whose length is not known.
+        """
+        around = Scope.of(stopping, path, length, code)
         named = enumerate(zip(stopping.names, stopping.criteria, strict=True))
         judges = tuple(Judge.of(name, criterion, stopping, around, i) for i, (name, criterion) in named)
         better = Improvement(Order(stopping.mode))

@@ -70,11 +70,11 @@ class Plateau(Monitored[api.Plateau, Patience]):
         if state.best is None:
             return f"{reading.label} has had no finite value for {reports(state.waited)}"
         if state.waited == 0:
-            return f"{reading} is an improvement at epoch {state.best.epoch}"
+            return f"{reading} is an improvement at {self.when(state.best)}"
         if not self._beats_baseline(state.best.value):
             reference = f"the baseline {number(self.parameters.baseline or 0.0)}"
         else:
-            reference = f"{number(state.best.value)} (epoch {state.best.epoch})"
+            reference = f"{number(state.best.value)} ({self.when(state.best)})"
         return f"{reading} has not improved on {reference}{self._margin()} for {reports(state.waited)}"
 
     def _margin(self) -> str:

@@ -29,14 +29,14 @@ def against_end(end: Observation, at: Observation) -> Saving:
     )
 
 
-def against_length(length: Length, history: Sequence[Observation], step: int = 0) -> Saving:
+def against_length(length: Length, history: Sequence[Observation], step: int = 0, epochs: int = 0) -> Saving:
     """What a run that ended with this history saves of its length; see `against_length_at`."""
     whole = next((seen for seen in reversed(history) if seen.whole), None)
-    return against_length_at(length, history[-1] if history else None, whole, step)
+    return against_length_at(length, history[-1] if history else None, whole, step, epochs)
 
 
 def against_length_at(
-    length: Length, last: Observation | None, whole: Observation | None, step: int = 0
+    length: Length, last: Observation | None, whole: Observation | None, step: int = 0, epochs: int = 0
 ) -> Saving:
     """What a run that ended there saves of its length, at the pace until there.
 
@@ -45,15 +45,18 @@ def against_length_at(
         last: the last report.
         whole: the last one whose epoch was over, which tells the pace.
         step: steps finished at the end, where some came after the last report.
+        epochs: epochs finished at the end, likewise.
     """
     last = last or Observation(0, 0, 0.0, {})
+    step = max(step, last.step)
     if length.unit is Unit.STEP:
-        steps = max(0, length.amount - max(step, last.step))
+        steps = max(0, length.amount - step)
         seconds = last.seconds / last.step * steps if last.step else 0.0
         return Saving(0, steps, seconds, length.baseline, estimated=True)
-    epochs = max(0, length.amount - last.epochs)
-    if whole is None or not epochs:
-        return Saving(epochs, 0, 0.0, length.baseline, estimated=True)
-    steps = round(whole.step / whole.epochs * length.amount) - last.step
-    seconds = whole.seconds / whole.epochs * length.amount - last.seconds
-    return Saving(epochs, max(0, steps), max(0.0, seconds), length.baseline, estimated=True)
+    left = max(0, length.amount - max(epochs, last.epochs))
+    if whole is None or not left:
+        return Saving(left, 0, 0.0, length.baseline, estimated=True)
+    steps = round(whole.step / whole.epochs * length.amount) - step
+    since = (step - last.step) * whole.seconds / whole.step if whole.step else 0.0
+    seconds = whole.seconds / whole.epochs * length.amount - last.seconds - since
+    return Saving(left, max(0, steps), max(0.0, seconds), length.baseline, estimated=True)

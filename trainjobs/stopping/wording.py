@@ -1,4 +1,18 @@
-"""Numbers in sentences."""
+"""Numbers and moments in sentences."""
+
+from typing import Protocol
+
+from trainjobs.api.length import Unit
+
+
+class Moment(Protocol):
+    """What has its place in a run."""
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def step(self) -> int: ...
 
 
 def number(value: float) -> str:
@@ -9,3 +23,8 @@ def number(value: float) -> str:
 def reports(count: int) -> str:
     """Such as "1 report", "5 reports"."""
     return f"{count} report" if count == 1 else f"{count} reports"
+
+
+def when(moment: Moment, unit: Unit) -> str:
+    """Such as "epoch 3", or "step 400" in a run whose length is one of steps."""
+    return f"{unit} {moment.epoch if unit is Unit.EPOCH else moment.step}"

@@ -7,6 +7,7 @@ from trainjobs.runs.events import (
     Event,
     Failed,
     Final,
+    FirstStep,
     Halted,
     Printed,
     Reported,
@@ -22,6 +23,7 @@ from trainjobs.views.formatting import count, duration, steps_of_ranks
 _ENDS = {
     Outcome.EARLY_STOPPED: "stopping early",
     Outcome.STOP_REQUESTED: "stopping on request",
+    Outcome.PRUNED: "pruned",
     Outcome.INTERRUPTED: "interrupted",
     Outcome.FAILED: "failing",
 }
@@ -36,6 +38,11 @@ def started(event: Started) -> str:
     where = "" if event.resumed_from_step is None else f", resumed from step {event.resumed_from_step:,}"
     workers = f"{count(event.world_size, 'worker')} on {event.device}"
     return f"training with {workers}{where} (up after {duration(event.startup_seconds)})"
+
+
+def first_step(event: FirstStep) -> str:
+    stages = ", ".join(f"{stage} {duration(seconds)}" for stage, seconds in event.seconds.items())
+    return f"first step after {duration(event.total)}: {stages}"
 
 
 def reported(event: Reported, length: Length | None) -> str:

@@ -1,5 +1,8 @@
 """Output of a run in a pipe or a log: one line for each report and each decision, no control codes."""
 
+import sys
+from typing import Self
+
 from trainjobs.runs.events import (
     Checkpointed,
     CriteriaChanged,
@@ -7,6 +10,7 @@ from trainjobs.runs.events import (
     Event,
     Failed,
     Final,
+    FirstStep,
     Halted,
     ModelSaved,
     Printed,
@@ -46,6 +50,8 @@ class Plain(View):
                 return [lines.starting(event)]
             case Started():
                 return [lines.started(event)]
+            case FirstStep():
+                return [lines.first_step(event)]
             case Progress():
                 return self._progress(event)
             case Reported():
@@ -84,3 +90,11 @@ class Plain(View):
     def _report(self, event: Reported, before: RunState) -> list[str]:
         self._told_seconds = event.observation.seconds
         return [lines.reported(event, self._state.length), *lines.shadows(before, self._state)]
+
+
+class Beside(Plain):
+    """Lines among those of a program that writes to standard output, too."""
+
+    def __enter__(self) -> Self:
+        self._out = sys.stdout
+        return self

@@ -35,6 +35,15 @@ def silence(out: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
 
 
+@contextmanager
+def outlived() -> Iterator[None]:
+    """What is done here goes on without its words when the terminal or the log is gone: all is kept elsewhere too."""
+    try:
+        yield
+    except (OSError, StorageError):
+        silence(sys.__stdout__ or sys.stdout)
+
+
 def write_json(document: Mapping[str, Any], out: TextIO | None = None) -> None:
     """One JSON object in one line on standard output."""
     write_line(json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f"), out)

@@ -61,10 +61,10 @@ priorityClassName: {{ . }}
 {{/* What the operator does in the namespaces that it looks after. A test compares this with what it asks for. */}}
 {{- define "trainjobs.operatorRules" -}}
 - apiGroups: [trainjobs.dev]
-  resources: [trainjobs]
+  resources: [trainjobs, trainsweeps]
   verbs: [get, list, watch, delete]  # get: whole, when its Job is made; delete: ttlSecondsAfterFinished
 - apiGroups: [trainjobs.dev]
-  resources: [trainjobs/status]
+  resources: [trainjobs/status, trainsweeps/status]
   verbs: [patch]
 - apiGroups: [batch]
   resources: [jobs]
@@ -74,7 +74,7 @@ priorityClassName: {{ . }}
   verbs: [get, create]
 - apiGroups: [""]
   resources: [services]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create]  # it reads none
@@ -83,7 +83,7 @@ priorityClassName: {{ . }}
   verbs: [list]  # why they do not run
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
-  verbs: [get, create, patch]
+  verbs: [get, list, watch, create, patch]
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [rolebindings]
   verbs: [get, create, patch]

@@ -19,7 +19,7 @@ def train(run: Run) -> None:
     model = run.prepare_model(
         nn.Sequential(nn.Linear(64, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, 10))
     )
-    optimizer = torch.optim.SGD(model.parameters(), lr=run.config["learningRate"], momentum=0.9)
+    optimizer = optimizer_for(model, run.config)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.99)
     run.track(model=model, optimizer=optimizer, schedule=schedule)
     batches = run.prepare_loader(training, batch_size=run.config["batchSize"], shuffle=True)
@@ -38,6 +38,13 @@ def train(run: Run) -> None:
 
     evaluate(run, model, test, "test")
     run.report()
+
+
+def optimizer_for(model: nn.Module, config) -> torch.optim.Optimizer:
+    if config.get("optimizer", "sgd") == "adam":
+        return torch.optim.Adam(model.parameters(), lr=config["learningRate"])
+    momentum = config.get("momentum", 0.9)
+    return torch.optim.SGD(model.parameters(), lr=config["learningRate"], momentum=momentum)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""The loop of one kind: what it watches leads to keys, and each key to a pass.
+"""The loop of one kind: what it watches leads to keys, and each key to a pass. Namespaces take turns.
 
 What a pass does is the kind's own affair. Each kind has a queue and workers of its own, so its keys are never taken
 for another kind's of the same name, and a kind that is slow or fails holds up no other.
@@ -18,7 +18,7 @@ from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.loop_metrics import LoopMetrics
 from trainjob_operator.core.reflector import Reflector
 from trainjob_operator.core.work_queue import WorkQueue
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import Key, Resource
 from trainjobs.kube.transport import ApiError, TransportError
 
@@ -55,7 +55,7 @@ class WatchSource:
 class Host:
     """What the process gives to every kind."""
 
-    client: Client
+    client: KubeClient
     identity: str
     """Its name."""
     namespaces: tuple[str, ...]
@@ -74,7 +74,7 @@ class Controller:
         self.name = name
         """In logs, metrics and names of threads."""
         self.reconciler = reconciler
-        self.queue: WorkQueue[Key] = WorkQueue()
+        self.queue: WorkQueue[Key] = WorkQueue(tenant=lambda key: key.namespace)
         self.reflectors = [
             Reflector(
                 host.client, watch.resource, watch.cache, self.queue.add, watch.labels, namespace=namespace
@@ -121,6 +121,11 @@ class Controller:
             self._metrics.seconds.labels(self.name).observe(time.monotonic() - began)
 
     def _failed(self, key: Key, error: Exception) -> str:
+        if isinstance(error, ApiError) and error.is_namespace_terminating:
+            # Nothing can be made there any more. That the object goes will be heard of.
+            log.info("%s %s: %s", self.name, key, error.message)
+            self.queue.forget(key)
+            return "success"
         asked = error.retry_after_s if isinstance(error, ApiError) else None
         delay_s = self.queue.add_failed(key, asked or 0.0)
         if isinstance(error, ApiError) and error.status == 409:

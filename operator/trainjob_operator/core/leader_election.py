@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from trainjobs.kube.backoff import Backoff
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import LEASES, Key, Object
 from trainjobs.kube.transport import TransportError
 
@@ -63,7 +63,7 @@ class Elector:
 
     def __init__(
         self,
-        client: Client,
+        client: KubeClient,
         key: Key,
         identity: str,
         clock: Callable[[], float] = time.monotonic,

@@ -11,7 +11,7 @@ from typing import Final
 
 from trainjob_operator.core.cache import Cache
 from trainjobs.kube.backoff import Backoff
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import Key, Object, Resource, key_of
 from trainjobs.kube.transport import ApiError, TransportError
 
@@ -33,7 +33,7 @@ class Reflector:
 
     def __init__(
         self,
-        client: Client,
+        client: KubeClient,
         resource: Resource,
         cache: Cache,
         changed: Callable[[Key], None],

@@ -1,11 +1,11 @@
-"""Keys that wait for a worker: each once, never with two workers, and later after a failure."""
+"""Keys that wait for a worker: each once, never with two workers, later after a failure, and tenants in turn."""
 
 from __future__ import annotations
 
 import heapq
 import threading
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -18,13 +18,24 @@ BACKOFF = Backoff(first_s=0.01, longest_s=60.0)
 
 
 class WorkQueue(Generic[K]):
-    """A deduplicating queue. A key that is added while a worker has it is handed out again afterwards."""
+    """A deduplicating queue. A key that is added while a worker has it is handed out again afterwards.
 
-    def __init__(self, backoff: Backoff = BACKOFF, clock: Callable[[], float] = time.monotonic) -> None:
+    Tenants take turns: whose key is the only one of its tenant waits for one key of each other tenant at most, however
+    many those have.
+    """
+
+    def __init__(
+        self,
+        tenant: Callable[[K], Hashable] = lambda key: None,
+        backoff: Backoff = BACKOFF,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`tenant` says whose a key is; without it all are one's."""
+        self._tenant = tenant
         self._backoff = backoff
         self._clock = clock
         self._changed = threading.Condition()
-        self._ready: deque[K] = deque()
+        self._ready: OrderedDict[Hashable, deque[K]] = OrderedDict()  # by tenant, the next one first
         self._waiting: set[K] = set()  # those in _ready, and those to be put there when their worker is done
         self._working: set[K] = set()
         self._later: list[tuple[float, int, K]] = []
@@ -78,7 +89,7 @@ class WorkQueue(Generic[K]):
                 if self._closed:
                     return None
                 if self._ready:
-                    key = self._ready.popleft()
+                    key = self._take_ready()
                     self._waiting.discard(key)
                     self._working.add(key)
                     return key
@@ -93,8 +104,7 @@ class WorkQueue(Generic[K]):
         with self._changed:
             self._working.discard(key)
             if key in self._waiting:
-                self._ready.append(key)
-                self._changed.notify()
+                self._make_ready(key)
 
     def close(self) -> None:
         """Every `get` returns None from now on."""
@@ -107,8 +117,19 @@ class WorkQueue(Generic[K]):
             return
         self._waiting.add(key)
         if key not in self._working:
-            self._ready.append(key)
-            self._changed.notify()
+            self._make_ready(key)
+
+    def _make_ready(self, key: K) -> None:
+        self._ready.setdefault(self._tenant(key), deque()).append(key)
+        self._changed.notify()
+
+    def _take_ready(self) -> K:
+        """The next tenant's first key; its others wait until all tenants had their turn."""
+        tenant, keys = self._ready.popitem(last=False)
+        key = keys.popleft()
+        if keys:
+            self._ready[tenant] = keys
+        return key
 
     def _take_due(self) -> float | None:
         """Make ready what is due; returns when the next key will be."""

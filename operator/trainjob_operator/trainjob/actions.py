@@ -13,6 +13,8 @@ class Plan:
 
     create: tuple[Object, ...] = ()
     """Objects to make, in this order; those that are there already and are ours are brought up to date."""
+    keep: tuple[Object, ...] = ()
+    """Objects that have to stand: those that somebody has deleted or edited are made again."""
     patch_job: Object | None = None
     """What to change in the Job's spec."""
     delete_job: bool = False

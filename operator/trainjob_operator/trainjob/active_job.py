@@ -50,7 +50,8 @@ _DECIDED: Final = (
 """Reasons for which the operator ends a Job."""
 _NO_CAUSE: Final = (Reason.STARTING, Reason.SUSPENDING, Reason.ENDING)
 TERMINATION_TIMEOUT_S: Final = 2 * GRACE_PERIOD_S
-"""Seconds after which an ended Job whose pods do not go counts as finished: their node is gone, probably."""
+"""Seconds after which a Job that has ended or is suspended and whose pods do not go counts as without: their node is
+gone, probably."""
 
 
 def starting(trainjob: TrainJob) -> State:
@@ -120,13 +121,16 @@ class ActiveJob:
         return State(Kind.RUNNING, Reason.RUNNING, "training")
 
     def _suspended(self) -> State:
-        if self.job.active:
-            cause = self._why_not_running()
-            message = "the run writes a checkpoint and releases its nodes" if cause is None else cause[1]
-            return State(Kind.ENDING, Reason.SUSPENDING, message)
-        if self.job.held and not self.observed.trainjob.spec.suspend:
-            return State(Kind.SUSPENDED, Reason.QUEUED, "waiting for Kueue to admit the Job")
-        return State(Kind.SUSPENDED, Reason.SUSPENDED, "spec.suspend is true")
+        job = self.job
+        if job.active and not self._suspension_timed_out():
+            return State(Kind.ENDING, Reason.SUSPENDING, "the run writes a checkpoint and releases its nodes")
+        cause = self._why_not_running() if job.active else None
+        left = f"; {cause[1]}" if cause else ""
+        if not job.held or self.observed.trainjob.spec.suspend:
+            return State(Kind.SUSPENDED, Reason.SUSPENDED, f"spec.suspend is true{left}")
+        if names.QUEUE in job.kueue:
+            return State(Kind.SUSPENDED, Reason.QUEUED, f"waiting for Kueue to admit the Job{left}")
+        return State(Kind.SUSPENDED, Reason.QUEUED, f"waiting for whoever has suspended the Job{left}")
 
     def _starting(self) -> State:
         cause = self._why_not_running()
@@ -148,7 +152,7 @@ class ActiveJob:
             return {"metadata": {"labels": labels}}
         # Kueue alone decides over the Jobs that it queues.
         if spec.suspend != job.suspend and not job.held:
-            return {"spec": {"suspend": spec.suspend}}
+            return names.suspension(spec.suspend)
         if not job.suspend and self._overdue() is not None and not job.has_deadline:
             # Kubernetes' own way to end a Job: its pods get their grace period, and the Job stays to be read.
             return {"spec": {"activeDeadlineSeconds": 1}}
@@ -167,7 +171,7 @@ class ActiveJob:
         if state.is_end:
             fields |= final_fields(observed)
         is_slow = state.kind is Kind.STARTING and self._is_slow()
-        is_leaving_late = (since := self._leaving_late_from(state)) is not None and since <= observed.now
+        is_leaving_late = self.job.suspend and self.job.active > 0 and self._suspension_timed_out()
         return Plan(
             patch_job=patch_job,
             delete_job=delete_job,
@@ -189,14 +193,20 @@ class ActiveJob:
         waits = [max(0.0, (moment - now).total_seconds()) for moment in moments]
         if state.kind is Kind.STARTING:
             waits.append(SLOW_START_S)
-        later = (self._leaving_late_from(state), self._disrupted_from())
+        later = (self._suspension_times_out(), self._disrupted_from())
         waits += [(moment - now).total_seconds() for moment in later if moment and moment > now]
         return min(waits, default=None)
 
-    def _leaving_late_from(self, state: State) -> datetime | None:
-        """When pods of a suspended Job should have left long ago."""
-        since = idle_since(self.observed.status) or self.observed.now
-        return since + timedelta(seconds=TERMINATION_TIMEOUT_S) if state.reason == Reason.SUSPENDING else None
+    def _suspension_timed_out(self) -> bool:
+        moment = self._suspension_times_out()
+        return moment is not None and moment <= self.observed.now
+
+    def _suspension_times_out(self) -> datetime | None:
+        """When pods of a suspended Job that are still there count as gone."""
+        if not (self.job.suspend and self.job.active):
+            return None
+        since = self.job.suspended_since or idle_since(self.observed.status) or self.observed.now
+        return since + timedelta(seconds=TERMINATION_TIMEOUT_S)
 
     def _follows_stop(self) -> bool:
         """Whether there is a run that hears of a stop."""

@@ -16,7 +16,7 @@ def refused(error: Exception) -> State | None:
     """The state to show; None: nothing that its owner could mend."""
     if isinstance(error, NameTakenError):
         return State(Kind.STARTING, Reason.NAME_TAKEN, str(error))
-    if not isinstance(error, ApiError):
+    if not isinstance(error, ApiError) or error.is_namespace_terminating:
         return None
     if error.status in (400, 422):
         return State(Kind.FAILED, Reason.INVALID_SPEC, error.message)

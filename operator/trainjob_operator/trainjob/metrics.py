@@ -10,7 +10,7 @@ import re
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from trainjobs.api.reading import read_status
 from trainjobs.api.reasons import KubernetesReason, Reason
-from trainjobs.api.status import Accounting, TrainJobStatus
+from trainjobs.api.status import Accounting
 from trainjobs.api.stopping import Criterion
 from trainjobs.api.trainjob import Trainer
 from trainjobs.kube.resources import Object
@@ -30,6 +30,20 @@ STATES: Final = frozenset((*Reason, *KubernetesReason))
 OTHER: Final = "other"
 MODELS: Final = 100
 """Kinds of models that are counted by name: those first seen."""
+
+
+Objects = Callable[[], Iterable[Object]]
+"""Those of a cache, shown as TrainJobs."""
+
+
+class KindMetrics(Protocol):
+    """Those of one kind."""
+
+    def ended(self, trainjob: Object) -> None:
+        """One has ended: count it once."""
+
+    def watch(self, objects: Objects) -> None:
+        """Count these whenever Prometheus asks."""
 
 
 class Metrics:
@@ -57,9 +71,9 @@ class Metrics:
     def ended(self, trainjob: Object) -> None:
         """A TrainJob has ended: count it once."""
         status = read_status(trainjob.get("status"), datetime.now(UTC))
-        trainer = _counted(trainjob["spec"]["trainer"])
+        trainer = counted(trainjob["spec"]["trainer"])
         accounting = status.accounting or Accounting()
-        most_s = _lifetime_s(trainjob, status)
+        most_s = lifetime_s(trainjob, status.completion_time)
         gpu_s = most_s * trainer.num_gpus
         if status.stopping is not None and status.stopping.criterion is not None:
             self._early_stops.labels(
@@ -77,21 +91,23 @@ class Metrics:
             self._models.add(model)
         return model if model in self._models else OTHER
 
-    def watch(self, trainjobs: Callable[[], Iterable[Object]]) -> None:
+    def watch(self, trainjobs: Objects) -> None:
         """Count these whenever Prometheus asks."""
-        self.registry.register(_States(trainjobs))
+        self.registry.register(States("trainjobs_trainjobs", "TrainJobs that are there.", trainjobs))
+        self.registry.register(_BestValues(trainjobs))
 
 
-def _counted(trainer: Object) -> Trainer:
+def counted(trainer: Object) -> Trainer:
     """Of what trains, what can be counted."""
     free = ("config", "env", "code", "image")
     counted = {name: value for name, value in trainer.items() if name not in free}
     return Trainer.model_validate(counted, by_alias=True, by_name=False)
 
 
-def _lifetime_s(trainjob: Object, status: TrainJobStatus) -> float:
-    made = datetime.fromisoformat(trainjob["metadata"]["creationTimestamp"])
-    return max(0.0, (status.completion_time - made).total_seconds()) if status.completion_time else 0.0
+def lifetime_s(item: Object, completion_time: datetime | None) -> float:
+    """Seconds from when it was made to its end; 0 where that is not known."""
+    made = datetime.fromisoformat(item["metadata"]["creationTimestamp"])
+    return max(0.0, (completion_time - made).total_seconds()) if completion_time else 0.0
 
 
 def _family(trainjob: Object, criterion: str) -> str:
@@ -104,30 +120,44 @@ def _family(trainjob: Object, criterion: str) -> str:
     return unnamed if unnamed in families else OTHER
 
 
-class _States(Collector):
-    """TrainJobs by state, and the best values of those that monitor something."""
+class States(Collector):
+    """How many there are in each state."""
 
-    def __init__(self, trainjobs: Callable[[], Iterable[Object]]) -> None:
+    def __init__(self, name: str, description: str, objects: Objects) -> None:
+        self._name = name
+        self._description = description
+        self._objects = objects
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(self._name, self._description, labels=["state"])
+        for state, count in Tally(map(_state, self._objects())).items():
+            family.add_metric([state], count)
+        return [family]
+
+
+def _state(item: Object) -> str:
+    conditions = (item.get("status") or {}).get("conditions") or [{"reason": Reason.NEW}]
+    reason = conditions[0]["reason"]
+    return reason if reason in STATES else OTHER
+
+
+class _BestValues(Collector):
+    """Of those that monitor something."""
+
+    def __init__(self, trainjobs: Objects) -> None:
         self._trainjobs = trainjobs
 
     def collect(self) -> Iterable[Metric]:
-        states = GaugeMetricFamily("trainjobs_trainjobs", "TrainJobs that are there.", labels=["state"])
         best = GaugeMetricFamily(
             "trainjobs_model_performance",
             "Best value of the monitored metric.",
             labels=["namespace", "trainjob", "metric"],
         )
-        tally: Tally[str] = Tally()
         for trainjob in self._trainjobs():
-            status, metadata = trainjob.get("status") or {}, trainjob["metadata"]
-            conditions = status.get("conditions") or [{"reason": Reason.NEW}]
-            state = conditions[0]["reason"]
-            tally[state if state in STATES else OTHER] += 1
-            for metric, value in _best(status):
+            metadata = trainjob["metadata"]
+            for metric, value in _best(trainjob.get("status") or {}):
                 best.add_metric([metadata["namespace"], metadata["name"], metric], value)
-        for state, count in tally.items():
-            states.add_metric([state], count)
-        return [states, best]
+        return [best]
 
 
 def _best(status: Object) -> Iterator[tuple[str, float]]:

@@ -51,6 +51,8 @@ def _complete(observed: Valid) -> State:
         asked = spec.stop.reason if spec.stop else ""
         why = asked or (stopping.reason if stopping else None) or _NO_REASON
         return State(Kind.COMPLETE, Reason.STOP_REQUESTED, f"stopped on request: {why}")
+    if observed.summary:
+        return State(Kind.COMPLETE, Reason.FINISHED, observed.summary)
     training, length = observed.status.training, spec.trainer.length
     trained = length.named(training.epoch, training.step) if training else length.amount
     return State(Kind.COMPLETE, Reason.FINISHED, f"trained {trained} of {length.amount} {length.unit}s")

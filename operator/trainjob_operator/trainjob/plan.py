@@ -6,6 +6,7 @@ time, so a missed event, a restart or a second operator changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -13,7 +14,7 @@ from typing import Final
 from trainjob_operator.trainjob.actions import Plan
 from trainjob_operator.trainjob.active_job import ActiveJob, starting
 from trainjob_operator.trainjob.conditions import Kind, State
-from trainjob_operator.trainjob.objects import dependents, pod
+from trainjob_operator.trainjob.objects import dependents, names, pod
 from trainjob_operator.trainjob.objects.job import indexed_job
 from trainjob_operator.trainjob.observation.observed import Invalid, Observed, Valid
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob
@@ -25,6 +26,7 @@ from trainjob_operator.trainjob.status_fields import (
     state_fields,
     timestamp,
 )
+from trainjobs.api import TrainJob
 from trainjobs.api.reasons import Reason
 from trainjobs.api.status import clipped
 from trainjobs.kube.resources import Object
@@ -45,12 +47,12 @@ class Settings:
     """Image of TrainJobs that name none."""
 
 
-def plan(observed: Valid | Invalid, token: str, settings: Settings) -> Plan:
+def plan(observed: Valid | Invalid, new_token: Callable[[], str], settings: Settings) -> Plan:
     """What a pass over one TrainJob is to do.
 
     Args:
         observed: the TrainJob and its Job. Look at its pods and ask again if the plan wants them.
-        token: a new Ray token, used if there is none yet.
+        new_token: makes a Ray token, for where there may be none.
         settings: the administrator's.
     """
     if isinstance(observed, Invalid):
@@ -61,8 +63,12 @@ def plan(observed: Valid | Invalid, token: str, settings: Settings) -> Plan:
     if job is not None and not observed.has_own_job:
         return _name_taken(observed)
     if job is None or job.deleting:
-        return _without_job(observed, token, settings)
-    return ActiveJob(observed, job).plan()
+        return _without_job(observed, new_token, settings)
+    found = ActiveJob(observed, job).plan()
+    if job.finished or job.ending_since is not None or found.delete_job:
+        return found
+    may_lack_token = found.expected_pods and observed.status.start_time is not None
+    return replace(found, keep=_around(observed.trainjob, new_token() if may_lack_token else None))
 
 
 def broken(raw: Object, job: ObservedJob | None, cause: Exception, now: datetime) -> Plan:
@@ -80,7 +86,7 @@ def broken(raw: Object, job: ObservedJob | None, cause: Exception, now: datetime
     )
     first = {**known[0], "reason": Reason.OPERATOR_ERROR, "message": clipped(message)}
     return Plan(
-        patch_job={"spec": {"suspend": suspend}}
+        patch_job=names.suspension(suspend)
         if is_ours and job and not job.held and job.suspend != suspend
         else None,
         status=changes(raw, {"conditions": [first, *known[1:]]}),
@@ -103,12 +109,19 @@ def refused_status(observed: Valid | Invalid, state: State) -> Object:
     return changes(observed.raw, state_fields(state, observed) | fields)
 
 
+def _around(trainjob: TrainJob, token: str | None) -> tuple[Object, ...]:
+    """What a Job's pods need while they are there. Nobody may look whether the Secret is: it is tried with a new
+    `token` when pods of a run that has trained are missing, which may be because of it."""
+    beside = dependents.service(trainjob), dependents.network_policy(trainjob)
+    return beside if token is None else (*beside, dependents.secret(trainjob, token))
+
+
 def _invalid(observed: Observed, problem: str) -> Plan:
     state = State(Kind.FAILED, Reason.INVALID_SPEC, problem)
     return Plan(status=changes(observed.raw, state_fields(state, observed)))
 
 
-def _without_job(observed: Valid, token: str, settings: Settings) -> Plan:
+def _without_job(observed: Valid, new_token: Callable[[], str], settings: Settings) -> Plan:
     trainjob = observed.trainjob
     if trainjob.spec.stop is not None:
         fields = state_fields(stopped_while_idle(trainjob.spec.stop), observed)
@@ -121,7 +134,7 @@ def _without_job(observed: Valid, token: str, settings: Settings) -> Plan:
     return Plan(
         create=(
             *dependents.runner(trainjob),
-            dependents.secret(trainjob, token),
+            dependents.secret(trainjob, new_token()),
             dependents.service(trainjob),
             dependents.network_policy(trainjob),
             indexed_job(trainjob, settings.default_image),

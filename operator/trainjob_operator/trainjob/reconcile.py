@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.controller import RepeatError
 from trainjob_operator.trainjob.actions import Plan
 from trainjob_operator.trainjob.api_errors import NameTakenError, refused
+from trainjob_operator.trainjob.conditions import State
 from trainjob_operator.trainjob.events import event_for
-from trainjob_operator.trainjob.metrics import Metrics
-from trainjob_operator.trainjob.objects.names import LABEL
 from trainjob_operator.trainjob.observation.diagnosis import unexplained
 from trainjob_operator.trainjob.observation.observed import Invalid, Valid, observe
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob, observed_job
 from trainjob_operator.trainjob.observation.observed_pods import ObservedPods, pod_projection
 from trainjob_operator.trainjob.plan import Settings, broken, plan, refused_status
-from trainjobs.kube.client import Client
+from trainjobs.api.pod_contract import LABELS
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import (
     EVENTS,
     JOBS,
@@ -36,6 +36,7 @@ from trainjobs.kube.resources import (
     TRAINJOBS,
     Key,
     Object,
+    Resource,
     key_of,
     resource_of,
 )
@@ -47,18 +48,39 @@ SHARED: Final = (SERVICE_ACCOUNTS, ROLE_BINDINGS)
 log = logging.getLogger(__name__)
 
 
+class Counting(Protocol):
+    """Counts what has ended."""
+
+    def ended(self, trainjob: Object) -> None:
+        """One has, as the cache keeps it."""
+
+
+View = Callable[[Object], Object]
+
+
+def as_it_is(item: Object) -> Object:
+    """A TrainJob is one."""
+    return item
+
+
 @dataclass(frozen=True, slots=True)
 class TrainJobReconciler:
     """What a pass needs; passes over different keys run side by side."""
 
-    client: Client
+    client: KubeClient
     trainjobs: Cache
     jobs: Cache
+    guards: Mapping[Resource, Cache]
+    """Of what stands around a Job: whether it is there and does its work."""
     settings: Settings
-    metrics: Metrics
+    metrics: Counting
     identity: str
     """Who says so in Events."""
     now: Callable[[], datetime]
+    resource: Resource = TRAINJOBS
+    """The kind that it looks after."""
+    view: View = as_it_is
+    """An object of that kind as a TrainJob; the caches hold such."""
 
     def reconcile(self, key: Key) -> float | None:
         """One pass; returns the seconds until the next one that is needed anyway. Raises TransportError and
@@ -79,20 +101,26 @@ class TrainJobReconciler:
         observed = observe(raw, self._job(key), now)
         plan = self._plan(observed, key)
         if plan.create:
-            whole = self.client.get(TRAINJOBS, key)
+            whole = self.client.get(self.resource, key)
             if whole is None:
                 return 1.0  # its end is about to be heard of
             if self.trainjobs.put(whole):
                 return 0.0  # it has changed meanwhile
-            observed = observe(whole, self._job(key), now)
+            observed = observe(self.view(whole), self._job(key), now)
             plan = self._plan(observed, key)
         try:
             self._carry_out(plan, observed.raw, key)
         except (ApiError, NameTakenError) as error:
-            self._report_refusal(error, observed, key)
-            raise
+            state = refused(error)
+            if state is not None:
+                self._report_refusal(state, observed, key)
+            if state is None or not state.is_end or not plan.create:
+                raise
+            log.info("%s: refused as long as it is as it is: %s", key, error)
+            return None  # its change wakes us; to repeat it would only cost the others
         is_changed = bool(plan.create) or plan.patch_job is not None
         is_changed |= self._show(plan, observed.raw, key, now)
+        is_changed |= self._keep(plan, key)
         # Our own writes are in the caches already, so their events will wake nobody: look again.
         return 0.0 if is_changed else plan.requeue_after_s
 
@@ -101,26 +129,23 @@ class TrainJobReconciler:
         self._carry_out(plan, raw, key)
         self._show(plan, raw, key, now)
 
-    def _report_refusal(self, error: Exception, observed: Valid | Invalid, key: Key) -> None:
+    def _report_refusal(self, state: State, observed: Valid | Invalid, key: Key) -> None:
         """Put into the status what its owner can mend."""
-        state = refused(error)
-        status = refused_status(observed, state) if state else {}
-        if status:
+        if status := refused_status(observed, state):
             self._write_status(status, observed.raw, key, observed.now)
 
     def _job(self, key: Key) -> ObservedJob | None:
         return observed_job(self.jobs.get(key))
 
     def _plan(self, observed: Valid | Invalid, key: Key) -> Plan:
-        token = secrets.token_urlsafe(32)
-        first = plan(observed, token, self.settings)
+        first = plan(observed, _new_token, self.settings)
         if not first.wants_pods or isinstance(observed, Invalid):
             return first
         pods = self._pods(key, first.expected_pods)
-        return plan(replace(observed, pods=pods), token, self.settings)
+        return plan(replace(observed, pods=pods), _new_token, self.settings)
 
     def _pods(self, key: Key, expected: int) -> ObservedPods:
-        labels = f"{LABEL}={key.name}"
+        labels = f"{LABELS[self.resource.kind]}={key.name}"
         pods = list(self.client.list(PODS, key.namespace, labels, projection=pod_projection).items)
         about = unexplained(pods, expected, key.name) if expected else None
         if about is None:
@@ -142,7 +167,33 @@ class TrainJobReconciler:
         if plan.delete_job and job is not None:
             self.client.delete(JOBS, key, job["metadata"]["uid"])
         if plan.delete_trainjob:
-            self.client.delete(TRAINJOBS, key, raw["metadata"]["uid"])
+            self.client.delete(self.resource, key, raw["metadata"]["uid"])
+
+    def _keep(self, plan: Plan, key: Key) -> bool:
+        """Make again what is gone or changed; whether the Job went with it. It has nothing to do with the TrainJob's
+        state, so a refusal is only repeated."""
+        is_changed = False
+        for item in plan.keep:
+            if item["kind"] == SECRETS.kind:
+                is_changed |= self._keep_secret(item, key)
+            elif not self._is_intact(item, key):
+                log.warning("%s: its %s was deleted or edited, and is made again", key, item["kind"])
+                self._make(item, is_new=False)
+                if not self._is_intact(item, key):
+                    raise RepeatError(f"somebody changes its {item['kind']} at once")
+        return is_changed
+
+    def _is_intact(self, item: Object, key: Key) -> bool:
+        return bool((self.guards[resource_of(item)].get(key) or {}).get("intact"))
+
+    def _keep_secret(self, item: Object, key: Key) -> bool:
+        """Pods that are there have the token that is lost, so all begin again, with a new one."""
+        job = self.jobs.get(key)
+        if not self.client.ensure(item) or job is None:
+            return False
+        log.warning("%s: its Secret was deleted; its pods begin again with a new one", key)
+        self.client.delete(JOBS, key, job["metadata"]["uid"])
+        return True
 
     def _make(self, item: Object, is_new: bool) -> None:
         """Make an object, or bring up to date what is ours already; what is as it should be costs no write.
@@ -160,8 +211,12 @@ class TrainJobReconciler:
             known = self._created(item)
         if not _same_owner(known, item):
             raise NameTakenError(f"{resource.kind} {key} belongs to another object; it has to go first")
-        if resource is not JOBS and not contains(known, item):
-            self.client.apply(item)
+        cache = self.guards.get(resource)
+        is_right = contains(known, item) and (cache is None or cache.projection(known)["intact"])
+        if resource is not JOBS and not is_right:
+            known = self.client.apply(item)
+        if cache is not None:
+            cache.put(known)
         if resource is JOBS:
             self.jobs.put(known)
 
@@ -184,7 +239,8 @@ class TrainJobReconciler:
 
     def _write_status(self, status: Object, raw: Object, key: Key, now: datetime) -> bool:
         """Write these fields, and an Event about them; whether that changed the TrainJob."""
-        written = self.client.patch_status(TRAINJOBS, key, raw["metadata"]["resourceVersion"], status)
+        version = raw["metadata"]["resourceVersion"]
+        written = self.client.patch_status(self.resource, key, version, status)
         is_changed = self.trainjobs.put(written)
         if "completionTime" in status:
             self.metrics.ended(self.trainjobs.projection(written))
@@ -193,8 +249,14 @@ class TrainJobReconciler:
             try:
                 self.client.create(event)
             except TransportError as error:
-                log.warning("%s: event %s not written: %s", key, event["reason"], error)
+                is_normal = isinstance(error, ApiError) and error.is_namespace_terminating
+                level = logging.INFO if is_normal else logging.WARNING
+                log.log(level, "%s: event %s not written: %s", key, event["reason"], error)
         return is_changed
+
+
+def _new_token() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def contains(known: Any, wanted: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import JOBS, NETWORK_POLICIES, SECRETS, SERVICES, TRAINJOBS, Key, Object
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
@@ -16,7 +16,7 @@ VARYING = (
 """Fields that differ between two runs in which nothing went wrong."""
 
 
-def picture(client: Client, key: Key) -> dict[str, Any]:
+def picture(client: KubeClient, key: Key) -> dict[str, Any]:
     """The TrainJob and what belongs to it. An object that is not there, or about to go, is None."""
     trainjob = client.get(TRAINJOBS, key)
     owner = trainjob["metadata"]["uid"] if trainjob else "?"

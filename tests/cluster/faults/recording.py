@@ -12,12 +12,22 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trainjob_operator.trainjob.objects.names import LABEL
-from trainjobs.kube.client import Client
-from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, Key, Object, Resource, key_of
+from trainjobs.api.pod_contract import LABEL
+from trainjobs.kube.client import KubeClient
+from trainjobs.kube.resources import (
+    JOBS,
+    NETWORK_POLICIES,
+    PODS,
+    SERVICES,
+    TRAINJOBS,
+    Key,
+    Object,
+    Resource,
+    key_of,
+)
 from trainjobs.kube.transport import TransportError
 
-KINDS = ((TRAINJOBS, ""), (JOBS, LABEL), (PODS, LABEL))
+KINDS = ((TRAINJOBS, ""), *((resource, LABEL) for resource in (JOBS, SERVICES, NETWORK_POLICIES, PODS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,7 @@ class Heard:
 
 
 class Timeline:
-    """All events about one TrainJob, its Job and its pods."""
+    """All events about one TrainJob, its Job, what stands around it and its pods."""
 
     def __init__(self) -> None:
         self.changed = threading.Condition()
@@ -71,7 +81,7 @@ class Timeline:
 class Recording:
     """The watches; for one session of tests."""
 
-    def __init__(self, client: Client) -> None:
+    def __init__(self, client: KubeClient) -> None:
         self._client = client
         self._lock = threading.Lock()
         self._timelines: defaultdict[Key, Timeline] = defaultdict(Timeline)

@@ -9,7 +9,7 @@ from faults.picture import picture
 from faults.recording import Timeline
 from testbed.fakenodes import PREFIX
 
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, Key, Object, key_of
 
 STEP_S = 60.0
@@ -28,7 +28,7 @@ class StuckError(AssertionError):
 class Player:
     """The user, the pods' fate and the run's status patches, for one TrainJob; waits for events, never polls."""
 
-    def __init__(self, client: Client, key: Key, timeline: Timeline, step_s: float = STEP_S) -> None:
+    def __init__(self, client: KubeClient, key: Key, timeline: Timeline, step_s: float = STEP_S) -> None:
         self.client = client
         self.key = key
         self.timeline = timeline

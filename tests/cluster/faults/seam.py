@@ -19,6 +19,8 @@ from trainjobs.kube.transport import ApiError, HttpTransport, TransportError
 
 FAULTY_S = 20.0
 """How long requests are refused; as the operator waits ever longer, not much more happens in a longer time."""
+NARROWED = ("/v1alpha1/trainjobs", "/v1/jobs", "/v1/services", "/v1/networkpolicies")
+"""Ends of the paths of lists of the whole cluster."""
 MISSED_S = 0.3
 """Seconds between an event that is not delivered and the answer "too old" that makes the operator list again."""
 
@@ -154,7 +156,7 @@ class Seam:
         if self.dead.is_set():
             raise KilledError("dead")
         query = query or {}
-        if path.endswith(("/v1alpha1/trainjobs", "/v1/jobs")):
+        if path.endswith(NARROWED):
             path, query = self._narrowed(path), {**query, "fieldSelector": f"metadata.name={self._key.name}"}
         try:
             self._fault.before(method, path)

@@ -16,7 +16,7 @@ from faults.seam import Fault, Seam
 from trainjob_operator.app import Operator, Options
 from trainjob_operator.core.work_queue import WorkQueue
 from trainjob_operator.trainjob.plan import Settings
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import TRAINJOBS, Key
 from trainjobs.kube.transport import HttpTransport
 
@@ -91,7 +91,7 @@ class Life:
 
     @property
     def _queue(self) -> WorkQueue[Key]:
-        (trainjobs,) = self.operator.controllers
+        trainjobs, _ = self.operator.controllers
         return trainjobs.queue
 
 
@@ -116,7 +116,7 @@ class Trial:
             self._play()
             self._rests()
             seam = self.lives[0].seam
-            end = picture(Client(self.stage.transport), self.key)
+            end = picture(KubeClient(self.stage.transport), self.key)
             return Undisturbed(end, tuple(seam.writes), tuple(seam.delivered))
         finally:
             self._close()
@@ -140,7 +140,7 @@ class Trial:
         watchman.start()
         self._watchman = watchman
         timeline = self.stage.recording.of(self.key)
-        self.scenario(Player(Client(self.stage.transport), self.key, timeline, self.stage.step_s))
+        self.scenario(Player(KubeClient(self.stage.transport), self.key, timeline, self.stage.step_s))
 
     def _begin(self) -> None:
         self.lives.append(Life(self.stage, self.key, self.fault))
@@ -153,7 +153,7 @@ class Trial:
                 self._begin()
 
     def _converges(self, wanted: Undisturbed) -> list[str]:
-        client = Client(self.stage.transport)
+        client = KubeClient(self.stage.transport)
         deadline = time.monotonic() + self.stage.patience_s
         while found := difference(wanted.end, picture(client, self.key)):
             if time.monotonic() > deadline:

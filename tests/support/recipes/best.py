@@ -1,5 +1,6 @@
 """Loops whose weight says when it was trained: the step it is from, or the epoch where no step is counted."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -177,6 +178,38 @@ def left(run: Run) -> None:
             break
     run.report(test=run.model.weight.item())
     say(run)
+
+
+def rarely(run: Run) -> None:
+    """One report, amid the second epoch, and an end three epochs later."""
+    prepared(run)
+    run.track(model=run.model)
+    for _ in run.epochs():
+        for _ in run.steps(run.loader):
+            run.model.mark(run.step + 1)
+            run.log(loss=1.0 / (run.step + 1))
+            if run.step == 5:
+                run.report()
+            if run.step == run.config["leave"] and run.config["by"] == "break":
+                break
+            if run.step == run.config["leave"]:
+                run._loop.coordinator.vote(Vote(run.rank, Outcome[run.config["by"]], "good enough"))
+        else:
+            continue
+        break
+    run.report(test=1.0)
+    say(run)
+
+
+def exits(run: Run) -> None:
+    """Ends by itself as a program does."""
+    prepared(run)
+    run.track(model=run.model)
+    for epoch in run.epochs():
+        run.model.mark(epoch)
+        run.report(loss=LOSSES[epoch - 1])
+        if epoch == 3:
+            sys.exit(0)
 
 
 def own_reports(run: Run) -> None:

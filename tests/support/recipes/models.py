@@ -88,6 +88,30 @@ def one_order(run: Run) -> None:
         run.report(val_loss=1.0)
 
 
+def averaged_statistics(run: Run) -> None:
+    """What BatchNorm has seen, in an average: of each rank's own batches, until the steps are over."""
+    model = run.prepare_model(Net())
+    own = model.module if run.config["own"] else model
+    average = AveragedModel(own)
+    run.track(model=model, average=average)
+    data = loader(run)
+    for _ in run.epochs():
+        for i, (x, _) in enumerate(run.steps(data)):
+            model(x + run.rank).sum().backward()
+            average.update_parameters(own)
+            if i == 1:
+                for _ in run.batches(data):
+                    pass
+                tell_mean(average)
+        tell_mean(average)
+        run.report(val_loss=1.0)
+
+
+def tell_mean(average):
+    (mean,) = (value for name, value in average.named_buffers() if name.endswith("norm.running_mean"))
+    print(f"statistics {mean.tolist()}")
+
+
 def like_a_weight(thing, width):
     return type(thing) in (torch.Tensor, nn.Parameter) and thing.shape == (width, 4)
 

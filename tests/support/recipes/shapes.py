@@ -244,6 +244,20 @@ def kept_iterators(run: Run) -> None:
     run.report(**parts.values())
 
 
+def named_iterator(run: Run) -> None:
+    """The iterator of the epoch's steps keeps a name after the loop is left, unless `run.config["forget"]`."""
+    parts = Parts(run)
+    run.track(**parts.tracked)
+    for _ in run.epochs():
+        batches = run.steps(parts.loader)
+        for x, y in batches:
+            parts.step(x, y)
+            break
+        if run.config["forget"]:
+            del batches
+        run.report(val_loss=1.0)
+
+
 def one_iterator(run: Run) -> None:
     """All epochs are to share one pass over the loader, which no resume could find again."""
     parts = Parts(run)
@@ -331,3 +345,69 @@ def by_the_reduced_loss(run: Run) -> None:
         report = run.report(val_loss=loss * (1 + run.rank), **parts.values())
         plateau.step(report["val_loss"])
         print(f"rate {parts.values()['lr']}")
+
+
+def late_schedule(run: Run) -> None:
+    """Weights are set and a schedule is made, which sets the rate, after what they write to was tracked."""
+    parts = Parts(run)
+    run.track(model=parts.model, optimizer=parts.optimizer, counter=parts.counter)
+    with torch.no_grad():
+        for weight in parts.model.parameters():
+            weight.fill_(0.1)
+    parts.schedule = torch.optim.lr_scheduler.LambdaLR(parts.optimizer, lambda epoch: 1 / (1 + epoch))
+    run.track(schedule=parts.schedule)
+    for _ in run.epochs():
+        for x, y in run.steps(parts.loader):
+            parts.step(x, y)
+        parts.evaluate()
+        run.report(**parts.values())
+        parts.schedule.step()
+        parts.here()
+
+
+def own_late_schedule(run: Run) -> None:
+    """The same in an existing loop, but for the weights."""
+    parts = Parts(run)
+    coordinator = StoppingCoordinator.current()
+    coordinator.track(model=parts.model, optimizer=parts.optimizer, counter=parts.counter)
+    parts.schedule = torch.optim.lr_scheduler.LambdaLR(parts.optimizer, lambda epoch: 1 / (1 + epoch))
+    coordinator.track(schedule=parts.schedule)
+    for _ in range(coordinator.epoch, 3):
+        for x, y in coordinator.steps(parts.loader):
+            parts.step(x, y)
+        if coordinator.decision or coordinator.report(val_loss=parts.counter.count, **parts.values()):
+            return
+        parts.schedule.step()
+
+
+def written_in_evaluation(run: Run) -> None:
+    """The evaluation moves BatchNorm's statistics: nobody has said `model.eval()`."""
+    parts = Parts(run)
+    run.track(**parts.tracked)
+    for _ in run.epochs():
+        for x, y in run.steps(parts.loader):
+            parts.step(x, y)
+        with torch.no_grad():
+            for x, y in run.batches(parts.validation):
+                run.log(val_loss=(((parts.model(x) - y) ** 2).sum(), len(x)))
+                parts.here()
+        run.report(**parts.values())
+
+
+def uneven_evaluation(run: Run) -> None:
+    """Each rank evaluates `run.config["batches"]` batches of its own, with gradients that nobody has turned off."""
+    parts = Parts(run)
+    run.track(**parts.tracked)
+    validation = [parts.data[i : i + 2] for i in range(run.config["batches"][run.rank])]
+    for _ in run.epochs():
+        for x, y in run.steps(parts.loader):
+            parts.step(x, y)
+            if run.config["leave"] == "break" and parts.counter.count % 3 == 0:
+                break
+        parts.model.eval()
+        for x, y in run.batches(validation):
+            run.log(val_loss=(((parts.model(x) - y) ** 2).sum().detach(), len(x)))
+            parts.here()
+        report = run.report(**parts.values())
+        print(f"val_loss {report['val_loss']:.3f}")
+        parts.schedule.step()

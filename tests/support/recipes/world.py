@@ -68,6 +68,7 @@ WAYS = {
     "sys.exit(2)": lambda: sys.exit(2),
     "sys.exit(text)": lambda: sys.exit("no data for today"),
     "KeyboardInterrupt": interrupt,
-    "os._exit": lambda: os._exit(3),
+    "os._exit(3)": lambda: os._exit(3),
+    "os._exit(0)": lambda: os._exit(0),
     "input": input,
 }

@@ -20,6 +20,7 @@ TOLD = PodEnvironment(
     backoff_limit=0,
     code="/code",
     storage="s3://b/r",
+    kind="TrainSweep",
 )
 
 

@@ -163,6 +163,10 @@ def test_a_value_out_of_bounds_is_refused_with_the_bound(spec, expected):
             {"checkpoint": None},
             "spec.checkpoint: is empty: it must be a mapping of fields; or leave the field out",
         ),
+        (
+            {"trainer__config": {"data": "x" * 262_144}},
+            "spec.trainer.config: must have at most 262,144 characters as JSON, has 262,156: keep data in files",
+        ),
         ({"trainer__config": [1]}, "spec.trainer.config: [1]: must be a mapping of names to values"),
         ({"trainer__config": {"a": float("nan")}}, "spec.trainer.config.a: NaN: must be a finite number"),
         (

@@ -1,9 +1,12 @@
 """The traps of YAML: what a scalar is, repeated fields, lines and columns, texts without end."""
 
+import json
+
 import pytest
 import yaml
 
-from trainjobs.api.manifest import load
+from trainjobs.api.manifest import load, yaml_text
+from trainjobs.api.manifest.problems import SpecError
 from trainjobs.api.manifest.yaml_text import documents, write
 
 
@@ -51,14 +54,21 @@ def test_text_that_is_not_yaml_is_an_error_with_line_and_column(file, problems, 
         ("0b11", 3),
         ("0o17", 15),
         ("017", 15),
+        ("010", 8),
+        ("08", 8),
+        ("-09.50", -9.5),
+        ("0X1F", 31),
         ("yes", True),
         ("Off", False),
+        ("y", True),
+        ("N", False),
         ("~", None),
         ("", None),
         ("2026-11-21", "2026-11-21"),
         ("1:30", "1:30"),
         ("1.2.3", "1.2.3"),
-        ("08", "08"),
+        (".1_", ".1_"),
+        ("tRUE", "tRUE"),
         ("e5", "e5"),
         ("'1e-3'", "1e-3"),
         ("!!str 5", "5"),
@@ -95,11 +105,12 @@ def test_what_json_cannot_hold_is_refused_once(file, problems, edited, text, exp
     assert found[0].startswith(f"mnist.yaml:8: spec.trainer.config.learningRate: {expected}")
 
 
-@pytest.mark.parametrize("key", ["1", "true", "null", "1.5"])
+@pytest.mark.parametrize("key", ["1", "true", "null", "1.5", "n", "Y", "off", "010", "~"])
 def test_a_field_name_that_yaml_reads_as_something_else_is_refused(file, problems, edited, key):
-    found = problems(file(edited(("learningRate: 1e-3", f"{key}: 1"))))
-    assert len(found) == 1
-    assert "a field's name must be text" in found[0]
+    (found,) = problems(file(edited(("learningRate: 1e-3", f"{key}: 1"))))
+    assert f'a field\'s name must be text: write "{key}", with the quotes' in found
+    name = json.dumps(key)
+    assert load(file(edited(("learningRate: 1e-3", f"{name}: 1")))).spec.trainer.config == {key: 1}
 
 
 @pytest.mark.parametrize("keys", ["1: a, true: b", "0: a, false: b, 0.0: c", "1: a, 1: b", "[a]: 1, [b]: 2"])
@@ -124,7 +135,7 @@ def test_anchors_and_merge_keys_are_resolved_and_own_fields_win(file, edited):
 
 
 def test_the_first_of_several_merged_mappings_wins(file, edited):
-    text = edited(("{learningRate: 1e-3}", "{x: &x {a: 1}, y: &y {a: 2, b: 2}, z: {<<: [*x, *y]}}"))
+    text = edited(("{learningRate: 1e-3}", "{v: &v {a: 1}, w: &w {a: 2, b: 2}, z: {<<: [*v, *w]}}"))
     assert load(file(text)).spec.trainer.config["z"] == {"a": 1, "b": 2}
 
 
@@ -133,17 +144,40 @@ def test_the_first_of_several_merged_mappings_wins(file, edited):
     [
         "&a {b: *a}",
         "&a [*a, *a]",
+        "&a {<<: *a}",
+        "&a {<<: [{<<: *a}, {b: *a}]}",
         "[" * 100 + "]" * 100,
         "[" * 5000 + "]" * 5000,
         "{a: &a [1,1,1,1,1,1,1,1,1,1], b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a], c: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b],"
         " d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c], e: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]}",
     ],
-    ids=["inside-itself", "twice-inside-itself", "deep", "very-deep", "many"],
+    ids=[
+        "inside-itself",
+        "twice-inside-itself",
+        "merged-into-itself",
+        "merged-in-a-ring",
+        "deep",
+        "very-deep",
+        "many",
+    ],
 )
 def test_a_text_that_would_never_end_is_refused(file, problems, edited, config):
     found = problems(file(edited(("{learningRate: 1e-3}", config))))
     assert len(found) == 1
     assert "nests deeper than 64 levels" in found[0]
+
+
+def test_of_a_text_that_is_too_long_only_its_beginning_is_composed(monkeypatch):
+    composed = []
+    known = yaml_text._Composer.compose_scalar_node
+    monkeypatch.setattr(
+        yaml_text._Composer, "compose_scalar_node", lambda *args: composed.append(1) or known(*args)
+    )
+    monkeypatch.setattr(yaml_text, "_MOST_NODES", 100)
+    with pytest.raises(SpecError, match="holds more than"):
+        documents("[" + "1, " * 1000 + "1]", "f")
+    assert len(composed) <= 200
+    assert documents("{a: 1}\n---\n" * 300 + "{}", "f")
 
 
 @pytest.mark.parametrize(
@@ -160,6 +194,9 @@ def test_a_text_that_would_never_end_is_refused(file, problems, edited, config):
         "n",
         "y",
         "0o7",
+        "08",
+        "0X1F",
+        "+_1",
         "1:30",
         "2026-11-21",
         "<<",
@@ -177,7 +214,7 @@ def test_a_text_is_written_so_that_it_is_read_back_the_same(value):
 def test_keys_that_are_one_key_to_python_are_refused_and_not_mixed_up(file, problems, edited, keys):
     found = problems(file(edited(("{learningRate: 1e-3}", f"{{{keys}}}"))))
     assert len(found) == keys.count(":")
-    assert all("a field's name must be text: put " in problem for problem in found)
+    assert all("a field's name must be text: write " in problem for problem in found)
 
 
 def test_a_field_with_a_control_character_in_its_name_is_quoted(file, problems, edited):

@@ -1,12 +1,15 @@
 """What `run` begins in a directory: a new run, a resume, more training, or nothing; and what it leaves alone."""
 
+import os
 from pathlib import Path
 
 import pytest
 from played_run import run
 
+from trainjobs.coordination import Outcome
 from trainjobs.driver.driver import storage_uri
 from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import Halted
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.contents import Contents, Position
 from trainjobs.runtime.checkpoint.store import Checkpoints
@@ -17,11 +20,11 @@ def test_a_finished_run_is_told_again_and_not_trained_again(driver):
     for arguments, more in [
         (
             (),
-            "--resume with a larger spec.trainer.maxEpochs or other criteria trains on, --fresh begins anew",
+            "--resume with other criteria trains on, --fresh begins anew",
         ),
         (
             ("--resume",),
-            "raise spec.trainer.maxEpochs or change spec.stopping to train on, or begin anew with --fresh",
+            "change spec.stopping to train on, or begin anew with --fresh",
         ),
     ]:
         again = run("mnist.yaml", *arguments)
@@ -29,6 +32,23 @@ def test_a_finished_run_is_told_again_and_not_trained_again(driver):
         assert f"already finished, not trained again; {more}\n" in again.stderr
         assert "Stopped early by plateau" in again.stdout
     assert len(driver.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("outcome", "more"),
+    [
+        (None, "raise spec.trainer.maxEpochs to train on, or begin anew with --fresh"),
+        (
+            Outcome.STOP_REQUESTED,
+            "raise spec.trainer.maxEpochs or change spec.stopping to train on, or begin anew with --fresh",
+        ),
+    ],
+)
+def test_what_is_said_of_training_on_is_what_would_train_on(driver, recording, outcome, more):
+    end = recording.stop(outcome, "enough", 140) if outcome else [Halted(None, {0: 140, 1: 140}, 0.0, True)]
+    driver.play = lambda: recording.play([*recording.beginning(), *recording.reports([0.9, 0.8]), *end])
+    run("mnist.yaml")
+    assert f"already finished, not trained again; {more}\n" in run("mnist.yaml", "--resume").stderr
 
 
 def test_fresh_moves_the_earlier_run_aside(driver):
@@ -280,6 +300,16 @@ def test_a_run_directory_with_a_damaged_manifest_says_so(places, driver, flags):
     assert "odd: the run's own manifest is damaged; mend it, or begin anew with --fresh: " in done.stderr
     assert "Deployment" in done.stderr
     assert run("mnist.yaml", "--run-dir", "odd", "--fresh").exit_code == 0
+
+
+@pytest.mark.parametrize("flags", [(), ("--resume",), ("--fresh",)], ids=["", "resume", "fresh"])
+def test_a_pipe_in_place_of_the_runs_manifest_is_one_error(driver, flags):
+    Path("piped").mkdir()
+    os.mkfifo("piped/trainjob.yaml")
+    Path("piped/lock").touch()
+    done = run("mnist.yaml", "--run-dir", "piped", *flags)
+    assert (done.exit_code, driver.asked) == (65, [])
+    assert done.stderr == ("error: piped/trainjob.yaml: damaged, it is not a file; put the manifest back\n")
 
 
 def test_the_current_directory_is_not_moved_from_under_ones_feet(driver, monkeypatch):

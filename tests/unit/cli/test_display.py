@@ -10,14 +10,24 @@ from rich.console import Console
 from trainjobs.api import Stopping
 from trainjobs.cli.rendering.display import Display, drawn
 from trainjobs.cli.rendering.screen import Screen
-from trainjobs.runs.events import Decided, Failed, Printed, Reported, Restarting, Warned
+from trainjobs.runs.events import (
+    Decided,
+    Failed,
+    Printed,
+    Progress,
+    Reported,
+    Restarting,
+    Started,
+    Starting,
+    Warned,
+)
 from trainjobs.stopping import Observation, Panel
 from trainjobs.views.plain import Plain
 
 
-def text(screen, width=80, note="", height=24):
+def text(screen, width=80, note="", height=24, waited_s=0.0):
     out = io.StringIO()
-    Console(file=out, width=width, highlight=False).print(drawn(screen, note, height), end="")
+    Console(file=out, width=width, highlight=False).print(drawn(screen, note, height, waited_s), end="")
     return out.getvalue()
 
 
@@ -33,6 +43,13 @@ def test_before_the_workers_are_up_it_says_so(recording):
     assert text(screen_after(recording.events[:1])).strip() == "mnist  starting · 2 workers"
 
 
+def test_while_the_workers_start_it_counts_the_seconds(recording):
+    recording.early_stop()
+    shown = text(screen_after(recording.events[:1]), waited_s=65.3)
+    assert shown.strip() == "mnist  starting for 1 min 5 s · 2 workers"
+    assert " for " not in text(screen_after(recording.events[:2]), waited_s=65.3).splitlines()[0]
+
+
 def test_while_it_trains_it_shows_progress_metrics_and_criteria(recording):
     recording.early_stop()
     twelve_reports = 2 + 12 * 2
@@ -43,8 +60,8 @@ def test_while_it_trains_it_shows_progress_metrics_and_criteria(recording):
     assert "batch 0 of 70" in lines[2]
     shown = "\n".join(lines)
     assert "best 0.3975 in epoch 11" in shown
-    assert "plateau    ━━━━━━━━╌╌          4/5  val_loss 0.401 has not improved" in shown
-    assert "quick      ━━━━━╌╌╌╌╌          1/2  shadow: val_loss" in shown
+    assert "plateau    ━━━━━━━━╌╌             4/5  val_loss 0.401 has not improved" in shown
+    assert "quick      ━━━━━╌╌╌╌╌             1/2  shadow: val_loss" in shown
     assert "held back at epoch 12 by startAfter" in shown
 
 
@@ -88,6 +105,28 @@ def test_it_is_never_wider_than_the_terminal(recording, width):
         assert all(
             len(line) <= width for line in text(screen_after(recording.events[:number]), width).splitlines()
         )
+
+
+COLUMNS = ("at most", "step ", "[▁-█]", "best", "╌{10}", r"\S+/0.995 ", r"acc \S+ has")
+"""What the columns of the screen begin with, or end."""
+
+
+def test_columns_stay_where_they_are_from_report_to_report():
+    of = {"monitor": "loss", "criteria": [{"threshold": {"monitor": "acc", "mode": "max", "value": 0.995}}]}
+    panel = Panel.of(Stopping.model_validate(of))
+    state = panel.fold(())
+    screen = screen_after([Starting(2, 2), Started(1, 2, "cpu", None, 0, 100, (), 6.2)])
+    places = set()
+    for epoch, accuracy in enumerate([0.98, 0.976, 0.97612, -0.5, 0.123457] * 6, start=1):
+        seen = Observation(epoch, epoch * 1200, 9.7 * epoch, {"loss": 1 / epoch, "acc": accuracy})
+        state = panel.fold((seen,), state)
+        screen = screen.after(Reported.of(seen, panel.judge(state), epoch))
+        for batch in (9, 10, 999, 1000):
+            progress = Progress(epoch + 1, epoch * 1200 + batch, batch, 1200, 9.7 * epoch + 1)
+            shown = text(screen.after(progress))
+            found = [re.search(column, shown) for column in COLUMNS]
+            places.add(tuple(each.end() if "/" in each.re.pattern else each.start() for each in found))
+    assert len(places) == 1
 
 
 def test_a_note_is_shown_below(recording):

@@ -10,7 +10,7 @@ from trainjobs.api.manifest import load
 from trainjobs.cli.app import app
 from trainjobs.coordination import Outcome
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.events import Failed, Halted, Reported
+from trainjobs.runs.events import Failed, FirstStep, Halted, Reported
 from trainjobs.stopping import Observation
 
 
@@ -78,7 +78,9 @@ def test_an_interrupted_run_says_that_it_can_be_resumed(recording):
 def test_a_failed_run_shows_the_users_frames_and_the_rank(recording):
     recording.fail()
     out = explain().stdout
-    assert out.startswith("Failed after epoch 2 of 100, at step 140\nrank 1: ValueError: bad batch\n")
+    assert out.startswith(
+        "Failed after the report of epoch 2 of 100, at step 140\nrank 1: ValueError: bad batch\n"
+    )
     assert '  File "train.py", line 7, in train\n' in out
 
 
@@ -94,9 +96,17 @@ def test_a_killed_run_says_how_far_it_came(recording):
     recording.play([*recording.beginning(), *recording.reports([0.9, 0.8])], close=False)
     out = explain().stdout
     assert out.startswith(
-        "Not finished, and nobody is training it; it ended after epoch 2 of 100, at step 140"
+        "Not finished, and nobody is training it; it ended after the report of epoch 2 of 100, at step 140"
     )
     assert "--resume" in out
+
+
+def test_of_a_killed_run_only_its_last_report_is_known(recording):
+    amid = Reported(Observation(2, 100, 6.4, {"val_loss": 0.8, "val_accuracy": 0.5}, whole=False))
+    recording.play([*recording.beginning(), *recording.reports([0.9]), amid], close=False)
+    assert "it ended after the report in epoch 2 of 100, at step 100, without a word" in " ".join(
+        explain().stdout.split()
+    )
 
 
 def test_a_run_without_a_report_can_be_explained(recording):
@@ -119,7 +129,7 @@ def test_a_life_that_ended_while_it_started_does_not_repeat_how_the_one_before_i
     recording.play(recording.beginning()[:1], close=False)
     out = explain().stdout
     assert out.startswith(
-        "Not finished, and nobody is training it; it ended after epoch 2 of 100, at step 140"
+        "Not finished, and nobody is training it; it ended after the report of epoch 2 of 100, at step 140"
     )
     assert "bad batch" not in out
 
@@ -135,7 +145,7 @@ def test_a_run_that_another_process_trains_is_running(recording, monkeypatch):
     recording.play([*recording.beginning(), *recording.reports([0.9])], close=False)
     monkeypatch.setattr(RunDirectory, "holder", lambda place: 4711)
     out = explain().stdout
-    assert out.startswith("Running in process 4711: after epoch 1 of 100, at step 70\n")
+    assert out.startswith("Running in process 4711: after the report of epoch 1 of 100, at step 70\n")
     assert "Next" not in out
 
 
@@ -216,6 +226,14 @@ def test_the_story_is_one_json_object(recording):
     assert [row["name"] for row in story["criteria"]] == ["plateau", "threshold", "quick", "budget"]
 
 
+def test_a_start_is_told_by_its_stages(recording):
+    start = FirstStep({"workers": 20.0, "setup": 4.5, "step": 0.5})
+    recording.play([*recording.beginning(), start, *recording.reports([0.5])], close=False)
+    words = " ".join(explain().stdout.split())
+    assert "start first step after 25 s: workers 20 s, setup 4.5 s, step 0.5 s" in words
+    assert json.loads(explain("--output", "json").stdout)["start"] == start.seconds
+
+
 def test_no_colour_is_written_when_none_is_wanted(recording, monkeypatch):
     recording.early_stop()
     monkeypatch.setenv("FORCE_COLOR", "1")
@@ -228,7 +246,9 @@ def test_a_run_of_so_many_steps_is_told_in_steps(recording):
     recording.by_steps()
     words = " ".join(explain().stdout.split())
     assert "Stopped early by plateau in epoch 1, at step 1,300 of 5,000" in words
-    assert "trained 1,300 of 5,000 steps in 2 min 10 s on 2 workers" in words
+    assert "val_loss 0.412 has not improved on 0.398 (step 800) by more than 0.001" in words
+    assert "budget ╌╌╌╌╌╌╌╌╌╌ held back at step 1300 by startAfter epoch 50" in words
+    assert "trained 1,300 of 5,000 steps in 2 min 10 s on 2 workers, up after 6.2 s" in words
     assert (
         "saved 3,700 steps, about 6 min 10 s on each of 2 workers (an estimate against your own maxSteps 5,000)"
         in words

@@ -103,11 +103,12 @@ def test_a_nan_in_the_curve_stops(replay):
         ("curve.csv", "broken.yaml", 65, "broken.yaml:2: column"),
         ("curve.csv", "wrong.yaml", 78, "wrong.yaml:2: criteria[0].plateau.patience: 0: must be at least 1"),
         ("curve.csv", "wrong_under.yaml", 78, "stopping.criteria[0].plateau.patience: 0: must be at least 1"),
-        ("curve.csv", "metric.yaml", 65, 'metric "val_los" was not reported at epoch 1'),
-        (".", "bare.yaml", 66, "not a run directory"),
+        ("curve.csv", "metric.yaml", 65, 'metric "val_los" was not reported at epoch 6'),
+        ("empty", "bare.yaml", 66, "empty: not a run directory, and below it is no run, no CSV file"),
     ],
 )
 def test_mistakes_name_the_file_and_the_remedy(replay, curve, criteria, code, message):
+    Path("empty").mkdir()
     Path("broken.csv").write_text("val_loss\nx\n")
     Path("broken.yaml").write_text("criteria: [\n}")
     Path("wrong.yaml").write_text(BARE.replace("2", "0"))

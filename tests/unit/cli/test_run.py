@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from played_run import run
 
+from trainjobs.cli.launcher import named_cluster
+from trainjobs.driver.forkserver import ForkServer
 from trainjobs.exits import StorageError
 from trainjobs.runs.directory import RunDirectory
 
@@ -22,6 +24,23 @@ def test_a_run_is_told_and_summed_up(driver):
     assert summed_up.endswith(
         "Next  trainjobs explain runs/mnist\n      trainjobs replay runs/mnist --criteria mnist.yaml\n"
     )
+
+
+@pytest.mark.parametrize("spoil", [lambda manifest: manifest.write_text("kind: {"), Path.unlink])
+def test_a_run_whose_manifest_was_spoiled_meanwhile_is_summed_up_all_the_same(driver, spoil):
+    play = driver.play
+
+    def play_and_spoil():
+        code = play()
+        spoil(Path("runs/mnist/trainjob.yaml"))
+        return code
+
+    driver.play = play_and_spoil
+    done = run("mnist.yaml")
+    assert done.exit_code == 0
+    assert "Stopped early by plateau after epoch 13 of 100, at step 910\n" in done.stdout
+    assert "the run is summed up by the manifest that it was begun with" in done.stderr
+    assert "runs/mnist" in done.stderr
 
 
 def test_the_driver_gets_the_overrides_and_the_manifests_folder(driver, tmp_path):
@@ -74,7 +93,7 @@ def test_a_terminal_or_log_that_is_gone_ends_no_run(driver, recording, monkeypat
 
     for module in ("views.plain", "views.writing"):
         monkeypatch.setattr(f"trainjobs.{module}.write_line", broken)
-    monkeypatch.setattr("trainjobs.cli.run.silence", lambda _: None)
+    monkeypatch.setattr("trainjobs.views.writing.silence", lambda _: None)
     monkeypatch.setattr("trainjobs.cli.run.told", lambda *arguments: arguments[-1])
     assert run("mnist.yaml", *arguments).exit_code == 0
     assert len(told) > 10
@@ -90,9 +109,34 @@ def test_a_home_that_there_is_not_is_a_sentence(driver):
 
 def test_the_next_commands_choose_the_same_launcher(driver, recording):
     driver.play = recording.interrupt
-    out = run("mnist.yaml", "--launcher", "local", *MORE).stdout
-    assert "run mnist.yaml --launcher local --set spec.trainer.maxEpochs=200 --resume\n" in out
+    out = run("mnist.yaml", "--launcher", "ray", *MORE).stdout
+    assert "run mnist.yaml --launcher ray --set spec.trainer.maxEpochs=200 --resume\n" in out
     assert "--launcher" not in run("mnist.yaml", "--fresh").stdout
+
+
+@pytest.mark.parametrize(
+    ("environment", "address"),
+    [
+        ({}, ""),
+        ({"RAY_ADDRESS": ""}, ""),
+        ({"RAY_ADDRESS": "local"}, ""),
+        ({"RAY_ADDRESS": "auto"}, "auto"),
+        ({"RAY_ADDRESS": "10.0.0.7:6379"}, "10.0.0.7:6379"),
+    ],
+)
+def test_a_cluster_is_one_that_rays_own_variable_names(environment, address):
+    assert named_cluster(environment) == address
+
+
+@pytest.mark.parametrize(("address", "starts"), [("", ["local"]), ("10.0.0.7:6379", [])])
+def test_ray_starts_the_workers_where_a_cluster_is_named_and_this_command_elsewhere(
+    driver, monkeypatch, address, starts
+):
+    started = []
+    monkeypatch.setattr(ForkServer, "start", lambda _: started.append("local"))
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    assert run("mnist.yaml").exit_code == 0
+    assert started == starts
 
 
 def test_resume_and_fresh_exclude_each_other(driver):
@@ -107,7 +151,9 @@ def test_the_users_own_error_ends_with_70_and_the_users_frames_once(driver, reco
     assert done.exit_code == 70
     assert done.stdout.count('  File "train.py", line 7, in train\n    raise ValueError("bad batch")\n') == 1
     assert "failed on rank 1: ValueError: bad batch" in done.stdout
-    assert "Failed after epoch 2 of 100, at step 140\nrank 1: ValueError: bad batch" in done.stdout
+    assert (
+        "Failed after the report of epoch 2 of 100, at step 140\nrank 1: ValueError: bad batch" in done.stdout
+    )
 
 
 def test_a_full_disk_is_74(driver):
@@ -127,6 +173,11 @@ def test_a_full_disk_is_74(driver):
         (["broken.yaml"], 65, "broken.yaml:1: column"),
         (["mnist.yaml", "--set", "spec.trainer.maxEpoch=3"], 64, 'did you mean "maxEpochs"?'),
         (["mnist.yaml", "--set", "spec.trainer.maxEpochs=0"], 64, "--set spec.trainer.maxEpochs=0: must be"),
+        (
+            ["mnist.yaml", "--launcher", "inline"],
+            78,
+            "spec.trainer.numNodes: 2: --launcher inline trains one worker; add --set spec.trainer.numNodes=1",
+        ),
         (["mnist.yaml", "--run-dir", "mnist.yaml"], 73, "mnist.yaml: is a file; name a directory"),
     ],
 )

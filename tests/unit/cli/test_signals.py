@@ -1,5 +1,6 @@
 """Ctrl-C: before training it leaves, once asks for a checkpoint, twice leaves."""
 
+import multiprocessing
 import os
 import signal
 
@@ -161,8 +162,48 @@ def test_the_second_signal_leaves_at_once_and_promises_what_is_there(interrupted
     assert line == f"left at once; {promise}"
 
 
+class Eager(Plain):
+    """Whoever reads it sends the second signal while the first is still being handled."""
+
+    def note(self, text):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_second_signal_amid_the_words_about_the_first_leaves_at_once(terminal):
+    departure = Departure()
+    with Interruption(Control(), Eager(), departure, resumable=False) as interruption:
+        for event in TRAINING:
+            interruption.follow(event)
+        signal.raise_signal(signal.SIGINT)
+    assert departure.left == [130]
+
+
 def test_afterwards_signals_are_the_systems_again():
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     with Interruption(Control(), Plain(), Departure(), resumable=False):
         assert signal.getsignal(signal.SIGINT) != before[0]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_a_forked_process_outlives_ctrl_c_and_ends_when_it_is_terminated():
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    with Interruption(Control(), Plain(), Departure(), resumable=False):
+        child = context.Process(target=answering, args=(theirs,), daemon=True)
+        child.start()
+        for number in (None, signal.SIGINT):
+            if number:
+                os.kill(child.pid, number)
+            ours.send("there?")
+            assert ours.poll(10)
+            ours.recv()
+        child.terminate()
+        child.join(10)
+    ended = child.exitcode
+    child.kill()
+    assert ended == -signal.SIGTERM
+
+
+def answering(pipe):
+    while True:
+        pipe.send(pipe.recv())

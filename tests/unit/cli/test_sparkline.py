@@ -16,10 +16,19 @@ from trainjobs.cli.rendering.sparkline import WIDTH, Sparkline, drawn
         ([2.0, 2.0], "▁▁"),
         ([0.0, 7.0, 3.5], "▁█▅"),
         ([1.0, float("nan"), 0.0, float("inf")], "█x▁x"),
+        ([-1.7e308, 1.7e308], "▁█"),
+        ([0.0, 5e-324], "▁▁"),
     ],
 )
 def test_the_lowest_value_is_low_and_the_highest_high(values, line):
     assert drawn(values) == line
+
+
+@pytest.mark.parametrize("first", [[3.0], [9.0, 1.1, 0.5], [0.01, 0.2], [2.0] * 16])
+def test_the_plateau_at_the_end_is_seen_whatever_came_before(first):
+    latest = [0.41, 0.4, 0.42, 0.405, 0.415, 0.4, 0.41, 0.42]
+    assert drawn([*first, *latest])[-8:] == drawn(latest) == "▄▁█▃▆▁▄█"
+    assert set(drawn([*first, *latest])[: len(first)]) <= {"▁", "█"}
 
 
 def shown(values, encoding):

@@ -17,7 +17,7 @@ PUBLISHED = [
     EpochMismatch([1, 2]),
     MetricMismatch("loss", [0, 2], [1]),
     WeightlessMetric("loss"),
-    MissingMetric("spec.stopping.criteria[0].plateau", "loss", ("los",), 3),
+    MissingMetric("spec.stopping.criteria[0].plateau", "loss", ("los",), "epoch 3"),
     RulingFailed("ValueError", "no"),
 ]
 
@@ -50,8 +50,20 @@ WORDS = [
     ),
     (
         ExchangeMismatch(["report", "align"]),
+        "report() was called on rank 0 only, but every rank must report at the same place: "
         "ranks meet in different calls: rank 0 in report(), rank 1 in align(); "
         "every rank must make the same calls in the same order",
+    ),
+    (
+        ExchangeMismatch(["exchange", "align"]),
+        "ranks meet in different calls: rank 0 in exchange(), rank 1 in align(); "
+        "every rank must make the same calls in the same order",
+    ),
+    (
+        ExchangeMismatch(["exchange", "halt", "halt"]),
+        "the training function has returned on ranks 1, 2 while others go on, but every rank must return "
+        "at the same place: ranks meet in different calls: rank 0 in exchange(), rank 1 in halt(), "
+        "rank 2 in halt(); every rank must make the same calls in the same order",
     ),
 ]
 

@@ -1,6 +1,7 @@
 """The driver with a launcher that plays a part: what it makes of requests and of groups that end."""
 
 import json
+from multiprocessing.connection import Client
 
 import pytest
 from gpujob import JOB
@@ -23,11 +24,25 @@ class Killed:
         self.deaths = {0: "was killed by SIGTERM"}
 
 
+class Ended(Killed):
+    """A group that has ended well, as far as the system knows, and has told these words, if any."""
+
+    def __init__(self, setup, words):
+        super().__init__()
+        self.error, self.deaths = None, {}
+        if words:
+            with Client((setup.address.host, setup.address.port), authkey=setup.address.key) as rank:
+                for word in ({"rank": 0}, *words, None):
+                    rank.send_bytes(word if isinstance(word, bytes) else json.dumps(word).encode())
+                rank.poll(10)  # the good-bye, or the end
+
+
 class Launcher:
     """Counts the groups that it starts; `meanwhile` is called while one runs."""
 
     nodes = 1
     host = "127.0.0.1"
+    restarts = True
 
     def __init__(self, meanwhile):
         self.started = 0
@@ -86,6 +101,24 @@ def test_a_run_that_is_to_be_stopped_makes_another_attempt_for_its_best_weights(
     assert result.exit_code == Exit.FAILURE
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "the workers have ended, and none said where"),
+        (({},), "what rank 0 told is no event (no event of this name)"),
+        ((b"[", b"null"), "the connection of rank 0 ended"),
+    ],
+    ids=["nothing", "no event", "no JSON"],
+)
+def test_a_group_that_ends_without_an_error_and_a_halt_has_failed(place, words, said):
+    launcher = Launcher(lambda: None)
+    launcher.start = lambda setup, _: Ended(setup, words)
+    launcher.restarts = False  # each attempt waits for the others of a rank that was lost
+    result, _ = ended(place, launcher, Control())
+    assert result.exit_code == Exit.FAILURE
+    assert said in result.document["failure"]["message"]
+
+
 def test_other_criteria_are_kept_in_the_manifest_and_told_once(place):
     control = Control()
     changed = Stopping.model_validate({"monitor": "val_loss", "criteria": [{"budget": {"epochs": 3}}]})
@@ -96,3 +129,11 @@ def test_other_criteria_are_kept_in_the_manifest_and_told_once(place):
         CriteriaChanged(changed)
     ]
     assert place.job().spec.stopping == changed
+
+
+def test_a_launcher_without_restarts_makes_one_attempt(place):
+    launcher = Launcher(lambda: None)
+    launcher.restarts = False
+    result, told = ended(place, launcher, Control())
+    assert (launcher.started, result.exit_code) == (1, Exit.FAILURE)
+    assert not [event for event in told if isinstance(event, Restarting)]

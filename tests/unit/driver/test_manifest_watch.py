@@ -7,6 +7,7 @@ from trainjobs.api.manifest import SpecError
 from trainjobs.api.stopping import Stopping
 from trainjobs.api.trainjob import Stop
 from trainjobs.driver.manifest_watch import INTERVAL_S, ManifestWatch
+from trainjobs.exits import UserError
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.requests import ChangeRequest, InterruptRequest, StopRequest
 
@@ -72,6 +73,14 @@ def test_a_field_that_cannot_change_is_named_once_and_a_mended_manifest_is_follo
     assert watch.look(JOB, 20.0) is None
     place.write_job(edited(suspend=True))
     assert watch.look(JOB, 30.0) == InterruptRequest("spec.suspend is true")
+
+
+def test_a_manifest_that_cannot_be_looked_at_is_said_once(place, watch):
+    place.manifest.unlink()
+    place.manifest.symlink_to(place.manifest)
+    with pytest.raises(UserError, match="symbolic links"):
+        watch.look(JOB, 10.0)
+    assert watch.look(JOB, 20.0) is None
 
 
 def test_a_manifest_that_is_gone_for_a_moment_is_an_edit_when_it_is_back(place):

@@ -1,6 +1,7 @@
 """Ray's own errors, in the words that a user can use."""
 
 import os
+from pathlib import Path
 
 import pytest
 from ray.core.generated.common_pb2 import ActorDiedErrorContext
@@ -64,10 +65,19 @@ def test_workers_that_died_are_told_from_those_whose_code_raised():
 
 
 @pytest.mark.parametrize(
-    ("load", "words"), [(22.0, "this machine is busy (load 22 on "), (0.1, "no shared memory")]
+    ("load", "seconds", "words"),
+    [
+        (22.0, 41.3, "41 s: this machine is busy (load 22 on "),
+        (0.1, 41.3, "41 s: no shared memory: at all; try again, or"),
+        (22.0, 0.3, "0 s: no shared memory: at all; try again, or"),
+    ],
 )
-def test_a_failed_start_says_what_to_do(monkeypatch, load, words):
+def test_a_failed_start_says_why_what_to_do_and_where_more_is(monkeypatch, load, seconds, words):
     monkeypatch.setattr(os, "getloadavg", lambda: (load, load, load))
-    sentence = start_failure(OSError("no shared memory\nat all"), 41.3)
-    assert sentence.startswith(f"Ray did not start within 41 s: {words}")
-    assert sentence.endswith("/logs; try again")
+    sentence = start_failure(OSError("no shared memory\nat all"), seconds, [Path("/tmp/ray/session_1")])
+    assert sentence.startswith(f"Ray did not start within {words}")
+    assert sentence.endswith(", or take --launcher local; its logs are in /tmp/ray/session_1/logs")
+
+
+def test_a_ray_that_has_written_nothing_has_no_logs():
+    assert "logs" not in start_failure(OSError("no"), 1, [])

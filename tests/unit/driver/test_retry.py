@@ -14,6 +14,7 @@ BACKWARD = Failed(0, "RuntimeError", "the gradients did not come", "...", Exit.U
 GONE = Failed(2, Reason.WORKER_DIED, "the process of rank 2 died", "", Exit.FAILURE)
 FROZEN = Failed(1, "RankLost", "rank 1 has not been heard of for 60 s", "", Exit.FAILURE)
 HUNG = Failed(0, Reason.NO_PROGRESS, "no step for 30 s", "", Exit.FAILURE)
+QUIT = Failed(0, "BdbQuit", "the debugger was quit", "", Exit.INTERRUPTED)
 RAY = Failed(None, "WorkerGroupError", "no resources", "", Exit.FAILURE)
 
 
@@ -68,3 +69,8 @@ def test_an_attempt_that_lost_its_node_goes_on_whatever_failed_with_it():
 )
 def test_a_run_that_is_leaving_anyway_makes_no_other_attempt(failures, failed_attempts, limit, lost, verdict):
     assert after_failure(failures, failed_attempts, limit, lost, leaving=True) == verdict
+
+
+@pytest.mark.parametrize(("failed_attempts", "limit"), [(1, 0), (1, 3), (4, 3)])
+def test_a_run_that_is_left_by_hand_has_not_failed(failed_attempts, limit):
+    assert after_failure([QUIT, RAY], failed_attempts, limit) == Leave(QUIT)

@@ -44,7 +44,7 @@ def found(files, monkeypatch):
     def find(file="", context="", variable=""):
         listed = ":".join(str(files / name) for name in variable.split(":") if name)
         known = cluster(file and str(files / file), context, {"KUBECONFIG": listed})
-        return known.transport._configuration.host, known.namespace
+        return known.transport.url, known.namespace
 
     return find
 

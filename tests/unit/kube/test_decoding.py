@@ -28,6 +28,14 @@ def test_it_decodes_what_json_decodes(others, items, indent, ascii_only):
     assert plain(decoded(text.encode())) == whole
 
 
+@pytest.mark.parametrize(
+    "tail", ['"metadata": {"finalizers": ["]"]}', '"metadata": {"continue": "]}"}', '"a": "]"']
+)
+def test_it_finds_the_end_of_the_items_also_where_it_is_not_the_last_bracket(tail):
+    text = '{"items": [{"a": ["]}"]}, [1]], %s}' % tail  # noqa: UP031 - braces
+    assert plain(decoded(text.encode())) == json.loads(text)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", '{"a": 1', '{"a" 1}', '{"items": [1', "\xff"])
 def test_what_is_no_object_is_refused(text):
     with pytest.raises(ValueError, match=r"JSON|expected|Expecting|ends early|codec|delimiter"):

@@ -3,7 +3,7 @@
 import pytest
 
 from trainjobs.kube.backoff import Backoff
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.own_trainjob import NotOurs, OwnTrainJob
 from trainjobs.kube.resources import TRAINJOBS, Key
 from trainjobs.kube.transport import ApiError, TransportError
@@ -11,7 +11,7 @@ from trainjobs.kube.transport import ApiError, TransportError
 
 @pytest.fixture
 def own(script):
-    return OwnTrainJob(Client(script), Key("team", "mnist"), "me", Backoff(first_s=0.0, longest_s=0.0))
+    return OwnTrainJob(KubeClient(script), Key("team", "mnist"), "me", Backoff(first_s=0.0, longest_s=0.0))
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500])

@@ -1,24 +1,31 @@
 """A list over HTTP, from an API server that has odd objects."""
 
-import datetime
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
+from pathlib import Path
 
 import certifi
 import pytest
-from kubernetes.client import Configuration
-from kubernetes.config import incluster_config
+import urllib3
 
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.reflector import Reflector
 from trainjob_operator.trainjob.observation.excerpt import excerpt
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import TRAINJOBS, Key
-from trainjobs.kube.transport import HttpTransport, connect
+from trainjobs.kube.transport import (
+    LONGEST_ANSWER,
+    TOKEN_AGES_S,
+    HttpTransport,
+    PodToken,
+    TooLongError,
+    TransportError,
+    in_pod,
+)
 
 STOP = threading.Event()
+IN_POD = {"KUBERNETES_SERVICE_HOST": "10.96.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 @pytest.fixture
@@ -56,11 +63,10 @@ def test_a_trainjob_that_nests_deeper_than_python_decodes_hides_no_other(serving
 
     items = json.dumps([trainjob("odd", 1, {"a": "DEEP"}), trainjob("mnist", 2, {"lr": 0.1})])
     items = items.replace('"DEEP"', '{"a":' * levels + "1" + "}" * levels)
-    configuration = Configuration()
-    configuration.host = serving(f'{{"items": {items}, "metadata": {{"resourceVersion": "5"}}}}')
-    transport, cache, woken = HttpTransport(configuration), Cache(excerpt), []
+    url = serving(f'{{"items": {items}, "metadata": {{"resourceVersion": "5"}}}}')
+    transport, cache, woken = HttpTransport(url, urllib3.PoolManager(), dict), Cache(excerpt), []
     try:
-        reflector = Reflector(Client(transport), TRAINJOBS, cache, woken.append)
+        reflector = Reflector(KubeClient(transport), TRAINJOBS, cache, woken.append)
         assert reflector.step(STOP) == 0
     finally:
         transport.close()
@@ -70,22 +76,79 @@ def test_a_trainjob_that_nests_deeper_than_python_decodes_hides_no_other(serving
     assert "nested deeper" in cache.get(Key("team", "odd"))["spec"]["trainer"]["config"]
 
 
-def test_a_pod_shows_the_token_of_now(tmp_path, monkeypatch):
+def test_an_answer_is_read_only_as_far_as_one_may_be_long(serving):
+    frame = '{"a": ""}'
+    for characters, is_taken in ((LONGEST_ANSWER, True), (LONGEST_ANSWER + 1, False)):
+        text = frame[:7] + "x" * (characters - len(frame)) + frame[7:]
+        transport = HttpTransport(serving(text), urllib3.PoolManager(), dict)
+        if is_taken:
+            assert len(transport.request("GET", "/")["a"]) == characters - len(frame)
+        else:
+            with pytest.raises(TooLongError):
+                transport.request("GET", "/")
+        transport.close()
+
+
+@pytest.fixture
+def account(tmp_path):
+    """What Kubernetes puts into a pod."""
+    (tmp_path / "token").write_text("first\n")
+    (tmp_path / "ca.crt").write_text(Path(certifi.where()).read_text())
+    return tmp_path
+
+
+def test_a_pod_shows_the_token_of_now(account):
     """Kubernetes replaces it while the pod lives."""
-    token = tmp_path / "token"
-    token.write_text("first")
-    now = datetime.datetime(2030, 1, 1)
-    clock = SimpleNamespace(now=lambda: now)
-    monkeypatch.setattr(
-        incluster_config, "datetime", SimpleNamespace(datetime=clock, timedelta=datetime.timedelta)
-    )
-    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(token))
-    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", certifi.where())
-    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
-    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
-    transport = connect(None)
-    token.write_text("second")
-    assert transport._authorization() == {"authorization": "bearer first"}
-    now += datetime.timedelta(minutes=1)
-    assert transport._authorization() == {"authorization": "bearer second"}
+    moments = iter((0.0, TOKEN_AGES_S - 1, TOKEN_AGES_S, TOKEN_AGES_S, 2 * TOKEN_AGES_S, 2 * TOKEN_AGES_S))
+    token = PodToken(account / "token", lambda: next(moments))
+    (account / "token").write_text("second")
+    assert token.headers() == {"authorization": "Bearer first"}
+    assert token.headers() == {"authorization": "Bearer second"}
+    (account / "token").write_text("")
+    assert token.headers() == {"authorization": "Bearer second"}
+
+
+@pytest.mark.parametrize(
+    ("host", "url"), [("10.96.0.1", "https://10.96.0.1:443"), ("fd00::1", "https://[fd00::1]:443")]
+)
+def test_a_pod_finds_the_api_server_by_its_environment_and_asks_it_by_no_proxy(
+    account, monkeypatch, host, url
+):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    transport = in_pod({"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": "443"}, account)
+    assert transport.url == url
+    assert transport._pool.proxy is None
     transport.close()
+
+
+@pytest.mark.parametrize(
+    ("environment", "missing", "said"),
+    [
+        ({}, "nothing", "KUBERNETES_SERVICE_HOST"),
+        ({"KUBERNETES_SERVICE_HOST": "10.96.0.1"}, "nothing", "KUBERNETES_SERVICE_PORT"),
+        (IN_POD, "token", "token"),
+        (IN_POD, "ca.crt", "No such file"),
+    ],
+)
+def test_who_is_in_no_pod_or_has_no_account_there_is_told_what_is_missing(
+    account, environment, missing, said
+):
+    (account / missing).unlink(missing_ok=True)
+    with pytest.raises(ValueError, match=said):
+        in_pod(environment, account)
+
+
+@pytest.mark.parametrize(("name", "text"), [("token", ""), ("ca.crt", "no certificate")])
+def test_what_is_no_account_is_refused_at_once(account, name, text):
+    (account / name).write_text(text)
+    with pytest.raises(ValueError, match="no access to its cluster"):
+        in_pod(IN_POD, account)
+
+
+def test_a_token_that_is_gone_is_an_answer_that_did_not_come(account):
+    moments = iter((0.0, TOKEN_AGES_S))
+    token = PodToken(account / "token", lambda: next(moments))
+    (account / "token").unlink()
+    transport = HttpTransport("http://127.0.0.1:1", urllib3.PoolManager(), token.headers)
+    with pytest.raises(TransportError, match="token"):
+        transport.request("GET", "/version")

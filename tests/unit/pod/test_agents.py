@@ -76,7 +76,7 @@ def stage(monkeypatch):
     monkeypatch.setattr(
         processes,
         "driver",
-        lambda *, crashed, ended: stage.start("driver after a crash" if crashed else "driver"),
+        lambda kind, *, crashed, ended: stage.start("driver after a crash" if crashed else "driver"),
     )
     monkeypatch.setattr("trainjobs.pod.termination.PATH", Path("/nonexistent/log"))
     return stage

@@ -26,12 +26,20 @@ JOB = parse(
         },
     }
 )
-SET = {each["name"] for each in environment(JOB)}
+OF_SWEEPS = {"TRAINJOBS_KIND"}
+SET = {each["name"] for each in environment(JOB)} | OF_SWEEPS
 OF_KUBERNETES = {"JOB_COMPLETION_INDEX"}
 
 
 def test_the_operator_sets_what_a_pod_reads_and_nothing_else():
     assert set(PodIdentity.variables()) == SET | OF_KUBERNETES
+
+
+def test_what_a_sweeps_pods_are_told_besides():
+    sweep = JOB.model_copy(update={"kind": "TrainSweep"})
+    assert {each["name"] for each in environment(sweep)} - {
+        each["name"] for each in environment(JOB)
+    } == OF_SWEEPS
 
 
 def test_the_operators_page_lists_the_variables_and_no_other():

@@ -10,8 +10,9 @@ from gpujob import JOB
 from trainjobs.api import Stopping
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.coordination import Decision, Outcome
-from trainjobs.pod import reporter
-from trainjobs.pod.reporter import Reporter, difference
+from trainjobs.pod import status_writer
+from trainjobs.pod.reporter import Reporter
+from trainjobs.pod.status_writer import difference
 from trainjobs.runs.events import (
     Checkpointed,
     CriteriaChanged,
@@ -32,7 +33,7 @@ DECISION = Decision(
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    monkeypatch.setattr(reporter, "INTERVAL_S", 3600)
+    monkeypatch.setattr(status_writer, "INTERVAL_S", 3600)
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_a_run_that_is_judged_by_other_criteria_says_so_in_its_status(written):
 
 
 def test_an_api_server_that_fails_gets_it_later(monkeypatch):
-    monkeypatch.setattr(reporter, "INTERVAL_S", 0.01)
+    monkeypatch.setattr(status_writer, "INTERVAL_S", 0.01)
     answers = iter([OSError("no route"), OSError("no route"), None])
     taken = SimpleQueue()
 
@@ -140,7 +141,7 @@ def test_before_the_start_only_failed_attempts_are_written(written):
 
 
 def test_an_end_that_comes_amid_a_write_is_not_waited_out(written):
-    tell = reporter_of(written)
+    tell = reporter_of(written)._writer
 
     class ForgottenTooLate(threading.Event):
         """The end hurries just before the hurry of the write before it is forgotten."""
@@ -151,6 +152,6 @@ def test_an_end_that_comes_amid_a_write_is_not_waited_out(written):
             super().clear()
 
     tell._hurry = ForgottenTooLate()
-    tell._tell(urgent=False)
+    tell.tell(urgent=False)
     tell._thread.join(20)
     assert not tell._thread.is_alive()

@@ -140,6 +140,16 @@ def test_what_somebody_has_put_in_place_of_a_file_is_damage_and_keeps_nobody_wai
         READ[file](place)
 
 
+@pytest.mark.parametrize("damage", [pipe, endless, circle, Path.mkdir])
+@pytest.mark.parametrize("asked", [RunDirectory.exists, RunDirectory.job])
+def test_something_else_in_place_of_the_manifest_is_not_taken_for_a_run_that_never_began(
+    place, damage, asked
+):
+    damage(place.manifest)
+    with pytest.raises((DataError, StorageError), match=f"{place.path}"):
+        asked(place)
+
+
 def test_nobody_waits_at_a_pipe_in_place_of_the_lock_or_a_file_to_append_to(place):
     for file in ("lock", "history.jsonl"):
         os.mkfifo(place.path / file)
@@ -238,3 +248,9 @@ def test_lines_are_appended_not_replaced(place):
     for number in range(3):
         append_line(path, {"number": number})
     assert [json.loads(line)["number"] for line in path.read_text().splitlines()] == [0, 1, 2]
+
+
+def test_a_file_in_the_place_of_the_directory_is_one_error(tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(StorageError, match="Not a directory"):
+        write_whole(tmp_path / "run" / "result.json", "{}")

@@ -14,6 +14,7 @@ from trainjobs.runs.events import (
     Checkpointed,
     Decided,
     Failed,
+    FirstStep,
     Halted,
     Reported,
     Started,
@@ -53,6 +54,17 @@ def test_gpus_that_a_manifest_asks_for_count_only_where_the_run_has_them(device,
 
 def test_what_earlier_lives_used_is_not_lost_when_this_one_fails_to_start():
     assert Account(JOB, [SEEN]).accounting().gpu_seconds_used == 80.0
+
+
+def test_a_start_is_told_when_its_first_step_is_done_and_is_the_latest_attempts():
+    account, started = Account(JOB), Started(1, 2, "cpu", None, 0, 10)
+    account.take(started)
+    assert account.training().startup_seconds is None
+    account.take(FirstStep({"workers": 20.5, "setup": 4.0, "step": 0.5}))
+    account.take(Reported(SEEN))
+    assert account.training().startup_seconds == 25.0
+    account.take(started)
+    assert account.training().startup_seconds is None
 
 
 def test_shadow_stops_are_told_with_what_they_judged():

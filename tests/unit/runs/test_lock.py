@@ -47,6 +47,14 @@ def test_two_processes_never_train_in_one_directory(place, other_process):
     assert place.holder() == other_process.pid
 
 
+def test_who_has_patience_waits_for_a_process_that_ends(place, other_process):
+    ending = threading.Timer(2 * PROBE_SECONDS, other_process.kill)
+    ending.start()
+    with place.hold(60):
+        assert not ending.is_alive()
+        assert place.holder() == os.getpid()
+
+
 def test_a_killed_process_holds_nothing(place, other_process):
     other_process.kill()
     other_process.wait()

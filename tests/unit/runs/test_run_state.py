@@ -5,6 +5,7 @@ from gpujob import JOB
 from shadowed import FLAT, SHADOWS, judged_by
 
 from trainjobs.api import Stopping
+from trainjobs.api.length import Length
 from trainjobs.runs.events import (
     Checkpointed,
     CriteriaChanged,
@@ -98,3 +99,44 @@ def test_a_history_that_grows_leaves_the_shorter_ones_as_they_were():
     assert list(reversed(other)) == [CURVE[2], CURVE[0]]
     with pytest.raises(IndexError):
         one[1]
+
+
+MID = Observation(step=5, epoch=2, seconds=10.0, metrics={}, whole=False)
+EPOCHS, STEPS, ONE = Length.of(12_000, None), Length.of(None, 40), Length.of(1, None)
+
+
+@pytest.mark.parametrize(
+    ("seen", "epochs", "amid", "place"),
+    [
+        (None, None, False, (0, "after epoch 0")),
+        (SEEN, None, False, (1, "after epoch 1")),  # an earlier version did not say
+        (MID, None, False, (1, "in epoch 2")),
+        (SEEN, 1, False, (1, "after epoch 1")),
+        (SEEN, 1, True, (1, "in epoch 2")),
+        (SEEN, 0, True, (1, "after epoch 1")),  # what follows the report of its epoch
+        (MID, 4, True, (4, "in epoch 5")),
+        (MID, 4, False, (4, "after epoch 4")),
+    ],
+)
+def test_where_a_run_has_halted_some_epochs_after_its_last_report(seen, epochs, amid, place):
+    halted = Halted(None, {0: 5}, 0.0, None, epochs, amid)
+    state = RunState(history=History([seen] if seen else []), halted=halted)
+    assert (state.epochs, state.place) == place
+
+
+@pytest.mark.parametrize(
+    ("whole", "seen", "length", "words"),
+    [
+        (True, SEEN, EPOCHS, "trained all 12,000 epochs"),
+        (True, SEEN, ONE, "trained all 1 epoch"),
+        (True, SEEN, Length.of(None, 3), "trained 5 steps, more than the 3 that are asked for now"),
+        (None, SEEN, STEPS, "trained all 40 steps"),  # an earlier version did not say
+        (False, SEEN, EPOCHS, "the training function returned after epoch 1 of 12,000"),
+        (False, MID, EPOCHS, "the training function returned in epoch 2 of 12,000"),
+        (False, MID, STEPS, "the training function returned after step 5 of 40"),
+        (False, None, STEPS, "the training function returned before the first report"),
+    ],
+)
+def test_how_a_run_has_ended_that_nothing_stopped(whole, seen, length, words):
+    state = RunState(history=History([seen] if seen else []), halted=Halted(None, {0: 5}, 0.0, whole))
+    assert state.finish(length) == words

@@ -24,9 +24,20 @@ def half(error):
     return fill
 
 
+def raised_from_itself():
+    ring = RuntimeError("a state_dict that says `raise error from error`")
+    ring.__cause__ = ring
+    return ring
+
+
 @pytest.mark.parametrize(
     ("error", "seen"),
-    [(OSError(28, "full"), StorageError), (DataError("a"), DataError), (KeyboardInterrupt(),) * 2],
+    [
+        (OSError(28, "full"), StorageError),
+        (raised_from_itself(), StorageError),
+        (DataError("a"), DataError),
+        (KeyboardInterrupt(),) * 2,
+    ],
 )
 def test_a_write_that_fails_leaves_what_was_there_and_nothing_beside_it(storage, tmp_path, error, seen):
     storage.write("a/b", lambda file: file.write(b"before"))

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from trainjobs.exits import ConfigError
-from trainjobs.runtime.user_code.entrypoint import load, program
+from trainjobs.runtime.user_code.entrypoint import load, no_input, program
 
 CODE = "import json\ndef train(run): return run\ndef pair(run, other): ...\nanswer = 42\n"
 
@@ -61,10 +61,13 @@ def test_a_program_has_the_arguments_and_the_path_that_python_would_give_it(code
     assert sys.path[0] == str(directory)
 
 
-def test_a_programs_input_is_at_its_end(code):
-    with pytest.raises(EOFError):
-        input()
-    assert os.read(0, 1) == b""
+def test_an_input_at_its_end_has_nothing_to_read_until_it_is_over():
+    before = sys.stdin, os.fstat(0)
+    with no_input():
+        with pytest.raises(EOFError):
+            input()
+        assert os.read(0, 1) == b""
+    assert (sys.stdin, os.fstat(0)) == before
 
 
 def test_a_program_configures_its_own_logging(tmp_path, capsys):

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import traceback
+from bdb import BdbQuit
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,9 @@ import torch.distributed as dist
 from peers import COLLECTIVES, failures_beside_a_peer, raised
 from torch.utils.data import DataLoader, Dataset
 
-from trainjobs.coordination import ConnectionLost, RankLost, RulingFailed
+from trainjobs.coordination import ConnectionLost, ExchangeMismatch, RankLost, RulingFailed
 from trainjobs.exits import DataError, Exit
+from trainjobs.runtime.user_code.failures import failure_of
 from trainjobs.stopping import MissingMetric
 
 
@@ -77,6 +79,7 @@ def raising(error):
     ("work", "code", "of_peers"),
     [
         (own_words, Exit.USER_CODE, False),
+        (raising(ExchangeMismatch(["report", "halt"])), Exit.USER_CODE, True),
         (database_gone, Exit.USER_CODE, False),
         (batches(image_missing), Exit.USER_CODE, False),
         (batches(killed), Exit.FAILURE, False),
@@ -84,7 +87,7 @@ def raising(error):
         (twice, Exit.USER_CODE, True),
         (raising(MemoryError()), Exit.USER_CODE, False),
         (raising(DataError("runs/a:3: damaged")), Exit.DATA, False),
-        (raising(MissingMetric("spec.stopping", "val_loss", ("loss",), 1)), Exit.DATA, False),
+        (raising(MissingMetric("spec.stopping", "val_loss", ("loss",), "epoch 1")), Exit.DATA, False),
         (raising(ConnectionLost("rank 0's store is gone")), Exit.FAILURE, True),
         (raising(RulingFailed("ValueError", "no")), Exit.FAILURE, True),
         (raising(RankLost(0, 5, 60.0, left=True)), Exit.FAILURE, True),
@@ -111,6 +114,16 @@ def test_a_collective_that_fails_because_of_a_peer_says_so(name, how):
     assert under_the_users.kind == "ValueError"
     assert plain.of_peers
     assert under_the_users.of_peers
+
+
+@pytest.mark.parametrize("left", [BdbQuit, KeyboardInterrupt])
+def test_to_leave_by_hand_is_an_error_only_where_nobody_sits(left):
+    assert failure_of(left(), 0, Path(), in_foreground=True).exit_code == Exit.INTERRUPTED
+    assert failure_of(left(), 0, Path()).exit_code == Exit.USER_CODE
+
+
+def test_a_debugger_that_had_no_terminal_names_the_launcher_that_has_one():
+    assert "--launcher inline" in failure_of(BdbQuit(), 0, Path()).message
 
 
 def test_only_the_users_frames_are_shown():

@@ -5,9 +5,14 @@ import pytest
 from trainjobs.api import Stopping
 from trainjobs.coordination import Coordinator, Outcome, SingleCommunicator, Vote
 from trainjobs.runs import events
+from trainjobs.runtime.checkpoint.contents import Position
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
 from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.stopping import Panel
+
+
+def at(step):
+    return Position(1, step, step, reported=False, seconds=0.0)
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def vote(coordinator, outcome):
 def test_without_a_decision_nobody_halts(coordinator):
     told = []
     halts = halts_of(coordinator, told)
-    assert not halts.agree_on_halt(3)
+    assert not halts.agree_on_halt(at(3))
     assert (halts.halted, told) == (False, [])
 
 
@@ -39,21 +44,21 @@ def test_a_decision_halts_once_and_only_an_interruption_is_to_go_on(coordinator,
     told = []
     halts = halts_of(coordinator, told)
     vote(coordinator, outcome)
-    assert halts.agree_on_halt(3)
-    assert halts.agree_on_halt(4)
-    assert halts.is_interrupted is interrupted
+    assert halts.agree_on_halt(at(3))
+    assert halts.agree_on_halt(at(4))
+    assert halts.unwinds is interrupted
     assert [type(event) for event in told] == [events.Decided, events.Halted]
 
 
 def test_a_run_that_has_come_to_its_end_halts_without_a_decision(coordinator):
     told = []
     halts = halts_of(coordinator, told)
-    halts.conclude(5)
-    assert (halts.halted, halts.is_interrupted) == (True, False)
+    halts.conclude(at(5))
+    assert (halts.halted, halts.unwinds) == (True, False)
     assert [type(event) for event in told] == [events.Halted]
 
 
 def test_other_ranks_tell_nothing(coordinator):
     told = []
-    halts_of(coordinator, told, rank=1).conclude(5)
+    halts_of(coordinator, told, rank=1).conclude(at(5))
     assert told == []

@@ -68,6 +68,46 @@ def test_what_changes_between_the_last_step_and_a_halt_in_evaluation_is_undone()
     assert states["model"].keys() == model.state_dict().keys()
 
 
+def test_what_was_written_after_it_was_loaded_is_noticed_and_undone():
+    model, optimizer = pair()
+    tracked = Tracked(stored(), "run/step-1.pt")
+    tracked.add({"model": model, "optimizer": optimizer})
+    assert tracked.unchanged_since_loaded
+    optimizer.param_groups[0]["lr"] = 7.0
+    assert tracked.unchanged_since_loaded
+    tracked.undo_light_since_loaded()
+    assert optimizer.param_groups[0]["lr"] == 0.1
+    optimizer.param_groups[0]["lr"] = 7.0
+    tracked.undo_light_since_loaded()
+    assert optimizer.param_groups[0]["lr"] == 7.0
+    torch.nn.init.zeros_(model.weight)
+    assert not tracked.unchanged_since_loaded
+
+
+class Total:
+    def __init__(self):
+        self.total = torch.zeros(2)
+
+    def state_dict(self):
+        return {"total": self.total}
+
+    def load_state_dict(self, state):
+        self.total = state["total"]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("loaded", [True, False])
+def test_what_comes_back_amid_an_evaluation_in_inference_mode_can_be_written(taken, loaded):
+    total, tracked = Total(), Tracked(None)
+    tracked.add({"total": total})
+    with torch.inference_mode(taken):
+        light = tracked.light_states()
+    with torch.inference_mode(loaded):
+        tracked.load_light(light)
+    total.total += 1
+    assert total.total.tolist() == [1, 1]
+
+
 def test_what_has_no_state_cannot_be_tracked():
     with pytest.raises(TypeError, match=r"run.track\(lr=...\): float has no state_dict"):
         Tracked(None).add({"lr": 0.1})

@@ -45,9 +45,21 @@ def test_a_write_that_torch_does_not_count_is_seen_by_the_sums(trained):
     assert seen(writes) == (True, False, False)
 
 
-def test_statistics_of_a_forward_pass_are_no_weights_but_part_of_the_epoch(trained):
+def test_statistics_of_a_forward_pass_are_written_too(trained):
     model, _, writes = trained
     model(torch.randn(8, 3))
+    assert seen(writes) == (False, False, False)
+
+
+def test_a_buffer_of_inference_mode_or_of_no_checkpoint_is_no_trouble(trained):
+    model, _, writes = trained
+    model.eval()
+    with torch.inference_mode():
+        model[0].register_buffer("cache", model(torch.randn(8, 3)), persistent=False)
+    assert seen(writes) == (True, True, True)
+    with torch.inference_mode():
+        model[0].register_buffer("kept", torch.ones(3))
+    writes.mark()
     assert seen(writes) == (True, True, False)
 
 

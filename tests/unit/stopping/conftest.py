@@ -1,7 +1,11 @@
-"""Runs as tables see them: the n-th value is the report of epoch n, ten steps and two seconds an epoch."""
+"""Runs as tables see them: the n-th value is the report of epoch n, ten steps and two seconds an epoch.
+
+A run is of 100 epochs unless a table says `maxEpochs`.
+"""
 
 import pytest
 
+from trainjobs.api import Length
 from trainjobs.api.stopping import Stopping
 from trainjobs.stopping import Observation, Panel
 
@@ -21,7 +25,8 @@ def _history(values=(), **curves):
 
 
 def _panel(*criteria, **stopping):
-    return Panel.of(Stopping.model_validate({"monitor": "m", **stopping, "criteria": criteria}))
+    length = Length.of(stopping.pop("maxEpochs", 100), None)
+    return Panel.of(Stopping.model_validate({"monitor": "m", **stopping, "criteria": criteria}), length)
 
 
 def _rulings(panel, history):

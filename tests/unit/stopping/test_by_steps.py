@@ -97,6 +97,41 @@ def test_a_verdict_held_back_by_steps_says_so(panel, gate, cause):
 
 
 @pytest.mark.parametrize(
+    ("criterion", "above", "reason"),
+    [
+        ({"plateau": {"patience": 9}}, {}, "m nan has not improved on 0.4 (step 20) for 2 reports"),
+        (
+            {"divergence": {"amount": 0.1}},
+            {},
+            "m nan is worse than the best 0.4 (step 20) by more than 0.1 for 2 reports",
+        ),
+        ({"threshold": {"value": 0.1}}, {"nonFinite": "Stop"}, "m is nan at step 40"),
+        ({"nonFinite": {}}, {}, "m is nan at step 40"),
+        (
+            {"budget": {"steps": 90}},
+            {"startAfter": {"step": 60}},
+            "held back at step 40 by startAfter step 60",
+        ),
+        (
+            {"nonFinite": {}},
+            {"minSteps": 60},
+            "m is nan at step 40 (held back at step 40 by minSteps 60)",
+        ),
+        (
+            {"all": [{"nonFinite": {}, "startAfter": {"step": 60}}]},
+            {},
+            "0 of 1 say stop, 1 needed: held back at step 40 by startAfter step 60",
+        ),
+    ],
+)
+def test_a_run_of_so_many_steps_is_told_in_steps(criterion, above, reason):
+    stopping = parse_stopping({"monitor": "m", "nonFinite": "Count", **above, "criteria": [criterion]})
+    panel = Panel.of(stopping, Length.of(None, 500))
+    (finding,) = panel.judge(panel.fold(one_epoch([0.9, 0.4, 0.6, NAN]))).findings
+    assert finding.verdict.reason == reason
+
+
+@pytest.mark.parametrize(
     ("above", "limit"),
     [
         ({}, 30),

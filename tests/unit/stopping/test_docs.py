@@ -8,8 +8,9 @@ import pytest
 import yaml
 from pages import blocks
 
+from trainjobs.api import Length
 from trainjobs.api.stopping import Single, Stopping
-from trainjobs.stopping import Panel
+from trainjobs.stopping import Panel, replay
 
 ROOT = Path(__file__).parents[3]
 CRITERIA = ROOT / "docs" / "criteria.md"
@@ -21,7 +22,7 @@ def test_every_example_is_a_valid_specification(example):
     document = yaml.safe_load(example)
     assert list(document) == ["stopping"]
     stopping = Stopping.model_validate(document["stopping"])
-    assert len(Panel.of(stopping).judges) == len(document["stopping"]["criteria"])
+    assert len(Panel.of(stopping, Length.of(100, None)).judges) == len(document["stopping"]["criteria"])
 
 
 def test_every_family_has_a_section_with_an_example():
@@ -43,14 +44,24 @@ def type_of(name):
     return Single.model_fields[name].annotation.__args__[0]
 
 
+def test_the_class_of_ones_own_judges(tmp_path, monkeypatch, history):
+    (rules,) = (block for block in blocks(CRITERIA, "python") if "# rules.py" in block)
+    (tmp_path / "rules.py").write_text(rules)
+    monkeypatch.delitem(sys.modules, "rules", raising=False)
+    criterion = {"custom": {"class": "rules:Doubled", "parameters": {"metric": "m"}}}
+    panel = Panel.of(Stopping.model_validate({"criteria": [criterion]}), code=tmp_path)
+    assert replay(panel, history([0.5, 0.4, 1.0, 1.1])).criteria[0].stop.epoch == 4
+
+
 @pytest.fixture
 def with_stillness(tmp_path):
     """A copy of what a criterion is made of, with the one that the page adds; runs Python there."""
     for package in ("api", "stopping", "lint"):
         shutil.copytree(ROOT / "trainjobs" / package, tmp_path / "trainjobs" / package)
     (tmp_path / "trainjobs" / "__init__.py").touch()
+    shutil.copy(ROOT / "trainjobs" / "exits.py", tmp_path / "trainjobs")
     shutil.copytree(ROOT / "tests" / "unit" / "stopping", tmp_path / "tests")
-    parameters, field, judge, test = (block.split("\n", 1) for block in blocks(CRITERIA, "python"))
+    parameters, field, judge, test = (block.split("\n", 1) for block in blocks(CRITERIA, "python")[-4:])
     specification = tmp_path / "trainjobs" / "api" / "stopping.py"
     text = specification.read_text().replace("class Single(", parameters[1] + "\n\nclass Single(")
     overfitting = '    """The gap between validation and training metric is too large."""\n'

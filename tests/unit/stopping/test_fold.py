@@ -1,5 +1,6 @@
 import pytest
 
+from trainjobs.api.length import Unit
 from trainjobs.api.stopping import Stopping
 from trainjobs.stopping import Scope
 
@@ -17,7 +18,7 @@ def test_a_scope_knows_its_place_in_the_manifest(location, path):
 
 
 def test_a_scope_lends_its_metric():
-    scope = Scope.of(Stopping(monitor="val_loss"), "spec.stopping")
+    scope = Scope.of(Stopping(monitor="val_loss"), "spec.stopping", Unit.EPOCH)
     assert (scope.metric(None), scope.metric("own")) == ("val_loss", "own")
 
 

@@ -1,18 +1,32 @@
 """The rules that families judging a metric share, tested on these."""
 
 import pytest
+import yaml
 
+from trainjobs.api.stopping import Monitored, Single
 from trainjobs.stopping import MissingMetric
 
 NAN, INF = float("nan"), float("inf")
 
-EXAMPLES = {
-    "plateau": {"patience": 2},
-    "threshold": {"value": -100.0},
-    "divergence": {"value": 100.0},
-    "overfitting": {"gap": 100.0, "against": "m"},
+FAMILIES = {
+    field.alias: field.annotation.__args__[0] for field in map(Single.model_fields.get, Single.alternatives())
 }
-"""None of them stops a run of small finite values within three reports."""
+QUIET = {
+    "threshold": {"value": -100.0},
+    "overfitting": {"against": "m"},
+    "productivityQuotient": {"against": "m"},
+    "correlation": {"against": "m"},
+    "weighted": {"others": [{"metric": "m"}]},
+    "decayedPlateau": {"learningRate": "m"},
+    "evidence": {"monitor": "m", "patience": 5},
+    "gradientDisparity": {"monitor": "m"},
+}
+EXAMPLES = {
+    key: yaml.safe_load(kind.example) | QUIET.get(key, {})
+    for key, kind in FAMILIES.items()
+    if issubclass(kind, Monitored)
+}
+"""Each family's own example. None of them stops a run of small finite values within three reports."""
 
 every_family = pytest.mark.parametrize(("family", "parameters"), EXAMPLES.items(), ids=list(EXAMPLES))
 

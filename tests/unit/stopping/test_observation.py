@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -53,6 +54,11 @@ def test_a_missing_metric_is_an_error_that_says_where_and_what_to_do():
         "Report it, name another, or set whenMissing: Ignore to pass over such reports."
     )
     assert (caught.value.metric, caught.value.nearest) == ("val_los", "val_loss")
+
+
+def test_a_report_amid_an_epoch_is_named_by_its_step():
+    with pytest.raises(MissingMetric, match="was not reported at step 30; "):
+        replace(SEEN, whole=False).read("val_los", WhenMissing.ERROR, "here")
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def test_limits_are_the_budgets_that_no_gate_holds_back(panel, criteria, stoppin
 def test_errors_name_places_below_the_panels_own(history):
     stopping = Stopping.model_validate({"monitor": "x", "criteria": [PLATEAU]})
     with pytest.raises(MissingMetric, match=r"^spec\.template\.stopping\.criteria\[0\]\.plateau: "):
-        Panel.of(stopping, "spec.template.stopping").fold(history([1.0]))
+        Panel.of(stopping, path="spec.template.stopping").fold(history([1.0]))
 
 
 def test_a_changed_patience_takes_effect_on_the_whole_history(panel, history):

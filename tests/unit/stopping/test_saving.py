@@ -21,7 +21,7 @@ BEGUN = reported((1, False), (1, False), (1, False))
 
 
 @pytest.mark.parametrize(
-    ("length", "history", "step", "saved"),
+    ("length", "history", "end", "saved"),
     [
         (Length.of(10, None), WHOLE, 0, (8, 160, 32.0, "MaxEpochs")),
         (Length.of(10, None), AMID, 0, (8, 150, 30.0, "MaxEpochs")),
@@ -30,6 +30,14 @@ BEGUN = reported((1, False), (1, False), (1, False))
         (Length.of(1, None), WHOLE, 0, (0, 0, 0.0, "MaxEpochs")),
         (Length.of(2, None), SLOWER, 0, (1, 0, 0.0, "MaxEpochs")),
         (Length.of(3, None), (), 7, (3, 0, 0.0, "MaxEpochs")),
+        (
+            Length.of(10, None),
+            AMID,
+            (65, 3),
+            (7, 135, 27.0, "MaxEpochs"),
+        ),  # ended amid epoch 4, one report before
+        (Length.of(10, None), WHOLE, (45, 2), (8, 155, 31.0, "MaxEpochs")),
+        (Length.of(3, None), AMID, (60, 3), (0, 0, 0.0, "MaxEpochs")),
         (Length.of(None, 100), WHOLE, 0, (0, 60, 12.0, "MaxSteps")),
         (Length.of(None, 100), BEGUN, 0, (0, 70, 14.0, "MaxSteps")),
         (Length.of(None, 100), BEGUN, 35, (0, 65, 13.0, "MaxSteps")),
@@ -39,8 +47,8 @@ BEGUN = reported((1, False), (1, False), (1, False))
         (Length.of(None, 100), (Observation(1, 0, 2.0, {}),), 0, (0, 100, 0.0, "MaxSteps")),
     ],
 )
-def test_what_is_saved_of_a_length(length, history, step, saved):
-    found = against_length(length, history, step)
+def test_what_is_saved_of_a_length(length, history, end, saved):
+    found = against_length(length, history, *(end if isinstance(end, tuple) else (end,)))
     assert (found.epochs, found.steps, found.seconds, found.baseline) == saved
     assert found.estimated
 

@@ -18,6 +18,8 @@ from observed_trainjobs import (
 
 from trainjob_operator.trainjob.actions import Plan
 from trainjob_operator.trainjob.active_job import ENDING_DELAY_S, SLOW_START_S, TERMINATION_TIMEOUT_S
+from trainjob_operator.trainjob.objects.job import digest
+from trainjobs.api.manifest import parse
 
 SUCCESS = ("SuccessCriteriaMet", "SuccessPolicy", "", 100)
 
@@ -41,7 +43,7 @@ def test_an_end_waits_for_the_pods_to_leave_but_not_for_ever():
 def test_suspend_and_resume_are_passed_on(wanted, found, patch):
     raw = trainjob(heard(50), suspend=wanted)
     job = job_of(raw, suspend=found, started=None if found else 0)
-    assert planned(raw, job, 60).patch_job == {"spec": {"suspend": patch}}
+    assert planned(raw, job, 60).patch_job == (SUSPENDED if patch else RESUMED)
     assert planned(raw, job_of(raw, suspend=wanted, started=None if wanted else 0), 61).patch_job is None
 
 
@@ -172,16 +174,27 @@ def test_a_pod_that_does_not_leave_its_node_is_named_also_when_the_run_is_suspen
     raw = trainjob(running(50), suspend=True)
     job = job_of(raw, suspend=True, started=None, terminating=1)
     raw = after_write(raw, planned(raw, job, 100))
+    assert raw["status"]["conditions"][0]["reason"] == "Suspending"
     before = planned(raw, job, 100 + TERMINATION_TIMEOUT_S - 1)
     assert (before.wants_pods, before.requeue_after_s, before.status) == (False, 1, {})
     assert planned(raw, job, 100 + TERMINATION_TIMEOUT_S).wants_pods
     found = planned(raw, job, 100 + TERMINATION_TIMEOUT_S, [LOST])
-    assert conditions_of(found)[0] == ("Running", "False", "Suspending")
+    assert conditions_of(found)[0] == ("Suspended", "True", "Suspended")
     assert "was to be gone from node node-1" in found.status["conditions"][0]["message"]
-    assert found.requeue_after_s is None or found.requeue_after_s > 0
+    assert found.requeue_after_s is None
+    told = (
+        "Suspended",
+        "JobSuspended",
+        "",
+        150,
+    )  # the Job controller's own word counts, where it has said it
+    job = job_of(raw, told, suspend=True, started=None, terminating=1)
+    assert planned(raw, job, 149 + TERMINATION_TIMEOUT_S).requeue_after_s == 1
 
 
 QUEUE = "kueue.x-k8s.io/queue-name"
+SUSPENDED = {"metadata": {"annotations": {"trainjobs.dev/suspend": "true"}}, "spec": {"suspend": True}}
+RESUMED = {"metadata": {"annotations": {"trainjobs.dev/suspend": "false"}}, "spec": {"suspend": False}}
 
 
 def test_kueue_hears_of_another_queue_while_the_job_waits():
@@ -197,12 +210,38 @@ def test_kueue_hears_of_another_queue_while_the_job_waits():
 @pytest.mark.parametrize(
     ("trainjobs", "jobs", "spec", "patch"),
     [
-        ({QUEUE: "q"}, {}, {}, {"spec": {"suspend": True}}),  # the label came when the Job ran already
+        ({QUEUE: "q"}, {}, {}, SUSPENDED),  # the label came when the Job ran already
         ({}, {QUEUE: "q"}, {}, None),  # a queue by default
         ({}, {}, {"managedBy": "kueue.x-k8s.io/multikueue"}, None),
-        ({}, {}, {"managedBy": "kubernetes.io/job-controller"}, {"spec": {"suspend": True}}),
+        ({}, {}, {"managedBy": "kubernetes.io/job-controller"}, SUSPENDED),
     ],
 )
 def test_who_decides_over_a_job_is_read_from_the_job(trainjobs, jobs, spec, patch):
     raw = trainjob(heard(50), labels=trainjobs, suspend=True)
     assert planned(raw, job_of(raw, labels=jobs, spec=spec), 60).patch_job == patch
+
+
+@pytest.mark.parametrize(
+    ("said", "patch", "state"),
+    [
+        ("true", RESUMED, "Suspended"),  # we did, and it is wanted no more
+        ("false", None, "Queued"),  # somebody else did: a queue that puts no label on it, say
+        (None, RESUMED, "Suspended"),  # a Job of an earlier version
+    ],
+)
+def test_a_job_that_somebody_else_has_suspended_is_left_to_them(said, patch, state):
+    raw = trainjob()
+    marks = {
+        "trainjobs.dev/made-from": digest(parse(raw)),
+        **({"trainjobs.dev/suspend": said} if said else {}),
+    }
+    found = planned(raw, job_of(raw, suspend=True, started=None, metadata={"annotations": marks}), 60)
+    assert found.patch_job == patch
+    assert conditions_of(found)[0] == ("Suspended", "True", state)
+    assert found.requeue_after_s is None
+
+
+def test_whoever_asks_for_a_suspension_gets_it_also_where_somebody_else_had_suspended_the_job_before():
+    raw = trainjob(suspend=True)
+    marks = {"trainjobs.dev/made-from": digest(parse(raw)), "trainjobs.dev/suspend": "false"}
+    assert planned(raw, job_of(raw, metadata={"annotations": marks}), 60).patch_job == SUSPENDED

@@ -10,7 +10,7 @@ from stored_api import Store
 from trainjob_operator.app import KINDS, Operator, Options
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.controller import Controller, WatchSource
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import TRAINJOBS, Key, Resource
 
 GREETINGS = Resource("example.dev/v1", "Greeting", "greetings")
@@ -21,7 +21,7 @@ KEY = Key("team", "mnist")
 class Greeter:
     """The second kind: each of its objects is greeted in its status."""
 
-    client: Client
+    client: KubeClient
     greetings: Cache
     passes: list[Key] = field(default_factory=list)
     may_go_on: threading.Event = field(default_factory=threading.Event)
@@ -57,7 +57,7 @@ def put(store):
 
 @pytest.fixture
 def greeter(store):
-    return Greeter(Client(store), Cache())
+    return Greeter(KubeClient(store), Cache())
 
 
 @pytest.fixture
@@ -110,7 +110,7 @@ def test_a_change_of_one_kind_is_no_work_for_the_other(store, put, greeter, oper
     put(TRAINJOBS, {"trainer": {"entrypoint": "train:train", "maxEpochs": 1}, "stop": {}})
     eventually(lambda: "completionTime" in status(store, TRAINJOBS))
     store.request("DELETE", TRAINJOBS.path(*KEY))
-    (trainjobs, greetings) = operator.controllers
+    (trainjobs, _, greetings) = operator.controllers
     eventually(lambda: not len(trainjobs.queue) and not len(greetings.queue))
     assert len(greeter.passes) <= 2  # it is there, and its status is written
     assert status(store, GREETINGS) == {"said": "hello mnist"}

@@ -8,9 +8,9 @@ from prometheus_client import CollectorRegistry
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.controller import BROKEN_S, Controller, Host, RepeatError, WatchSource
 from trainjob_operator.core.loop_metrics import LoopMetrics
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import TRAINJOBS, Key
-from trainjobs.kube.transport import TransportError
+from trainjobs.kube.transport import ApiError, TransportError
 
 KEY = Key("team", "a")
 
@@ -38,7 +38,7 @@ def reconciler():
 @pytest.fixture
 def controller(script, reconciler):
     registry = CollectorRegistry()
-    host = Host(Client(script), "operator-1", ("east", "west"), registry, LoopMetrics(registry))
+    host = Host(KubeClient(script), "operator-1", ("east", "west"), registry, LoopMetrics(registry))
     controller = Controller("thing", host, (WatchSource(TRAINJOBS, Cache()),), reconciler)
     controller.count = lambda name, **labels: registry.get_sample_value(
         f"controller_runtime_{name}", {"controller": "thing", **labels}
@@ -66,6 +66,18 @@ def test_a_conflict_is_no_error(controller, reconciler, api_error):
     reconciler.outcomes = [api_error(409)]
     controller.step(KEY)
     assert controller.count("reconcile_total", result="requeue") == 1
+    assert not controller.count("reconcile_errors_total")
+
+
+def test_in_a_namespace_that_is_going_nothing_is_repeated_and_nobody_is_warned(
+    controller, reconciler, caplog
+):
+    going = ApiError(403, "Forbidden", "team is being terminated", causes=("NamespaceTerminating",))
+    reconciler.outcomes = [going]
+    with caplog.at_level("WARNING"):
+        controller.step(KEY)
+    assert controller.queue.get(0.2) is None
+    assert caplog.records == []
     assert not controller.count("reconcile_errors_total")
 
 
@@ -115,3 +127,25 @@ def test_each_namespace_is_watched_by_itself_and_all_have_to_be_known(controller
         reflector.step(threading.Event())
     assert controller.synced
     assert [path.split("/")[5] for _, path, _, _ in script.asked] == ["east", "west"]
+
+
+def test_ten_thousand_objects_of_one_namespace_delay_another_by_a_pass_of_each_worker(controller):
+    workers, passes = 8, []
+
+    class Flooded:
+        def reconcile(self, key):
+            passes.append(key.namespace)
+            if len(passes) == 100:
+                controller.queue.add(Key("small", "a"))
+            if len(passes) == 200:
+                controller.queue.close()
+
+    controller.reconciler = Flooded()
+    for number in range(10_000):
+        controller.queue.add(Key("large", f"a-{number}"))
+    threads = [threading.Thread(target=controller.work, args=[threading.Event()]) for _ in range(workers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert passes.index("small") <= 100 + workers

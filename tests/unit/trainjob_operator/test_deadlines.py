@@ -118,3 +118,62 @@ def test_the_startup_deadline_names_what_kept_the_pods():
         "not all workers have started within 600 s (startupDeadlineSeconds); "
         "Refused1: job mnist: exceeded quota: team"
     )
+
+
+JOBS = {
+    "no pods": {"active": 0, "ready": 0},
+    "pods start": {"ready": 0},
+    "one is missing": {"active": 1, "ready": 1},
+    "all run": {},
+    "one is lost": {"active": 0, "ready": 0, "terminating": 1},
+    "all are told to end": {"active": 0, "ready": 0, "terminating": 2},
+    "suspended with pods": {"suspend": True, "started": None, "terminating": 1},
+    "complete with pods": {
+        "conditions": [("SuccessCriteriaMet", "SuccessPolicy", "", 100)],
+        "terminating": 1,
+    },
+    "failed with pods": {
+        "conditions": [("FailureTarget", "BackoffLimitExceeded", "", 100)],
+        "terminating": 1,
+    },
+}
+RUNS = {
+    "never heard of": None,
+    "heard of before this life": heard(-50),
+    "heard of": heard(50),
+    "running": running(50),
+    "stopping": running(50, stopping={"decisionTime": at(55), "reason": "enough"}),
+    "years ahead": heard(10**8),
+}
+LOST = {
+    "metadata": {"name": "mnist-0", "deletionTimestamp": at(90)},
+    "spec": {"nodeName": "node-1"},
+    "status": {"phase": "Running"},
+}
+PENDING = {"metadata": {"name": "mnist-0"}, "status": {"phase": "Pending"}}
+PODS = {"not looked at": None, "none": [], "lost": [LOST], "pending": [PENDING]}
+LIMIT_S = 60
+MOST_S = 2 * LIMIT_S + 120 + 300
+"""Both deadlines of the run, the operator's margin, and what pods may take to leave, from second 100 on."""
+
+
+@pytest.mark.parametrize("pods", PODS.values(), ids=PODS)
+@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
+@pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
+def test_every_state_that_is_no_pause_has_a_deadline_if_nothing_happens_any_more(job, run, pods):
+    """A pass that says when to look again is repeated then, and finds the same Job, pods and run."""
+    fields = dict(job)
+    conditions, suspend = fields.pop("conditions", ()), job.get("suspend", False)
+    raw = trainjob(run, suspend=suspend, startupDeadlineSeconds=LIMIT_S, progressDeadlineSeconds=LIMIT_S)
+    now = 100.0
+    while True:
+        found = planned(raw, job_of(raw, *conditions, **fields), now, pods)
+        raw = after_write(raw, found)
+        first = (raw.get("status", {}).get("conditions") or [{"type": "", "status": ""}])[0]
+        is_told_to_end = found.patch_job == {"spec": {"activeDeadlineSeconds": 1}}
+        is_over = first["status"] == "True" and first["type"] in ("Complete", "Failed", "Suspended")
+        if is_told_to_end or is_over:
+            break
+        assert found.requeue_after_s is not None, first
+        now += max(found.requeue_after_s, 1)
+        assert now < 100 + MOST_S, first

@@ -19,7 +19,12 @@ OURS = {"trainjobs.dev/trainjob": "mnist"}
 def test_pods_have_names_before_they_are_ready():
     spec = service(JOB)["spec"]
     pod_0 = {**OURS, "batch.kubernetes.io/job-completion-index": "0"}
-    assert spec == {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": pod_0}
+    assert spec == {
+        "type": "ClusterIP",
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": pod_0,
+    }
 
 
 def test_nobody_but_pods_of_the_same_trainjob_comes_in():

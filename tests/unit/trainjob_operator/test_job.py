@@ -40,3 +40,13 @@ def test_the_digest_changes_with_what_a_job_cannot_follow_and_with_nothing_else(
     )
     assert digest(trainjob(trainer={"numNodes": 2})) != before
     assert digest(trainjob(backoffLimit=9)) != before
+
+
+def test_it_says_who_looks_after_it_and_what_was_asked_of_its_suspension():
+    queue = {"kueue.x-k8s.io/queue-name": "q"}
+    made = indexed_job(trainjob(queue, managedBy="kueue.x-k8s.io/multikueue"), "default:1")
+    assert made["spec"]["managedBy"] == "kueue.x-k8s.io/multikueue"
+    assert made["metadata"]["annotations"]["trainjobs.dev/suspend"] == "true"
+    made = indexed_job(trainjob(), "default:1")
+    assert "managedBy" not in made["spec"]
+    assert made["metadata"]["annotations"]["trainjobs.dev/suspend"] == "false"

@@ -6,7 +6,7 @@ import pytest
 
 from trainjob_operator.core.leader_election import DURATION_S, RENEW_DEADLINE_S, Elector, released
 from trainjobs.kube.backoff import Backoff
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import Key
 
 KEY = Key("system", "trainjobs")
@@ -28,7 +28,7 @@ def lease(holder, renewed="t0", transitions=0, version="1"):
 
 @pytest.fixture
 def elector(script, clock):
-    return Elector(Client(script), KEY, "me", clock=clock)
+    return Elector(KubeClient(script), KEY, "me", clock=clock)
 
 
 def written(script):
@@ -100,7 +100,7 @@ def test_a_holder_that_finds_another_one_stops_at_once(elector, script):
 
 
 def test_the_election_ends_when_the_lease_is_lost(script, clock):
-    elector = Elector(Client(script), KEY, "me", clock=clock, retry=Backoff(0, 0))
+    elector = Elector(KubeClient(script), KEY, "me", clock=clock, retry=Backoff(0, 0))
     script.answers = [lease("me"), {}, lease("other")]
     elector.run(threading.Event())
     assert not elector.leading.is_set()

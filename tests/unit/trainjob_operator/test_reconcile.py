@@ -10,12 +10,14 @@ from stored_api import Store
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.trainjob.api_errors import NameTakenError
 from trainjob_operator.trainjob.metrics import Metrics
+from trainjob_operator.trainjob.objects.dependents import guards
 from trainjob_operator.trainjob.observation import observed
 from trainjob_operator.trainjob.observation.observed_job import job_projection
 from trainjob_operator.trainjob.plan import Settings
 from trainjob_operator.trainjob.reconcile import TrainJobReconciler, contains
-from trainjobs.kube.client import Client
-from trainjobs.kube.resources import Key
+from trainjobs.api.pod_contract import LABEL
+from trainjobs.kube.client import KubeClient
+from trainjobs.kube.resources import NETWORK_POLICIES, SERVICES, Key
 from trainjobs.kube.transport import ApiError, TransportError
 
 KEY = Key("team", "mnist")
@@ -30,9 +32,10 @@ def store():
 @pytest.fixture
 def reconciler(store):
     return TrainJobReconciler(
-        Client(store),
+        KubeClient(store),
         Cache(),
         Cache(job_projection),
+        {resource: Cache(projection) for resource, projection in guards(LABEL).items()},
         Settings(),
         Metrics(CollectorRegistry()),
         "operator-1",
@@ -153,6 +156,52 @@ def test_what_is_there_as_it_should_be_is_not_written(reconciler, store, trainjo
     assert not [line for line in store.log if "trainjobs-runner" in line]
 
 
+SERVICE = "/api/v1/namespaces/team/services/mnist"
+POLICY = "/apis/networking.k8s.io/v1/namespaces/team/networkpolicies/mnist"
+
+
+@pytest.mark.parametrize(
+    ("path", "edit"),
+    [
+        (SERVICE, {"selector": {"app": "web"}}),
+        (POLICY, {"podSelector": {"matchLabels": {"trainjobs.dev/trainjob": "mnist", "not": "it"}}}),
+        (POLICY, {"ingress": [{}]}),
+        (POLICY, {"policyTypes": []}),
+    ],
+)
+def test_what_is_edited_beside_a_job_is_brought_back_and_then_left_alone(
+    reconciler, store, trainjob, path, edit
+):
+    trainjob()
+    reconciler.reconcile(KEY)
+    found = store.objects[path]
+    store.version += 1
+    metadata = {**found["metadata"], "resourceVersion": str(store.version)}
+    store.objects[path] = {**found, "metadata": metadata, "spec": {**found["spec"], **edit}}
+    resource = SERVICES if path is SERVICE else NETWORK_POLICIES
+    reconciler.guards[resource].put(store.objects[path])
+    for _ in range(3):
+        reconciler.reconcile(KEY)
+    assert store.objects[path]["spec"] == found["spec"]
+    assert len([line for line in store.log if line.startswith(f"PATCH {resource.plural}")]) == 1
+
+
+def test_what_stood_beside_a_job_that_has_ended_may_go(reconciler, store, trainjob):
+    trainjob()
+    reconciler.reconcile(KEY)
+    store.version += 1
+    made = store.objects["/apis/batch/v1/namespaces/team/jobs/mnist"]
+    ended = {
+        "conditions": [{"type": "Complete", "status": "True", "lastTransitionTime": "2026-11-21T10:00:00Z"}]
+    }
+    metadata = {**made["metadata"], "resourceVersion": str(store.version)}
+    reconciler.jobs.put({**made, "metadata": metadata, "status": ended})
+    gone = store.objects.pop(SERVICE)
+    reconciler.guards[SERVICES].remove({**gone, "metadata": {**metadata, "resourceVersion": "9999"}})
+    reconciler.reconcile(KEY)
+    assert SERVICE not in store.objects
+
+
 def test_a_name_that_stays_taken_is_looked_at_without_a_write(reconciler, store, trainjob):
     trainjob()
     store.objects["/api/v1/namespaces/team/services/mnist"] = {"metadata": {"name": "mnist"}}
@@ -188,6 +237,26 @@ def test_what_is_refused_for_the_whole_startup_deadline_ends_the_trainjob(
     store.log.clear()
     reconciler.reconcile(KEY)
     assert store.log == []
+
+
+GOING = ApiError(403, "Forbidden", "it is being terminated", causes=("NamespaceTerminating",))
+
+
+def test_a_namespace_that_is_going_is_no_state_of_its_trainjob(reconciler, store, trainjob):
+    trainjob()
+    store.refuse["POST secrets/mnist-ray-token-me"] = GOING
+    with pytest.raises(ApiError):
+        reconciler.reconcile(KEY)
+    assert not [line for line in store.log if "status" in line]
+
+
+def test_nobody_is_warned_of_an_event_in_a_namespace_that_is_going(reconciler, store, trainjob, caplog):
+    trainjob(stop={"reason": "enough"})
+    store.refuse["POST events"] = GOING
+    with caplog.at_level("WARNING"):
+        reconciler.reconcile(KEY)
+    assert "POST events" in store.log
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize(
@@ -228,8 +297,7 @@ def test_a_job_that_is_refused_fails_the_trainjob_with_the_servers_words(reconci
     trainjob()
     store.refuse["POST jobs/mnist"] = ApiError(422, "Invalid", "spec.template: nonsense")
     for _ in range(2):
-        with pytest.raises(ApiError):
-            reconciler.reconcile(KEY)
+        assert reconciler.reconcile(KEY) is None  # nothing but a change can help, and that is heard of
     (told, *_) = reconciler.trainjobs.get(KEY)["status"]["conditions"]
     assert (told["type"], told["reason"], told["message"]) == (
         "Failed",

@@ -7,7 +7,7 @@ import pytest
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.reflector import STEADY_S, Reflector
 from trainjobs.kube.backoff import Backoff
-from trainjobs.kube.client import Client
+from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import TRAINJOBS, Key
 from trainjobs.kube.transport import TransportError
 
@@ -24,7 +24,7 @@ def world(script, clock):
         def __init__(self):
             self.changed = []
             self.reflector = Reflector(
-                Client(script),
+                KubeClient(script),
                 TRAINJOBS,
                 self.cache,
                 lambda key: self.changed.append(key.name),
@@ -77,7 +77,7 @@ def test_a_list_fills_the_cache_and_wakes_every_key(world, item):
 
 def test_one_namespace_is_listed_and_watched_by_its_path(script, item, clock):
     cache = Cache()
-    reflector = Reflector(Client(script), TRAINJOBS, cache, print, namespace="team", clock=clock)
+    reflector = Reflector(KubeClient(script), TRAINJOBS, cache, print, namespace="team", clock=clock)
     cache.put(item("b", 1, namespace="other"))
     script.answers += [page(item("a", 1)), lasting(clock)]
     reflector.step(STOP)
@@ -105,7 +105,7 @@ def test_a_page_is_made_small_before_the_next_is_asked_for(script, clock, item):
         return page(item("b", 2))
 
     script.answers += [page(item("a", 1), proceed="next"), second]
-    Reflector(Client(script), TRAINJOBS, Cache(projection), print, clock=clock).step(STOP)
+    Reflector(KubeClient(script), TRAINJOBS, Cache(projection), print, clock=clock).step(STOP)
     assert (kept_when_asked, kept) == (["a"], ["a", "b"])
 
 
@@ -181,7 +181,7 @@ def test_a_relist_wakes_only_what_changed(world, item, api_error):
 
 def test_an_item_that_nobody_can_work_with_is_passed_over(script, clock, item):
     cache = Cache(lambda whole: {**whole, "spec": whole["spec"]})
-    reflector = Reflector(Client(script), TRAINJOBS, cache, print, clock=clock)
+    reflector = Reflector(KubeClient(script), TRAINJOBS, cache, print, clock=clock)
     script.answers += [page(item("odd", 1), {**item("a", 2), "spec": {}})]
     assert reflector.step(STOP) == 0
     assert cache.keys() == [Key("team", "a")]
@@ -189,7 +189,7 @@ def test_an_item_that_nobody_can_work_with_is_passed_over(script, clock, item):
 
 def test_an_event_that_nobody_can_work_with_is_passed_over_too(script, clock, item):
     cache = Cache(lambda whole: {**whole, "spec": whole["spec"]})
-    reflector = Reflector(Client(script), TRAINJOBS, cache, print, clock=clock)
+    reflector = Reflector(KubeClient(script), TRAINJOBS, cache, print, clock=clock)
     odd, good = event("MODIFIED", item("odd", 11)), event("ADDED", {**item("a", 12), "spec": {}})
     script.answers += [page(), lasting(clock, odd, good)]
     assert [reflector.step(STOP), reflector.step(STOP)] == [0, 0]

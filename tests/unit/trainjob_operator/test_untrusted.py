@@ -84,7 +84,7 @@ def planned(raw, job, pods=()):
     observed = observe(raw, job, NOW)
     if isinstance(observed, Valid):
         observed = replace(observed, pods=ObservedPods(list(pods)))
-    return plan(observed, "secret", Settings())
+    return plan(observed, lambda: "secret", Settings())
 
 
 def is_shown(raw, found):
@@ -131,7 +131,7 @@ def test_who_takes_a_stop_back_after_the_decision_has_stopped_the_run_all_the_sa
 def test_a_suspension_and_a_deadline_are_obeyed_whatever_the_run_says_of_time(time):
     status = {"startTime": time, "training": {"epoch": 1, "step": 1, "lastUpdateTime": time}}
     raw = trainjob(status, suspend=True)
-    assert planned(raw, job_of(raw)).patch_job == {"spec": {"suspend": True}}
+    assert planned(raw, job_of(raw)).patch_job["spec"] == {"suspend": True}
     since = {"type": "Running", "status": "True", "reason": "Running", "message": "",
              "lastTransitionTime": "2026-11-21T10:00:00Z"}  # fmt: skip
     raw = trainjob({**status, "conditions": [since]}, activeDeadlineSeconds=60)

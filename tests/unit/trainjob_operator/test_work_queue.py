@@ -10,7 +10,13 @@ from trainjobs.kube.backoff import Backoff
 
 @pytest.fixture
 def queue(clock):
-    return WorkQueue(Backoff(1, 60, random=lambda: 1.0), clock)
+    return WorkQueue(backoff=Backoff(1, 60, random=lambda: 1.0), clock=clock)
+
+
+@pytest.fixture
+def shared():
+    """Of several tenants: the first letter says whose a key is."""
+    return WorkQueue(tenant=lambda key: key[0])
 
 
 def take(queue):
@@ -27,6 +33,26 @@ def test_keys_come_in_the_order_of_their_first_addition(queue):
     for key in "abab":
         queue.add(key)
     assert [take(queue), take(queue)] == ["a", "b"]
+
+
+def test_tenants_take_turns_however_many_keys_one_of_them_has(shared):
+    for number in range(10_000):
+        shared.add(f"a{number}")
+    assert [take(shared) for _ in range(8)] == [f"a{number}" for number in range(8)]
+    shared.add("b0")
+    shared.add("b1")
+    shared.add("c0")
+    assert [take(shared) for _ in range(6)] == ["a8", "b0", "c0", "a9", "b1", "a10"]
+    assert len(shared) == 9_989
+
+
+def test_a_key_that_changed_under_its_worker_waits_behind_those_of_its_tenant(shared):
+    shared.add("a0")
+    shared.add("a1")
+    assert take(shared) == "a0"
+    shared.add("a0")
+    shared.done("a0")
+    assert (take(shared), take(shared), take(shared)) == ("a1", "a0", None)
 
 
 def test_a_key_is_never_with_two_workers(queue):

@@ -8,6 +8,7 @@ from trainjobs.runs.events import (
     Checkpointed,
     Failed,
     Final,
+    FirstStep,
     Halted,
     Printed,
     Reported,
@@ -41,6 +42,10 @@ def decided(outcome, criterion=None):
         (
             lines.started(Started(1, 1, "cpu", 0, 0, 10)),
             "training with 1 worker on cpu, resumed from step 0 (up after 0.0 s)",
+        ),
+        (
+            lines.first_step(FirstStep({"workers": 62.0, "imports": 3.25, "step": 0.5})),
+            "first step after 1 min 6 s: workers 1 min 2 s, imports 3.2 s, step 0.5 s",
         ),
         (
             lines.halted(Halted(None, {0: 7, 1: 7}, 41.5)),

@@ -3,7 +3,7 @@
 The types' own validators say the same to whoever reads a file, and add what they found; a test compares both,
 sentence by sentence.
 What no expression can say in reasonable space is left out here, and the operator reports it: defaults of names
-that collide, and all inside a criterion that is two compositions deep.
+that collide, the parameters of families inside a composition, and all inside a criterion that is two compositions deep.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from trainjobs.api.fields import models_in
 from trainjobs.api.metadata import Metadata
 from trainjobs.api.monitoring import StartAfter, Watched
 from trainjobs.api.stopping import AtLeast, Criterion, Member, Single, Stopping
+from trainjobs.api.sweep import Parameter, TrainSweep, TrainSweepSpec
 from trainjobs.api.trainjob import Trainer, TrainJob, TrainJobSpec
 
 
@@ -54,7 +55,7 @@ def rule_of_form(form: Form) -> Rule:
 
 
 def _choice(model: type[BaseModel]) -> list[Rule]:
-    if not issubclass(model, Model) or model.choice is None:
+    if not issubclass(model, Model) or model.choice is None or model is Parameter:
         return []
     names = _written(model, model.alternatives())
     return [Rule(_COUNTED[model.choice.many](names), f"must name {model.choice.many} of {', '.join(names)}")]
@@ -165,7 +166,23 @@ def _spec(_: type[BaseModel]) -> list[Rule]:
 
 def _trainjob(_: type[BaseModel]) -> list[Rule]:
     fixed = [name for name in _written(TrainJobSpec) if name not in MUTABLE]
-    return [_name_of_the_job(), *(_kept_after_start(name) for name in fixed)]
+    return [_name_of_the_job(), *(_kept_after_start(name, "TrainJob") for name in fixed)]
+
+
+def _trainsweep(_: type[BaseModel]) -> list[Rule]:
+    fixed = [name for name in _written(TrainSweepSpec) if name not in MUTABLE]
+    return [_name_of_the_job(), *(_kept_after_start(name, "TrainSweep") for name in fixed)]
+
+
+def _trainsweep_spec(_: type[BaseModel]) -> list[Rule]:
+    """What a cluster cannot do yet, and one machine can."""
+    return [
+        Rule(
+            "self.template.spec.trainer.numNodes == 1",
+            "must be 1: in a cluster a trial has one pod; parallelTrials says how many pods there are",
+            path=".template.spec.trainer.numNodes",
+        )
+    ]
 
 
 def _name_of_the_job() -> Rule:
@@ -175,12 +192,12 @@ def _name_of_the_job() -> Rule:
     return Rule(in_form.rule.replace("self.", "self.metadata.name."), in_form.message, path=".metadata.name")
 
 
-def _kept_after_start(name: str) -> Rule:
+def _kept_after_start(name: str, kind: str) -> Rule:
     new, old = f"self.spec.{name}", f"oldSelf.spec.{name}"
     return Rule(
         "!has(oldSelf.status) || !has(oldSelf.status.startTime) || "
         f"(has({new}) ? has({old}) && {new} == {old} : !has({old}))",
-        "cannot change after the start: make a new TrainJob",
+        f"cannot change after the start: make a new {kind}",
         path=f".spec.{name}",
     )
 
@@ -198,4 +215,6 @@ _RULES: Final[tuple[tuple[type[BaseModel], Callable[[type[BaseModel]], list[Rule
     (Trainer, _trainer),
     (TrainJobSpec, _spec),
     (TrainJob, _trainjob),
+    (TrainSweepSpec, _trainsweep_spec),
+    (TrainSweep, _trainsweep),
 )

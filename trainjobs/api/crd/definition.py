@@ -1,17 +1,20 @@
-"""The CustomResourceDefinition of TrainJob: `python -m trainjobs.api.crd.definition` prints it as YAML.
+"""The CustomResourceDefinitions: `python -m trainjobs.api.crd.definition trainsweeps` prints one as YAML; without a
+word that of TrainJob.
 
-`make generate` writes it into the manifests; a test fails when the file there is another.
+`make generate` writes them into the manifests; a test fails when a file there is another.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Any, Final
 
 import yaml
 
 from trainjobs.api.crd.openapi import Schema, structural
 from trainjobs.api.metadata import Metadata
+from trainjobs.api.sweep import TrainSweep
 from trainjobs.api.trainjob import API_VERSION, TrainJob
 
 GROUP, _, VERSION = API_VERSION.partition("/")
@@ -23,40 +26,82 @@ _HEADER: Final = (
 _LINE: Final = 300
 """Longest mapping or list, in characters, that is written on one line."""
 
-COLUMNS: Final = (
-    ("State", "string", ".status.conditions[0].reason", "What it is doing, or how it ended."),
-    ("Epoch", "integer", ".status.training.epoch", "Finished epochs."),
-    ("Metric", "string", ".status.training.best.value", "Best value of stopping.monitor."),
-    ("Stopped By", "string", ".status.stopping.criterion", "Criterion that stopped the run."),
-    (
-        "Saved GPU h",
-        "number",
-        ".status.accounting.gpuHoursSaved",
-        "Estimate of GPU hours saved against maxEpochs or maxSteps.",
-    ),
-    ("Age", "date", ".metadata.creationTimestamp", "Time since its creation."),
+Column = tuple[str, str, str, str]
+"""What `kubectl get` shows: name, type, path and description."""
+
+_STATE: Final[Column] = (
+    "State",
+    "string",
+    ".status.conditions[0].reason",
+    "What it is doing, or how it ended.",
 )
-"""What `kubectl get` shows: name, type, path and description. The operator keeps the condition that says most
-about the state first in the list."""
+"""The operator keeps the condition that says most about the state first in the list."""
+_AGE: Final[Column] = ("Age", "date", ".metadata.creationTimestamp", "Time since its creation.")
 
 
-def definition() -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class CustomKind:
+    """One of the kinds that the cluster stores."""
+
+    model: type[TrainJob] | type[TrainSweep]
+    plural: str
+    short: str
+    columns: tuple[Column, ...]
+
+
+KINDS: Final = (
+    CustomKind(
+        TrainJob,
+        "trainjobs",
+        "tjob",
+        (
+            _STATE,
+            ("Epoch", "integer", ".status.training.epoch", "Finished epochs."),
+            ("Metric", "string", ".status.training.best.value", "Best value of stopping.monitor."),
+            ("Stopped By", "string", ".status.stopping.criterion", "Criterion that stopped the run."),
+            (
+                "Saved GPU h",
+                "number",
+                ".status.accounting.gpuHoursSaved",
+                "Estimate of GPU hours saved against maxEpochs or maxSteps.",
+            ),
+            _AGE,
+        ),
+    ),
+    CustomKind(
+        TrainSweep,
+        "trainsweeps",
+        "tsweep",
+        (
+            _STATE,
+            ("Trials", "integer", ".status.trials.total", "Trials that it is to have."),
+            ("Ended", "integer", ".status.trials.ended", "Trials that are over."),
+            ("Pruned", "integer", ".status.trials.pruned", "Those that others did better than."),
+            ("Best", "string", ".status.best.trial", "Trial with the best objective."),
+            ("Objective", "string", ".status.best.objective", "Its value."),
+            _AGE,
+        ),
+    ),
+)
+
+
+def definition(kind: CustomKind = KINDS[0]) -> dict[str, Any]:
     """The CustomResourceDefinition as plain values."""
+    name = kind.model.__name__
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        # When the chart's release goes, Helm leaves it there, and so all TrainJobs.
-        "metadata": {"name": f"trainjobs.{GROUP}", "annotations": {"helm.sh/resource-policy": "keep"}},
+        # When the chart's release goes, Helm leaves it there, and so all objects of the kind.
+        "metadata": {"name": f"{kind.plural}.{GROUP}", "annotations": {"helm.sh/resource-policy": "keep"}},
         "spec": {
             "group": GROUP,
             "scope": "Namespaced",
             "names": {
-                "kind": "TrainJob",
-                "listKind": "TrainJobList",
-                "plural": "trainjobs",
-                "singular": "trainjob",
-                "shortNames": ["tjob"],
-                "categories": ["trainjobs"],
+                "kind": name,
+                "listKind": f"{name}List",
+                "plural": kind.plural,
+                "singular": name.casefold(),
+                "shortNames": [kind.short],
             },
             "versions": [
                 {
@@ -65,20 +110,20 @@ def definition() -> dict[str, Any]:
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": [
-                        {"name": name, "type": kind, "jsonPath": path, "description": description}
-                        for name, kind, path, description in COLUMNS
+                        {"name": column, "type": form, "jsonPath": path, "description": description}
+                        for column, form, path, description in kind.columns
                     ],
-                    "schema": {"openAPIV3Schema": _root()},
+                    "schema": {"openAPIV3Schema": _root(kind)},
                 }
             ],
         },
     }
 
 
-def text() -> str:
+def text(kind: CustomKind = KINDS[0]) -> str:
     """The CustomResourceDefinition as the YAML file that is in the manifests."""
     body: str = yaml.dump(
-        definition(),
+        definition(kind),
         Dumper=_DefinitionDumper,
         sort_keys=False,
         default_flow_style=False,
@@ -105,9 +150,9 @@ _DefinitionDumper.add_representer(dict, _DefinitionDumper.mapping)
 _DefinitionDumper.add_representer(list, _DefinitionDumper.sequence)
 
 
-def _root() -> Schema:
+def _root(kind: CustomKind) -> Schema:
     """The whole object. Of its metadata a schema may restrict the name alone; the rest is Kubernetes' own."""
-    root = structural(TrainJob)
+    root = structural(kind.model)
     name = structural(Metadata)["properties"]["name"]
     for field in ("apiVersion", "kind"):
         root["properties"][field] = {
@@ -123,4 +168,5 @@ def _root() -> Schema:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    _asked = sys.argv[1:] or [KINDS[0].plural]
+    sys.stdout.writelines(text(_kind) for _kind in KINDS if _kind.plural in _asked)

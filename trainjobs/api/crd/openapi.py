@@ -4,8 +4,9 @@ It differs from JSON Schema: no references, no null (an API server drops it), ex
 free-form values are marked, and rules between fields are expressions.
 
 A schema cannot refer to itself either, so criteria inside compositions are copies: three of `Member` in a
-`Criterion`, three of `Single` in each of these. To keep the whole small, a `Member` has no descriptions, and of
-a `Single` only the families are there, their parameters free-form: the operator checks these.
+`Criterion`, three of `Single` in each of these. To keep the whole small, a `Member` has no descriptions and its
+families' parameters are free-form but for `monitor`; of a `Single` only the families are there. The operator checks
+what is free-form.
 """
 
 from __future__ import annotations
@@ -19,25 +20,30 @@ from pydantic_core import core_schema
 
 from trainjobs.api.base import Form
 from trainjobs.api.crd.cel import rule_of_form, rules_of
+from trainjobs.api.monitoring import Watched
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.api.stopping import Member, Single
+from trainjobs.api.sweep import Parameter
+from trainjobs.api.sweep_status import TrainSweepStatus
 from trainjobs.api.trainjob import Trainer
 
 Schema = dict[str, Any]
 
 _RULES: Final = "rules"
 _DEPTH: Final = "depth"
+_WATCHED: Final = "watched"
 _FREE: Final[Schema] = {"x-kubernetes-preserve-unknown-fields": True}
 
 _KEYED: Final[Mapping[type[BaseModel], Mapping[str, str]]] = {
     Trainer: {"env": "name"},
     TrainJobStatus: {"conditions": "type"},
+    TrainSweepStatus: {"conditions": "type"},
 }
 """Lists whose items have a key: each key once, and appliers share the list item by item."""
 
 _KEPT: Final = (
     *("type", "format", "enum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
-    *("minimum", "maximum", "required", "x-kubernetes-int-or-string"),
+    *("minimum", "maximum", "required", "x-kubernetes-int-or-string", "oneOf"),
 )
 """What means the same in both schemas; everything else is translated or says nothing to an API server."""
 
@@ -61,8 +67,15 @@ class _Generator(GenerateJsonSchema):
             }
         if rules := rules_of(model):
             described[_RULES] = rules
+        if (
+            model is Parameter
+        ):  # no expression can name a field whose values are free-form, as those of a list are
+            names = [Parameter.model_fields[name].alias or name for name in Parameter.alternatives()]
+            described["oneOf"] = [{"required": [name]} for name in names]
         if model in (Member, Single):
             described[_DEPTH] = 1 if model is Member else 2
+        if issubclass(model, Watched):
+            described[_WATCHED] = True
         return described
 
     def function_after_schema(self, schema: core_schema.AfterValidatorFunctionSchema) -> JsonSchemaValue:
@@ -82,6 +95,9 @@ class _Translation:
     def of(self, node: Mapping[str, Any], depth: int = 0) -> Schema:
         """`depth`: in how many compositions the node is."""
         node = self._resolved(node)
+        if _WATCHED in node and depth > 0:
+            monitor = self.of(node["properties"]["monitor"], depth)
+            return {"type": "object", "properties": {"monitor": monitor}, **_FREE}
         schema: Schema = {}
         if "description" in node and depth == 0:
             schema["description"] = " ".join(node["description"].split())

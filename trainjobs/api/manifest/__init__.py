@@ -11,6 +11,7 @@ from trainjobs.api.manifest.reader import (
     load_stopping,
     parse,
     parse_stopping,
+    parse_sweep,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "load_stopping",
     "parse",
     "parse_stopping",
+    "parse_sweep",
 ]

@@ -89,6 +89,11 @@ def _message(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return _wrong_value(kind, detail["input"], values_at(model, at), model_at(model, at), at)
     if kind == "value_error":
         return "; ".join([str(context["error"]), *_empty_fields(detail["input"])])
+    if kind in ("too_long", "too_short"):
+        context = {
+            **context,
+            "actual_length": len(detail["input"]),
+        }  # of a mapping the context does not know it
     return _BOUNDS[kind].format(**_numbers(context)) if kind in _BOUNDS else detail["msg"]
 
 

@@ -33,6 +33,13 @@ def override(document: Document, setting: str) -> Document:
     return replace(document, value=value, places={**kept, written: SourceLine(source)})
 
 
+def replaced_at(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """Plain values with the one at `path` replaced, which is written as for `override`. Raises ValueError."""
+    new, _ = _replaced(document, _location(path), (), value)
+    found: dict[str, Any] = new
+    return found
+
+
 def _location(path: str) -> Location:
     """The steps of a path; a number is an index where it meets a list and a name where it meets a mapping."""
     return tuple(_steps(path))

@@ -7,7 +7,7 @@ number, names as the manifest spells them (camelCase).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from pydantic import ValidationError
 
@@ -21,9 +21,13 @@ from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError
 from trainjobs.api.stopping import Stopping
 from trainjobs.api.trainjob import API_VERSION, TrainJob
 
+if TYPE_CHECKING:
+    from trainjobs.api.sweep import TrainSweep
+
 LARGEST = 2**24
 """Bytes of a file with manifests; a cluster takes far less."""
 _KIND = "TrainJob"
+_SWEEP = "TrainSweep"
 
 M = TypeVar("M", bound=Model)
 
@@ -55,6 +59,24 @@ class Manifest:
         """The one TrainJob; other documents are ignored. Raises SpecError with every problem found."""
         return _typed(self._trainjob(), TrainJob, required=("apiVersion", "kind"))
 
+    @property
+    def holds_sweep(self) -> bool:
+        """Whether there is a TrainSweep."""
+        return any(document.get("kind") == _SWEEP for document in self.documents)
+
+    def sweep(self) -> "TrainSweep":
+        """The one TrainSweep; other documents are ignored. Raises SpecError with every problem found."""
+        from trainjobs.api.sweep import TrainSweep  # its types take the operator 7 MiB, and it reads none
+
+        found = _overridden(_the_only(self.documents, self.source, _SWEEP), self.overrides)
+        return _typed(found, TrainSweep, required=("apiVersion", "kind"))
+
+    def sweep_problem(self, at: Location, value: Any, message: str) -> Problem:
+        """A problem with what the TrainSweep says at a location, and where it says so."""
+        return _overridden(_the_only(self.documents, self.source, _SWEEP), self.overrides).problem(
+            at, value, message
+        )
+
     def stopping(self) -> Stopping:
         """The criteria of a TrainJob, of a document with `stopping` alone, or of what stands under that.
 
@@ -83,7 +105,7 @@ class Manifest:
         return alone and not any(self.documents[0].get(field) for field in ("apiVersion", "kind", "spec"))
 
     def _trainjob(self) -> Document:
-        return _overridden(_the_trainjob(self.documents, self.source), self.overrides)
+        return _overridden(_the_only(self.documents, self.source, _KIND), self.overrides)
 
 
 def load(path: Path, overrides: Sequence[str] = ()) -> TrainJob:
@@ -99,6 +121,13 @@ def load_stopping(path: Path, overrides: Sequence[str] = ()) -> Stopping:
 def parse(document: Mapping[str, Any]) -> TrainJob:
     """A TrainJob from plain values, as JSON or the API server gives them. Raises SpecError."""
     return _typed(Document(dict(document)), TrainJob)
+
+
+def parse_sweep(document: Mapping[str, Any]) -> "TrainSweep":
+    """A TrainSweep from plain values. Raises SpecError."""
+    from trainjobs.api.sweep import TrainSweep
+
+    return _typed(Document(dict(document)), TrainSweep)
 
 
 def parse_stopping(document: Mapping[str, Any]) -> Stopping:
@@ -134,24 +163,24 @@ def _documents(path: Path) -> list[Document]:
     return yaml_text.documents(text, source)
 
 
-def _the_trainjob(found: Sequence[Document], source: str) -> Document:
-    ours = [document for document in found if _resembles(document, closely=len(found) > 1)]
+def _the_only(found: Sequence[Document], source: str, kind: str) -> Document:
+    ours = [document for document in found if _resembles(document, kind, closely=len(found) > 1)]
     if len(ours) == 1:
         return ours[0]
     if ours:
-        message = f"holds {len(ours)} TrainJobs: keep each one in a file of its own"
+        message = f"holds {len(ours)} {kind}s: keep each one in a file of its own"
         raise SpecError([ours[1].problem((), None, message)])
     kinds = ", ".join(f"{document.get('kind')} of {document.get('apiVersion')}" for document in found)
-    message = f"must hold kind: {_KIND} of apiVersion: {API_VERSION}; it holds {kinds or 'nothing'}"
+    message = f"must hold kind: {kind} of apiVersion: {API_VERSION}; it holds {kinds or 'nothing'}"
     raise SpecError([Problem("", None, message, None, source)])
 
 
-def _resembles(document: Document, closely: bool) -> bool:
-    """Whether this is a TrainJob; unless `closely` also with a slip in its kind or group, or without them."""
+def _resembles(document: Document, kind: str, closely: bool) -> bool:
+    """Whether this is of a kind; unless `closely` also with a slip in its kind or group, or without them."""
     return (isinstance(document.value, Mapping) or not closely) and all(
         word == ours or (not closely and nearest(word, [ours]) is not None)
         for word, ours in (
-            (str(document.get("kind") or _KIND), _KIND),
+            (str(document.get("kind") or kind), kind),
             (str(document.get("apiVersion") or API_VERSION).partition("/")[0], API_VERSION.partition("/")[0]),
         )
     )

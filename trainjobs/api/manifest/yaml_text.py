@@ -1,8 +1,8 @@
 """YAML read and written as a Kubernetes client does: JSON's values only, and `1e-3` is a number.
 
-PyYAML follows YAML 1.1, where `1e-3` is text, `1:30` is 90 and `2026-11-21` a date; kubectl's parser differs
-in these three, and a manifest has to mean the same to both. Texts that either of them would take for
-something else are quoted when written.
+PyYAML follows YAML 1.1, where `1e-3` is text, `1:30` is 90, `2026-11-21` a date, and `n` and `08` are texts; to
+kubectl these are 0.001, two texts, false and 8, and a manifest has to mean the same to both. Texts that either
+of them would take for something else are quoted when written.
 """
 
 import copy
@@ -17,20 +17,40 @@ from trainjobs.api.manifest.document import DEEPEST, Document, SourceLine
 from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError, shown
 
 _MOST_NODES: Final = 100_000
+_TOO_MUCH: Final = f"nests deeper than {DEEPEST} levels or holds more than {_MOST_NODES} values"
 _TAG: Final = "tag:yaml.org,2002:"
-_TRUE: Final = ("yes", "true", "on")
+_TRUE: Final = ("y", "yes", "true", "on")
 
-_INTEGER = re.compile(r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$")
-_FLOAT = re.compile(
-    r"[-+]?([0-9][0-9_]*\.[0-9_]*([eE][-+]?[0-9]+)?|\.[0-9][0-9_]*([eE][-+]?[0-9]+)?"
-    r"|[0-9][0-9_]*[eE][-+]?[0-9]+|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$"
+_INTEGER = re.compile(
+    r"([-+]_*)?(0_*[bB]_*[01][01_]*|0_*[oO]_*[0-7][0-7_]*|0_*[xX]_*[0-9a-fA-F][0-9a-fA-F_]*|[0-9][0-9_]*)$"
 )
-_BOOLEAN = re.compile(r"(yes|Yes|YES|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$")
+_EXPONENT = "[eE]_*[-+]?_*[0-9][0-9_]*"
+_FLOAT = re.compile(
+    rf"([-+]_*)?[0-9][0-9_]*(\.[0-9_]*({_EXPONENT})?|{_EXPONENT})$|[-+]_*\._*[0-9][0-9_]*({_EXPONENT})?$"
+    r"|\.[0-9]+(_[0-9]+)*([eE][-+]?[0-9]+(_[0-9]+)*)?$|[-+]?\.(inf|Inf|INF)$|\.(nan|NaN|NAN)$"
+)
+_BOOLEAN = re.compile("(y|Y|yes|Yes|YES|n|N|no|No|NO|true|True|TRUE|false|False|FALSE|on|On|ON|off|Off|OFF)$")
 _NULL = re.compile(r"(~|null|Null|NULL|)$")
+
+
+class _TooManyNodesError(Exception):
+    """A document is too large to be composed; its argument is the line."""
 
 
 class _Composer(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
+    _composed = 0
+
+    def compose_document(self) -> yaml.Node | None:
+        self._composed = 0
+        return super().compose_document()
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Nodes cost far more than the values that they become, so they are counted before all are there."""
+        self._composed += 1
+        if self._composed > 2 * _MOST_NODES:  # names of fields are nodes, too
+            raise _TooManyNodesError(self.peek_event().start_mark.line + 1)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -52,7 +72,6 @@ for _resolver in (_Composer, _Dumper):
     _resolver.add_implicit_resolver(f"{_TAG}int", _INTEGER, list("-+0123456789"))
     _resolver.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+0123456789."))
     _resolver.add_implicit_resolver(f"{_TAG}merge", re.compile("<<$"), ["<"])
-_Dumper.add_implicit_resolver(f"{_TAG}bool", re.compile("[yYnN]$"), list("yYnN"))
 
 
 def documents(text: str, source: str) -> list[Document]:
@@ -66,6 +85,8 @@ def documents(text: str, source: str) -> list[Document]:
         nodes = [node for node in yaml.compose_all(text, _Composer) if node is not None]
     except yaml.YAMLError as error:
         raise UnreadableError([_malformed(error, text, source)]) from None
+    except _TooManyNodesError as error:
+        raise SpecError([Problem("", None, _TOO_MUCH, error.args[0], source)]) from None
     except RecursionError:
         raise SpecError([Problem("", None, f"nests deeper than {DEEPEST} levels", None, source)]) from None
     read = [_Reading(source).document(node) for node in nodes]
@@ -111,6 +132,7 @@ class _Reading:
         self._source = source
         self._places: dict[Location, SourceLine] = {}
         self._nodes = 0
+        self._merging = 0
 
     def document(self, node: yaml.Node) -> Document:
         value = self._value(node, ())
@@ -118,9 +140,8 @@ class _Reading:
 
     def _value(self, node: yaml.Node, at: Location) -> Any:
         self._nodes += 1
-        if len(at) > DEEPEST or self._nodes > _MOST_NODES:
-            message = f"nests deeper than {DEEPEST} levels or holds more than {_MOST_NODES} values"
-            raise SpecError([Problem("", None, message, node.start_mark.line + 1, self._source)])
+        if len(at) + self._merging > DEEPEST or self._nodes > _MOST_NODES:
+            raise SpecError([Problem("", None, _TOO_MUCH, node.start_mark.line + 1, self._source)])
         self._places.setdefault(at, self._place(node))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, at)
@@ -130,45 +151,46 @@ class _Reading:
             return self._mapping(node, at)
         return [self._value(item, (*at, index)) for index, item in enumerate(node.value)]
 
-    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[Any, Any]:
+    def _mapping(self, node: yaml.MappingNode, at: Location) -> dict[str, Any]:
         merged = [value for key, value in node.value if key.tag == f"{_TAG}merge"]
         inherited = {key: value for part in reversed(merged) for key, value in self._merged(part, at).items()}
-        own: dict[Any, Any] = {}
+        own: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == f"{_TAG}merge":
                 continue
-            key = self._key(key_node, at)
-            place = (*at, str(key))
-            if key in own and place not in self._places:  # 1 and true are one key to Python
-                self._refuse(key_node, place, f"a field's name must be text: put {shown(key)} in quotes")
+            name = self._name(key_node, at)
+            if name is None:
                 continue
-            if key in own:
-                self._refuse(key_node, place, self._repeated(key, place))
+            place = (*at, name)
+            if name in own:
+                line = self._places[place].line
+                self._refuse(key_node, place, f"is already given in line {line}: keep one of them")
                 continue
             self._places[place] = self._place(key_node)
-            own[key] = self._value(value_node, place)
+            own[name] = self._value(value_node, place)
         return {**inherited, **own}
 
-    def _repeated(self, key: Any, place: Location) -> str:
-        """What to say of a key that is there already; `1` and `true` are equal, and no names."""
-        if not isinstance(key, str):
-            return f"a field's name must be text: put {shown(key)} in quotes"
-        return f"is already given in line {self._places[place].line}: keep one of them"
-
-    def _merged(self, node: yaml.Node, at: Location) -> dict[Any, Any]:
+    def _merged(self, node: yaml.Node, at: Location) -> dict[str, Any]:
         parts = node.value if isinstance(node, yaml.SequenceNode) else [node]
-        merged: dict[Any, Any] = {}
+        merged: dict[str, Any] = {}
         for part in parts:
             if isinstance(part, yaml.MappingNode):
+                self._merging += 1  # what is merged is as deep, and may be a ring: `a: &a {<<: *a}`
                 merged = {**self._value(part, at), **merged}
+                self._merging -= 1
             else:
                 self._refuse(part, (*at, "<<"), "must refer to a mapping, or to a list of mappings")
         return merged
 
-    def _key(self, node: yaml.Node, at: Location) -> Any:
+    def _name(self, node: yaml.Node, at: Location) -> str | None:
+        """What a field is called; None, and a problem, for what is no text."""
+        if node.tag == f"{_TAG}str":
+            return str(node.value)
         if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, at)
-        self._refuse(node, at, "a field's name must be text, not a list or a mapping")
+            rule = f"a field's name must be text: write {shown(node.value)}, with the quotes"
+            self._refuse(node, (*at, node.value), rule)
+        else:
+            self._refuse(node, at, "a field's name must be text, not a list or a mapping")
         return None
 
     def _scalar(self, node: yaml.ScalarNode, at: Location) -> Any:
@@ -195,7 +217,9 @@ def _unsupported(node: yaml.Node) -> str:
 
 def _integer(text: str) -> int:
     digits = text.replace("_", "")
-    return int(digits, 8) if re.match(r"[-+]?0[0-7]+$", digits) else int(digits, 0)
+    if re.match("[-+]?0[0-7]+$", digits):
+        return int(digits, 8)
+    return int(digits, 10 if re.match("[-+]?[0-9]+$", digits) else 0)  # 08 is 8
 
 
 def _float(text: str) -> float:

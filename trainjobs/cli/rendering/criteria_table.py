@@ -13,6 +13,8 @@ from rich.text import Text
 from trainjobs.runs.events import CriterionResult
 
 BAR_WIDTH = 10
+ROOM_OF_A_NUMBER = len("-0.123456")
+"""Columns for a number of six digits, so that the next report's moves nothing beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +35,23 @@ class Closeness:
 
 
 def criteria_table(
-    results: Sequence[CriterionResult], *, whole_sentences: bool, notes: Mapping[str, str] | None = None
+    results: Sequence[CriterionResult],
+    *,
+    whole_sentences: bool,
+    notes: Mapping[str, str] | None = None,
+    steady: bool = False,
 ) -> Table:
     """The criteria in the manifest's order; sentences are wrapped, or cut to one line each.
 
     Args:
         notes: for the name of a criterion, what stands below its sentence.
+        steady: the columns stay where they are when it is drawn again after later reports.
     """
     table = Table.grid(padding=(0, 2), expand=True)
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=24)
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, justify="right")
+    room = max((_room(result.waiting) for result in results), default=0) if steady else None
+    table.add_column(no_wrap=True, justify="right", min_width=room)
     table.add_column(ratio=1, no_wrap=not whole_sentences, overflow="fold" if whole_sentences else "ellipsis")
     for result in results:
         bar = Closeness(result.closeness, _style(result))
@@ -51,6 +59,13 @@ def criteria_table(
         if notes and result.name in notes:
             table.add_row("", "", "", Text(notes[result.name], style="dim"))
     return table
+
+
+def _room(waiting: str) -> int:
+    """Columns that it comes to need: "3/5" is "10/10" one day at most, and "0.98/0.995" may be "0.976123/0.995"."""
+    have, slash, need = waiting.partition("/")
+    whole = "." not in have + need
+    return (len(need) if whole else ROOM_OF_A_NUMBER) + len(slash + need) if slash else len(waiting)
 
 
 def _name(result: CriterionResult) -> Text:

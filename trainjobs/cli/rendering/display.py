@@ -1,6 +1,7 @@
 """The live display of a run on a terminal."""
 
 import os
+import time
 from contextlib import suppress
 from typing import Self
 
@@ -12,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trainjobs.api import Length
-from trainjobs.cli.rendering.criteria_table import criteria_table
+from trainjobs.cli.rendering.criteria_table import ROOM_OF_A_NUMBER, criteria_table
 from trainjobs.cli.rendering.screen import Screen
 from trainjobs.cli.rendering.sparkline import Sparkline
 from trainjobs.runs.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
@@ -29,6 +30,9 @@ _LINES_AROUND = 7
 """Title, two bars, two blank lines, a blank line and a note."""
 _LINES_OF_A_SENTENCE = 3
 """Of a criterion, on a terminal of 80 columns."""
+_ROOM_OF_A_DURATION = len("59 min 59 s")
+_ROOM_OF_TIMES = len("59 min 59 s  at most 59 min 59 s left")
+"""Columns that are kept for words whose length changes, so that what stands beside them does not move."""
 _TIDY = b"\x1b[0m\x1b[?25h\n"
 """Colours off, cursor on."""
 
@@ -40,9 +44,10 @@ class Display(View):
         self._console = console
         self._screen = Screen(name)
         self._note = ""
+        self._start_began = time.monotonic()
         self._live = Live(
             console=console,
-            get_renderable=lambda: drawn(self._screen, self._note, self._console.height),
+            get_renderable=self._drawn,
             refresh_per_second=REFRESHES_PER_SECOND,
             transient=True,
         )
@@ -56,6 +61,8 @@ class Display(View):
 
     def __call__(self, event: Event) -> None:
         before, self._screen = self._screen, self._screen.after(event)
+        if before.state.phase is not self._screen.state.phase is Phase.STARTING:
+            self._start_began = time.monotonic()
         for text in self._lasting(event, before.state):
             self._console.print(text)
 
@@ -67,6 +74,10 @@ class Display(View):
         """Give the colours and the cursor back before the process is gone."""
         with suppress(OSError):  # there is no terminal any more
             os.write(1, _TIDY)
+
+    def _drawn(self) -> RenderableType:
+        waited_s = time.monotonic() - self._start_began
+        return drawn(self._screen, self._note, self._console.height, waited_s)
 
     def _lasting(self, event: Event, before: RunState) -> list[Text]:  # noqa: PLR0911 - one return for each kind of event
         match event:
@@ -89,9 +100,16 @@ class Display(View):
                 return []
 
 
-def drawn(screen: Screen, note: str = "", height: int = 24) -> RenderableType:
-    """The screen, at most as wide as the terminal; sentences are cut to a line where its height asks for it."""
-    parts: list[RenderableType] = [_title(screen)]
+def drawn(screen: Screen, note: str = "", height: int = 24, waited_s: float = 0.0) -> RenderableType:
+    """The screen, at most as wide as the terminal; sentences are cut to a line where its height asks for it.
+
+    Args:
+        screen: what is shown.
+        note: a line below it.
+        height: of the terminal, in lines.
+        waited_s: since the workers began to start, which is told while they do.
+    """
+    parts: list[RenderableType] = [_title(screen, waited_s)]
     if screen.state.length is not None:
         parts += [Padding(_progress(screen, screen.state.length), (0, 0, 0, 2))]
     if screen.state.last is not None:
@@ -106,11 +124,12 @@ def drawn(screen: Screen, note: str = "", height: int = 24) -> RenderableType:
 def _criteria(screen: Screen, height: int) -> Table:
     metrics = min(len(screen.state.last.metrics), MOST_METRICS + 1) if screen.state.last else 0
     lines_if_whole = _LINES_AROUND + metrics + _LINES_OF_A_SENTENCE * len(screen.state.results)
-    return criteria_table(screen.state.results, whole_sentences=lines_if_whole <= height)
+    return criteria_table(screen.state.results, whole_sentences=lines_if_whole <= height, steady=True)
 
 
-def _title(screen: Screen) -> Text:
-    facts = [str(screen.state.phase)]
+def _title(screen: Screen, waited_s: float) -> Text:
+    starting = screen.state.phase is Phase.STARTING and waited_s >= 1
+    facts = [f"{screen.state.phase}{f' for {duration(int(waited_s))}' if starting else ''}"]
     if screen.state.workers:
         on = f" on {screen.state.started.device}" if screen.state.started else ""
         facts.append(count(screen.state.workers, "worker") + on)
@@ -127,29 +146,34 @@ def _progress(screen: Screen, length: Length) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     table.add_column(max_width=30)  # gives way to the words beside it where the terminal is narrow
-    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, min_width=_ROOM_OF_TIMES)
     left = screen.seconds_left if screen.state.phase is Phase.TRAINING else None
     ahead = "" if left is None else f"at most {duration(left)} left"
     done = length.named(screen.epochs_done, screen.state.step)
     at = length.named(min(screen.epoch, length.amount), screen.state.step)
     table.add_row(
-        f"{length.unit} {at:,} of {length.amount:,}",
+        _counted(length.unit, at, length.amount),
         ProgressBar(total=length.amount, completed=done),
-        f"{duration(screen.state.seconds)}  {ahead}",
+        f"{duration(screen.state.seconds):>{_ROOM_OF_A_DURATION}}  {ahead}",
     )
     now = screen.state.progress
     if now is not None and not (screen.ended and now.batch == 0):
-        batches = f"batch {now.batch:,}" + (f" of {now.batches:,}" if now.batches else "")
+        batches = _counted("batch", now.batch, now.batches) if now.batches else f"batch {now.batch:,}"
         bar = ProgressBar(total=now.batches, completed=now.batch) if now.batches else Text()
         table.add_row(batches, bar, length.named(f"step {now.step:,}", f"epoch {now.epoch:,}"))
     return table
+
+
+def _counted(what: str, at: int, total: int) -> str:
+    """Such as "epoch 3 of 100", as wide as it will become."""
+    return f"{what} {at:,} of {total:,}".ljust(len(f"{what} {total:,} of {total:,}"))
 
 
 def _metrics(screen: Screen) -> Table:
     assert screen.state.last is not None  # noqa: S101 - only asked with a report
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True, overflow="ellipsis", max_width=30)
-    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True, min_width=ROOM_OF_A_NUMBER)
     table.add_column(no_wrap=True)
     shown = list(screen.state.last.metrics.items())
     table.add_column(no_wrap=True)

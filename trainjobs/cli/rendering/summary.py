@@ -18,12 +18,14 @@ from trainjobs.cli.run_report import RunReport, RunStatus
 from trainjobs.runs.codec import jsonable
 from trainjobs.stopping import Observation, Saving
 from trainjobs.stopping.wording import number
+from trainjobs.views import lines
 from trainjobs.views.formatting import baseline, count, duration, measures, spot, steps_of_ranks, unspent
 
 _STYLES = {
     RunStatus.FINISHED: "bold green",
     RunStatus.EARLY_STOPPED: "bold green",
     RunStatus.STOP_REQUESTED: "bold green",
+    RunStatus.PRUNED: "bold yellow",
     RunStatus.INTERRUPTED: "bold yellow",
     RunStatus.UNFINISHED: "bold yellow",
     RunStatus.RUNNING: "bold cyan",
@@ -36,13 +38,14 @@ def headline(report: RunReport) -> str:  # noqa: PLR0911 - one return for each s
     where = _where(report)
     match report.state:
         case RunStatus.FINISHED:
-            return (
-                f"Trained all {count(report.length.amount, report.length.unit)}; no criterion stopped the run"
-            )
+            end = report.told.finish(report.length)
+            return f"{end[0].upper()}{end[1:]}; no criterion stopped the run"
         case RunStatus.EARLY_STOPPED:
             return f"Stopped early by {_criterion(report) or 'the coordinator'} {where}"
         case RunStatus.STOP_REQUESTED:
             return f"Stopped on request {where}"
+        case RunStatus.PRUNED:
+            return f"Pruned by {_criterion(report) or 'the sweep'} {where}"
         case RunStatus.INTERRUPTED:
             return f"Interrupted {where}; {_way_on(report)}"
         case RunStatus.RUNNING:
@@ -77,7 +80,7 @@ def summary(report: RunReport) -> list[RenderableType]:
     if why := reason(report):
         parts.append(Text(why))
     parts.append(Text())
-    parts.append(facts_list(_facts(report)))
+    parts.append(facts_list(run_facts(report)))
     if report.criteria or report.trouble:
         parts += [Text(), *_criteria(report)]
     return parts
@@ -137,6 +140,7 @@ def document(report: RunReport) -> dict[str, Any]:
         "workers": report.workers,
         "max_epochs": length.named(length.amount, None),
         "max_steps": length.named(None, length.amount),
+        "start": report.told.first_step and report.told.first_step.seconds,
         "last": report.last,
         "best": report.best,
         "decision": report.told.decision,
@@ -150,7 +154,8 @@ def document(report: RunReport) -> dict[str, Any]:
     return {name: jsonable(value) for name, value in facts.items()}
 
 
-def _facts(report: RunReport) -> Iterator[tuple[str, str]]:
+def run_facts(report: RunReport) -> Iterator[tuple[str, str]]:
+    """What the run came to: (name, fact)."""
     told, best, length = report.told, report.best, report.length
     if report.last is not None:
         yield "last", f"{measures(report.last.metrics)}, {_last_spot(report.last, length)}"
@@ -165,8 +170,10 @@ def _facts(report: RunReport) -> Iterator[tuple[str, str]]:
         yield "halted", steps_of_ranks(told.halted.steps) + took
     if report.last is not None:
         yield "trained", _trained(report)
+    if told.first_step is not None:
+        yield "start", lines.first_step(told.first_step)
     if report.saved is not None and report.last is not None:
-        yield "saved", saved_words(report.saved, report.last.whole, report.workers, length)
+        yield "saved", saved_words(report.saved, not report.told.amid, report.workers, length)
     yield "kept in", _kept(report)
 
 
@@ -181,8 +188,10 @@ def _trained(report: RunReport) -> str:
     restarts = "" if report.told.attempt < 2 else f", {count(report.told.attempt, 'attempt')}"
     each = f" on {count(report.workers, 'worker')}"
     length = report.length
-    part = f"{length.named(report.last.epochs, report.step):,} of {count(length.amount, length.unit)}"
-    return f"{part} in {duration(report.last.seconds)}{each}{restarts}"
+    part = f"{length.named(report.told.epochs, report.step):,} of {count(length.amount, length.unit)}"
+    start = report.told.started.startup_seconds if report.told.started else 0.0
+    up = f", up after {duration(start)}" if start else ""
+    return f"{part} in {duration(report.last.seconds)}{each}{up}{restarts}"
 
 
 def _kept(report: RunReport) -> str:
@@ -218,9 +227,12 @@ def _way_on(report: RunReport) -> str:
 
 
 def _where(report: RunReport) -> str:
+    """Where it halted; of a run that has not halted only its last report is known."""
     step, last = report.step, report.last
     if last is None:
         return "before the first report" if not step else f"at step {step:,}, before the first report"
     of = f" of {report.length.amount:,}"
     epochs, steps = report.length.named((of, ""), ("", of))
-    return f"{'after' if last.whole else 'in'} epoch {last.epoch}{epochs}, at step {step:,}{steps}"
+    reported = f"after the report {'of' if last.whole else 'in'} epoch {last.epoch:,}"
+    place = report.told.place if report.told.halted else reported
+    return f"{place}{epochs}, at step {step:,}{steps}"

@@ -21,6 +21,16 @@ class Position:
     steps_over: bool = False
     """The steps of this epoch are done, also where its loop was left early."""
 
+    @property
+    def epochs(self) -> int:
+        """Finished epochs."""
+        return self.epoch if self.reported else self.epoch - 1
+
+    @property
+    def amid(self) -> bool:
+        """Whether steps of an epoch are done that is not finished."""
+        return self.batch > 0 and not self.reported
+
 
 @dataclass(frozen=True, slots=True)
 class BestCheckpoint:

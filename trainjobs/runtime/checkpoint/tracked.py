@@ -1,14 +1,14 @@
 """The objects a checkpoint holds: anything with `state_dict` and `load_state_dict`."""
 
 import copy
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.exits import ConfigError, DataError
-from trainjobs.runtime.checkpoint.sums import sums_if_any
+from trainjobs.runtime.checkpoint.sums import are_same, sums_if_any
 from trainjobs.runtime.models.wrappers import load_own_state, own_state, unwrapped
 
 
@@ -35,6 +35,8 @@ class Tracked:
         self._source = source
         self._names = ", ".join(sorted(restored or ()))
         self._complete = False
+        self._loaded_light: dict[str, Any] = {}
+        self._loaded_sums: dict[str, list[torch.Tensor] | None] = {}
 
     def add(self, objects: Mapping[str, object]) -> None:
         """Track them; after a resume each takes its state from the checkpoint at once.
@@ -69,6 +71,20 @@ class Tracked:
                 "track it with run.track(...), or start anew with --fresh"
             )
 
+    @property
+    def learning_rate(self) -> float | None:
+        """That of the first group of the first optimizer; None if none is tracked."""
+        optimizers = (each for each in self.objects.values() if isinstance(each, torch.optim.Optimizer))
+        first = next(optimizers, None)
+        return None if first is None else float(first.param_groups[0]["lr"])
+
+    @property
+    def loss_scale(self) -> float:
+        """By which the first gradient scaler has made the loss larger, 1 without one. A device is waited for."""
+        scalers = (each for each in self.objects.values() if isinstance(each, torch.amp.GradScaler))
+        first = next(scalers, None)
+        return 1.0 if first is None else first.get_scale()
+
     def states(self) -> dict[str, Any]:
         """Every state as it is now. Tensors are not copied: write them before the next step."""
         return {name: _state(thing) for name, thing in self.objects.items()}
@@ -79,21 +95,21 @@ class Tracked:
         That is everything but weights and the optimizers' moments: schedulers, scalers, counters, and the
         optimizers' settings, into which a scheduler writes the learning rate.
         """
-        light = {}
-        for name, thing in self.objects.items():
-            if isinstance(thing, torch.optim.Optimizer):
-                light[name] = {"param_groups": _copied(name, thing.state_dict()["param_groups"])}
-            elif not isinstance(thing, torch.nn.Module):
-                light[name] = _copied(name, thing.state_dict())
-        return light
+        return {
+            name: _light(name, thing)
+            for name, thing in self.objects.items()
+            if not isinstance(thing, torch.nn.Module)
+        }
 
     def load_light(self, light: Mapping[str, Any]) -> None:
-        """Go back to what `light_states` had copied."""
+        """Go back to what `light_states` had copied: in tensors that can be written, also amid an evaluation in
+        `torch.inference_mode()`."""
         for name, state in light.items():
             thing = self.objects[name]
-            mine = copy.deepcopy(state)
             heavy = isinstance(thing, torch.optim.Optimizer)
-            thing.load_state_dict({**thing.state_dict(), **mine} if heavy else mine)
+            with torch.inference_mode(False):
+                mine = copy.deepcopy(state)
+                thing.load_state_dict({**thing.state_dict(), **mine} if heavy else mine)
 
     def states_with(self, light: Mapping[str, Any]) -> dict[str, Any]:
         """Every state as it is now, but for what `light_states` had copied."""
@@ -125,27 +141,44 @@ class Tracked:
         }
 
     def weights(self) -> tuple[tuple[int, int], ...]:
-        """What tells whether any weight was written since: where each lies, and how often it was changed there.
+        """What tells whether any weight or buffer was written since: where it lies, how often it was changed there.
 
         Torch does not count what is written through `.data`; `weight_sums` tells that too.
         """
-        return tuple(
-            (parameter.data_ptr(), parameter._version)
-            for model in self.models().values()
-            for parameter in model.parameters()
-        )
+        return tuple((tensor.data_ptr(), _writes(tensor)) for tensor in self._weights_and_buffers())
 
     def weight_sums(self) -> list[torch.Tensor] | None:
-        """Sums of the weights' bytes, on their devices, without waiting; None where a device has failed."""
-        return sums_if_any(weight for model in self.models().values() for weight in model.parameters())
+        """Sums of their bytes, on their devices, without waiting; None where a device has failed."""
+        return sums_if_any(self._weights_and_buffers())
+
+    def _weights_and_buffers(self) -> Iterator[torch.Tensor]:
+        for model in self.models().values():
+            yield from model.parameters()
+            for part in model.modules():
+                kept = part._buffers.keys() - part._non_persistent_buffers_set
+                yield from (
+                    tensor for name, tensor in part._buffers.items() if name in kept and tensor is not None
+                )
 
     def heavy_sums(self) -> list[torch.Tensor] | None:
         """The same of all that `light_states` leaves out, and of the models' buffers."""
-        weights = (value for model in self.models().values() for value in own_state(model).values())
-        moments = (
-            value for one in self.optimizers() for state in one.state.values() for value in state.values()
+        return sums_if_any(tensor for thing in self.objects.values() for tensor in _heavy(thing))
+
+    def undo_light_since_loaded(self) -> None:
+        """Undo what was written to small states since `add` loaded them, as by a scheduler made after its optimizer.
+
+        Once: from here they are the run's.
+        """
+        light, self._loaded_light = self._loaded_light, {}
+        self.load_light(light)
+
+    @property
+    def unchanged_since_loaded(self) -> bool:
+        """Whether models and optimizers are as `add` has loaded them, if it has."""
+        return all(
+            are_same(loaded, _sums_on_the_cpu(self.objects[name]))
+            for name, loaded in self._loaded_sums.items()
         )
-        return sums_if_any(value for value in (*weights, *moments) if isinstance(value, torch.Tensor))
 
     def reload(self, states: Mapping[str, Any]) -> None:
         """Go back to these states of the models and optimizers."""
@@ -173,6 +206,12 @@ class Tracked:
             )
         return True
 
+    def _remember_loaded(self, name: str, thing: Stateful) -> None:
+        if not isinstance(thing, torch.nn.Module):
+            self._loaded_light[name] = _light(name, thing)
+        if isinstance(thing, torch.nn.Module | torch.optim.Optimizer):
+            self._loaded_sums[name] = _sums_on_the_cpu(thing)
+
     def _load(self, name: str) -> None:
         restored = self._restored
         if restored is None or name not in restored:
@@ -192,6 +231,35 @@ class Tracked:
                 f"{self._source} is from a run of another {name}: {difference}; "
                 "restore the code and config that wrote it, or start anew with --fresh"
             ) from None
+        self._remember_loaded(name, thing)
+
+
+def _light(name: str, thing: Stateful) -> Any:
+    """A copy of what may change in it without a step; of an optimizer that is its settings."""
+    if isinstance(thing, torch.optim.Optimizer):
+        return {"param_groups": _copied(name, thing.state_dict()["param_groups"])}
+    return _copied(name, thing.state_dict())
+
+
+def _heavy(thing: Stateful) -> Iterator[torch.Tensor]:
+    """What only a step changes in it, and a model's buffers."""
+    values: Iterable[Any] = ()
+    if isinstance(thing, torch.nn.Module):
+        values = own_state(thing).values()
+    elif isinstance(thing, torch.optim.Optimizer):
+        values = (value for state in thing.state.values() for value in state.values())
+    return (value for value in values if isinstance(value, torch.Tensor))
+
+
+def _sums_on_the_cpu(thing: Stateful) -> list[torch.Tensor] | None:
+    """Of a model that may be moved to another device later."""
+    found = sums_if_any(_heavy(thing))
+    return None if found is None else [total.cpu() for total in found]
+
+
+def _writes(tensor: torch.Tensor) -> int:
+    """How often it was changed in place; torch does not count it where gradients are ruled out (inference mode)."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _buffers(model: torch.nn.Module) -> dict[str, torch.Tensor]:

@@ -1,4 +1,4 @@
-"""Whether weights and moments are what they were at an earlier place of the epoch."""
+"""Whether weights, buffers and moments are what they were at an earlier place of the epoch."""
 
 import torch
 
@@ -26,12 +26,12 @@ class WriteDetector:
 
     @property
     def versions_unchanged(self) -> bool:
-        """Whether the weights lie where they lay at the mark, and torch has counted no write; asks no device."""
+        """Whether weights and buffers lie where they lay at the mark, unwritten as torch counts; asks no device."""
         return self._tracked.weights() == self._versions
 
     @property
     def weights_unchanged(self) -> bool:
-        """Whether no weight was written since the mark, by whatever way."""
+        """Whether no weight or buffer was written since the mark, by whatever way."""
         return self.versions_unchanged and are_same(self._weight_sums, self._tracked.weight_sums())
 
     @property

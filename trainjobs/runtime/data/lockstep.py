@@ -10,6 +10,7 @@ from itertools import count, islice
 from typing import Any, Protocol
 
 import torch
+import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from trainjobs.exits import DataError
@@ -194,11 +195,41 @@ def share_buffers(model: DistributedDataParallel) -> None:
     """Give rank 0's buffers (BatchNorm's statistics) to all ranks now, and not in the next forward pass. Collective.
 
     DDP does it in the first forward pass after a backward pass, evaluation or not, and hangs or mixes up its messages
-    when a rank has nothing to evaluate. Done where the steps end on every rank, evaluation needs no other rank.
+    when a rank has nothing to evaluate. Done where every rank comes by, evaluation needs no other rank.
     """
     if model.will_sync_module_buffers():  # type: ignore[no-untyped-call]
         model._sync_buffers()  # type: ignore[no-untyped-call]
         model.require_forward_param_sync = False
+
+
+@torch.no_grad()
+def give_buffers(module: torch.nn.Module, device: torch.device) -> None:
+    """Give rank 0's buffers of a module that no forward pass shares to all ranks. Collective.
+
+    Args:
+        device: where the process group sends from; the module may lie elsewhere.
+    """
+    for buffer in module.buffers():
+        sent = buffer.to(device)
+        dist.broadcast(sent, 0)
+        buffer.copy_(sent)
+
+
+def rebuild_buckets(model: DistributedDataParallel) -> None:
+    """Let DDP put its buckets in order now, which its next forward pass with gradients would do. Collective."""
+    reducer = getattr(model, "reducer", None)
+    if reducer is not None:
+        reducer._rebuild_buckets()
+
+
+def keep_shared(model: DistributedDataParallel) -> None:
+    """An evaluation's forward pass leaves buffers shared, also where gradients are not turned off."""
+    model.register_forward_hook(_evaluated)
+
+
+def _evaluated(model: torch.nn.Module, *_: object) -> None:
+    if not model.training:
+        model.require_forward_param_sync = False  # type: ignore[assignment]
 
 
 def _has_state(loader: Any) -> bool:

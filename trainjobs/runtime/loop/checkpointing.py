@@ -124,7 +124,7 @@ class Checkpointer:
             UserError: on every rank, when rank 0 could not write.
         """
         pieces = self._coordinator.exchange(packed(mine))
-        self._halts.agree_on_halt(position.step)
+        self._halts.agree_on_halt(position)
 
         def write() -> None:
             ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
@@ -133,7 +133,7 @@ class Checkpointer:
             self._reporter.checkpointed(saved, position, repeats)
 
         self._coordinator.on_rank_0(write, UserError)
-        self._halts.agree_on_halt(position.step)
+        self._halts.agree_on_halt(position)
         self.improved, self._unsaved = False, None
         self._saved_step = position.step
 

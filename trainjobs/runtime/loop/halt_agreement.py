@@ -1,6 +1,7 @@
 """Where every rank halts: decided by the coordinator, agreed on by all ranks at one place in the run."""
 
-from trainjobs.coordination import Coordinator, Halt, Outcome, Vote
+from trainjobs.coordination import Coordinator, Halt, Vote
+from trainjobs.runtime.checkpoint.contents import Position
 from trainjobs.runtime.loop.reporter import RunReporter
 
 
@@ -18,22 +19,27 @@ class HaltAgreement:
         return self._halt is not None
 
     @property
-    def is_interrupted(self) -> bool:
-        """Whether it has halted to go on later."""
+    def unwinds(self) -> bool:
+        """Whether it has halted, and the training function is to be left there."""
         decision = self._halt.decision if self._halt else None
-        return decision is not None and decision.outcome is Outcome.INTERRUPTED
+        return decision is not None and decision.unwinds
 
-    def agree_on_halt(self, step: int) -> bool:
+    def agree_on_halt(self, position: Position) -> bool:
         """If every rank is to halt here, agree that they did. Called after each collective, by all ranks."""
         if self._coordinator.halted:
-            self.conclude(step)
+            self.conclude(position)
         return self.halted
 
-    def conclude(self, step: int) -> None:
-        """The run ends here for every rank: from now on no vote can halt it. Collective."""
+    def conclude(self, position: Position, whole: bool | None = None) -> None:
+        """The run ends here for every rank: from now on no vote can halt it. Collective.
+
+        Args:
+            position: where.
+            whole: whether the run has come to its length; None where it is halted before its end.
+        """
         if self._halt is None:
-            self._halt = self._coordinator.halt(step)
-            self._reporter.halted(self._halt)
+            self._halt = self._coordinator.halt(position.step)
+            self._reporter.halted(self._halt, position, whole)
 
     def judge_restored_history(self) -> None:
         """Judge it by today's criteria: a run that had ended does not train again. Collective."""

@@ -50,7 +50,7 @@ class LoopCheckpoints:
 
     def agree_on_halt(self) -> bool:
         """Whether the run has halted, which all ranks then agree on here."""
-        return self._halts.agree_on_halt(self._state.position.step)
+        return self._halts.agree_on_halt(self._state.position)
 
     def halt(self) -> None:
         """Halt in the middle of an epoch and write a checkpoint of this very place.
@@ -61,21 +61,25 @@ class LoopCheckpoints:
         self.agree_on_halt()
         if self._state.phase is LoopPhase.STEPS and self._state.position.batch:
             self.checkpoint()
-        elif self._state.replaying is None and not self._state.would_write_again:
+        elif self._all(self._state.replaying is None and not self._state.would_write_again):
             self.save_last_point()  # else an older checkpoint is the last place that the function comes back to
         self.leave_if_interrupted()
+
+    def _all(self, mine: bool) -> bool:
+        """Whether it is so on every rank. Collective."""
+        return all(piece == b"yes" for piece in self._state.coordinator.exchange(b"yes" if mine else b"no"))
 
     def leave_if_interrupted(self) -> None:
         """Unwind the training function, if the run is to be continued later."""
         decision = self._state.coordinator.decision
-        if self._halts.is_interrupted and decision is not None:
+        if self._halts.unwinds and decision is not None:
             raise Interrupted(decision.reason)
 
     def end_left_epoch(self) -> None:
         """The function broke out of its loop for good; a resumed one has to come to that place by itself."""
         state = self._state
-        self._halts.conclude(state.position.step)
-        if not self._halts.is_interrupted:
+        self._halts.conclude(state.position, state.all_trained)
+        if not self._halts.unwinds:
             epoch = state.position.epoch - (not state.epoch_touched)
             state.position = replace(state.position, epoch=epoch, reported=True, steps_over=False)
             self.checkpoint()

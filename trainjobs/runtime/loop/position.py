@@ -1,5 +1,6 @@
 """The terms of a training loop: which worker, where in an epoch, what a report comes to, where a run can be resumed."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -33,7 +34,7 @@ class Report:
     """What `report()` comes to, the same on every rank. True where the training loop is to end here."""
 
     metrics: Mapping[str, float]
-    """Reduced over all ranks; empty if the run had halted before."""
+    """Reduced over all ranks; empty if the run had halted before, so that nothing was measured."""
     decision: Decision | None
     """What ended the run; None while it goes on."""
     leave: bool = False
@@ -42,7 +43,8 @@ class Report:
         return self.leave
 
     def __getitem__(self, metric: str) -> float:
-        return self.metrics[metric]
+        """A reduced metric; NaN if the run had halted before."""
+        return math.nan if self.decision is not None and not self.metrics else self.metrics[metric]
 
 
 class LoopPhase(Enum):

@@ -33,13 +33,14 @@ class RunReporter:
         of = restored or position
         self._send(events.ModelSaved(path, of.epoch, of.step, best=restored is not None))
 
-    def halted(self, halt: Halt) -> None:
-        """Every rank has halted."""
+    def halted(self, halt: Halt, position: Position, whole: bool | None) -> None:
+        """Every rank has halted; `whole` at the end of the run: whether it has come to its length."""
         took = 0.0
         if (decision := halt.decision) is not None:
             took = 1000 * (time.time() - decision.decided_at)
             self._send(events.Decided(decision))
-        self._send(events.Halted(decision, halt.steps, round(took, 3)))
+        took = round(took, 3)
+        self._send(events.Halted(decision, halt.steps, took, whole, position.epochs, position.amid))
 
     def final(self, metrics: Mapping[str, float]) -> None:
         """Metrics that were reported after the end."""

@@ -4,9 +4,17 @@ from collections.abc import Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel
 
-from trainjobs.runtime.data.lockstep import InFlightBatch, Lockstep, share_buffers
+from trainjobs.runtime.data.lockstep import (
+    InFlightBatch,
+    Lockstep,
+    give_buffers,
+    rebuild_buckets,
+    share_buffers,
+)
 from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
 from trainjobs.runtime.loop.position import LoopPhase
@@ -20,7 +28,7 @@ class StepLoop:
         self, state: TrainingState, checkpoints: LoopCheckpoints, checkpointer: Checkpointer
     ) -> None:
         self.replicas: list[DistributedDataParallel] = []
-        """Models whose buffers rank 0 gives to all when an epoch's steps are over."""
+        """Models whose buffers rank 0 gives to all before an evaluation, see `share_buffers`."""
         self.total: int | None = None
         """Batches of this epoch; None while nobody knows."""
         self.in_flight: InFlightBatch | None = None
@@ -58,6 +66,7 @@ class StepLoop:
         before = state.phase is LoopPhase.BODY and not self._coordinator.halted
         if self._checkpoints.improved and before and state.writes.epoch_unchanged:
             self._checkpoints.save_last_point()  # the report came before the steps, which will change the weights
+        state.start.end("setup")
         state.mark_first_step()
         state.phase = LoopPhase.STEPS
         state.whole = False
@@ -78,6 +87,29 @@ class StepLoop:
             state.position = replace(state.position, steps_over=True)
             state.after_steps()
             state.reports_in_steps = len(self._coordinator.history)
+
+    def share_buffers(self) -> None:
+        """Give rank 0's buffers to all, once after a step: evaluation may then go on on some ranks alone. Collective.
+
+        Averages have them, too. Who does not evaluate does it at the report, or in the next step's forward pass.
+        """
+        for replica in self.replicas:
+            rebuild_buckets(replica)
+        due = [each for each in self.replicas if each.will_sync_module_buffers()]  # type: ignore[no-untyped-call]
+        if not due:
+            return
+        own = self._state.phase is LoopPhase.AFTER and self._state.writes.weights_unchanged
+        for replica in due:
+            share_buffers(replica)
+        for copy in self._copies():
+            give_buffers(copy, due[0].device)
+        if own:
+            self._state.writes.mark()
+
+    @property
+    def last_of_step(self) -> bool:
+        """Whether the batch in flight completes a step; True where there is none."""
+        return self.in_flight is None or self.in_flight.completes_step
 
     def count_in_flight(self) -> None:
         """The batch in flight is done, where the run cannot halt: its next poll or collective is where it does."""
@@ -102,10 +134,17 @@ class StepLoop:
             if self._end_batch(batch):
                 return
         if not self._coordinator.halted:
-            for replica in self.replicas:
-                share_buffers(replica)
+            self.share_buffers()
         elif not self._checkpoints.halted:
             self._checkpoints.halt()
+
+    def _copies(self) -> Iterator[nn.Module]:
+        """Of the prepared models: averages, wrapped in DDP or not, whose buffers come from each rank's own batches."""
+        prepared = set(map(id, self.replicas))
+        for model in self._state.tracked.models().values():
+            for part in model.modules():
+                if isinstance(part, DistributedDataParallel | AveragedModel) and id(part) not in prepared:
+                    yield part.module
 
     def _end_batch(self, batch: InFlightBatch) -> bool:
         """The function asks for the next batch: whether it has halted after this one. Collective if it does.

@@ -5,6 +5,7 @@ collective is called by all of them at the same place. Where it is, is in `train
 of, in `step_loop.py` and `evaluation.py`; where it halts and what is saved there, in `loop_checkpoints.py`.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from trainjobs.api import Length, Unit
@@ -16,8 +17,11 @@ from trainjobs.runtime.loop.halt_agreement import HaltAgreement
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
 from trainjobs.runtime.loop.position import LoopPhase, ResumePoint, WorkerContext
 from trainjobs.runtime.loop.reporter import RunReporter
+from trainjobs.runtime.loop.start_clock import StartClock
 from trainjobs.runtime.loop.step_loop import StepLoop
 from trainjobs.runtime.loop.training_state import TrainingState
+from trainjobs.runtime.meters import Meters
+from trainjobs.runtime.models.gradient_statistics import GradientStatistics
 
 
 class TrainingLoop:
@@ -30,6 +34,8 @@ class TrainingLoop:
         checkpointer: has the checkpoint to resume from, and writes others.
         halts: where all ranks halt.
         reporter: tells the driver.
+        judged: names of the metrics that criteria read.
+        start: this attempt's.
     """
 
     def __init__(
@@ -40,15 +46,24 @@ class TrainingLoop:
         checkpointer: Checkpointer,
         halts: HaltAgreement,
         reporter: RunReporter,
+        judged: Collection[str],
+        start: StartClock,
     ) -> None:
         self.context = context
         self.length = length
         self.coordinator = coordinator
         self.checkpointer = checkpointer
-        self.state = TrainingState(context, length, coordinator, checkpointer.restored, checkpointer.source)
+        self.state = TrainingState(
+            context, length, coordinator, checkpointer.restored, checkpointer.source, start
+        )
         self.checkpoints = LoopCheckpoints(self.state, checkpointer, halts, reporter)
         self.steps = StepLoop(self.state, self.checkpoints, checkpointer)
-        self.evaluation = Evaluation(self.state, self.steps, self.checkpoints, checkpointer, reporter)
+        self.gradients = GradientStatistics(
+            judged, context.world_size, lambda: self.state.tracked.loss_scale, lambda: self.steps.last_of_step
+        )
+        self.evaluation = Evaluation(
+            self.state, self.steps, self.checkpoints, checkpointer, reporter, judged, self.gradients
+        )
         self.finished = False
         self.epoch_loop: object = None
         """Which loop over epochs the function is in; others before it were left."""
@@ -56,6 +71,12 @@ class TrainingLoop:
         self._reporter = reporter
         self._begun = False
         self._left = False
+        self._silence_told = False
+
+    @property
+    def meters(self) -> Meters:
+        """What a metric that is logged now belongs to: the next report, or what is told after the loop over epochs."""
+        return self.evaluation.after_end if self._left or self.finished else self.state.meters
 
     # --- the run ------------------------------------------------------------------------------------------------------
 
@@ -78,13 +99,22 @@ class TrainingLoop:
         if self.state.phase is not LoopPhase.OUTSIDE:
             self.leave_epochs()
         self.epoch_loop = object()
+        self._undo_writes_since_track()
         self.begin()
         return self.epoch_loop
 
     def restore_numbers(self) -> None:
-        """Go on with the checkpoint's random numbers and sums: here, where a loop is about to begin."""
+        """Go on with the checkpoint's numbers, settings and sums: here, where a loop is about to begin."""
         if self.checkpointer.restored is not None:
+            self.state.tracked.undo_light_since_loaded()
             self.state.restore_numbers(self.checkpointer.restored.ranks[self.context.rank])
+
+    def _undo_writes_since_track(self) -> None:
+        """What the function did to tracked objects before its loop, a resumed run has in its checkpoint already."""
+        if self.checkpointer.restored is not None:
+            if not self.state.tracked.unchanged_since_loaded:
+                self.state.tracked.reload(self.checkpointer.states_restored())
+            self.state.tracked.undo_light_since_loaded()
 
     def is_over(self) -> bool:
         """Whether everything is trained or the run has halted. Collective."""
@@ -98,8 +128,9 @@ class TrainingLoop:
         self.checkpoints.flush()
         if self._left and not self.checkpoints.halted:
             self.checkpoints.end_left_epoch()
-        self._halts.conclude(self.state.position.step)
+        self._halts.conclude(self.state.position, self.state.all_trained)
         self.checkpoints.leave_if_interrupted()
+        self.steps.share_buffers()
         models = self.state.tracked.models()
         best = self.checkpointer.restore_best(models)
         self.checkpointer.save_model(models, self.state.position, best)
@@ -143,18 +174,27 @@ class TrainingLoop:
     def _return_to_epochs(self) -> None:
         """The function broke out of its loop and begins another: an epoch that it had not touched is given again."""
         left, self._left = self._left, False
+        self.state.meters.take(self.evaluation.after_end)
         if left and self.state.epoch_touched:
             self.end_epoch()
 
     def _check_epoch(self) -> None:
         position = self.state.position
         if not self.state.epoch_reported:
-            self._reporter.warn(f"epoch {position.epoch} ended without run.report(); nothing was judged")
+            self._warn_of_silence(position.epoch)
             self.coordinator.poll()
         if self.length.unit is Unit.STEP and position.batch == 0:
             raise ConfigError(
                 f"spec.trainer.maxSteps: {self.length.amount}: epoch {position.epoch} made no step, so the run "
                 "would never end; draw its batches from run.steps(loader), or say trainer.maxEpochs instead"
+            )
+
+    def _warn_of_silence(self, epoch: int) -> None:
+        """Once: reports may come every few epochs, or by steps."""
+        if not self._silence_told:
+            self._silence_told = True
+            self._reporter.warn(
+                f"epoch {epoch} ended without run.report(); nothing was judged. This is not said again"
             )
 
     # --- for a loop of one's own --------------------------------------------------------------------------------------

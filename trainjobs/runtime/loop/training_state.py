@@ -15,6 +15,7 @@ from trainjobs.runtime.checkpoint.tracked import Tracked
 from trainjobs.runtime.checkpoint.write_detector import WriteDetector
 from trainjobs.runtime.data.lockstep import Lockstep
 from trainjobs.runtime.loop.position import LoopPhase, ResumePoint, WorkerContext, position_of
+from trainjobs.runtime.loop.start_clock import StartClock
 from trainjobs.runtime.meters import Meters
 
 
@@ -27,6 +28,7 @@ class TrainingState:
         coordinator: has the run's observations.
         restored: the checkpoint that this attempt resumes from; None for a fresh start.
         source: where that lies, for messages.
+        start: this attempt's.
     """
 
     def __init__(
@@ -36,10 +38,12 @@ class TrainingState:
         coordinator: Coordinator,
         restored: Contents | None,
         source: str,
+        start: StartClock,
     ) -> None:
         self.context = context
         self.length = length
         self.coordinator = coordinator
+        self.start = start
         self.tracked = Tracked(restored.objects if restored else None, source)
         self.meters = Meters()
         self.writes = WriteDetector(self.tracked)
@@ -118,6 +122,8 @@ class TrainingState:
     def advance(self, batch: int, *, completes_step: bool) -> None:
         """`batch` batches of this epoch are done."""
         self.position = replace(self.position, batch=batch, step=self.position.step + completes_step)
+        if completes_step:
+            self.start.step_done()
 
     def after_steps(self) -> None:
         """A resumed function comes back to the end of the epoch's steps."""

@@ -13,8 +13,10 @@ ORDERED_WITH = {"broadcast_buffers", "bucket_cap_mb", "gradient_as_bucket_view",
 """Arguments of DDP with which its buckets are put in order at once. With the others it keeps its own ways."""
 
 
-def prepared(model: torch.nn.Module, device: torch.device, world_size: int, **ddp: Any) -> torch.nn.Module:
-    """See `Run.prepare_model`. Collective."""
+def prepared(
+    model: torch.nn.Module, device: torch.device, world_size: int, *, settled: bool = False, **ddp: Any
+) -> torch.nn.Module:
+    """See `Run.prepare_model`; `settled` asks for DDP's final buckets from the first step on. Collective."""
     _check(model)
     model = model.to(device)
     if world_size == 1 or _is_parallel(model):
@@ -24,7 +26,7 @@ def prepared(model: torch.nn.Module, device: torch.device, world_size: int, **dd
     _check_forward(model)
     devices = [device] if device.type == "cuda" else None
     parallel = DistributedDataParallel(model, **{"device_ids": devices, **ddp})
-    if world_size > 2 and ddp.keys() <= ORDERED_WITH and not _has_sparse_gradients(model):
+    if (settled or world_size > 2) and ddp.keys() <= ORDERED_WITH and not _has_sparse_gradients(model):
         order_buckets(parallel)
     return parallel
 

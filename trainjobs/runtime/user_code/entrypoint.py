@@ -22,22 +22,32 @@ PATH = "spec.trainer.entrypoint"
 def program(code: Path) -> Iterator[None]:
     """What Python gives to a program, whatever this process was started for; as before afterwards.
 
-    Its own arguments, of which there are none; its directory first on the path; an input that is at its end; and a
-    root logger that nobody has configured, or `logging.basicConfig` would do nothing.
+    Its own arguments, of which there are none; its directory first on the path; and a root logger that nobody has
+    configured, or `logging.basicConfig` would do nothing.
     """
-    before, kept = (sys.argv, sys.stdin, sys.path[:]), os.dup(0)
+    before = sys.argv, sys.path[:]
     sys.argv = ["-m"]  # as Python does, until the module is found
     sys.path[:] = [str(code), *(path for path in sys.path if path != str(code))]
-    with Path(os.devnull).open() as nothing:
-        os.dup2(nothing.fileno(), 0)
-    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - a descriptor has no path, and stays open
     try:
         with _no_logging():
             yield
     finally:
+        sys.argv, sys.path[:] = before
+
+
+@contextmanager
+def no_input() -> Iterator[None]:
+    """An input that is at its end."""
+    before, kept = sys.stdin, os.dup(0)
+    with Path(os.devnull).open() as nothing:
+        os.dup2(nothing.fileno(), 0)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - a descriptor has no path, and stays open
+    try:
+        yield
+    finally:
         os.dup2(kept, 0)
         os.close(kept)
-        sys.argv, sys.stdin, sys.path[:] = before
+        sys.stdin = before
 
 
 @contextmanager

@@ -6,6 +6,7 @@ a peer dies, and so may a database of the user's.
 
 import importlib
 import traceback
+from bdb import BdbQuit
 from collections.abc import Iterator
 from pathlib import Path
 from traceback import FrameSummary, TracebackException
@@ -38,8 +39,14 @@ _DATA_WORKERS = (
 """Where a DataLoader finds that one of its processes is dead."""
 
 
-def failure_of(error: BaseException, rank: int, code: Path) -> events.Failed:
-    """The error as the user should read it: ours without frames, theirs with their own frames only."""
+def failure_of(error: BaseException, rank: int, code: Path, *, in_foreground: bool = False) -> events.Failed:
+    """The error as the user should read it: ours without frames, theirs with their own frames only.
+
+    Whoever sits `in_foreground` may leave the training function by hand.
+    """
+    if isinstance(error, BdbQuit | KeyboardInterrupt) and in_foreground:
+        left = "the debugger was quit" if isinstance(error, BdbQuit) else "Ctrl-C was pressed"
+        return events.Failed(rank, type(error).__name__, left, "", Exit.INTERRUPTED)
     ours = isinstance(error, UserError | CoordinationError | MissingMetric)
     frames = "" if ours else _users_frames(error, code)
     whose = error.rank if isinstance(error, RankLost) else rank
@@ -53,6 +60,8 @@ def exit_code(error: BaseException) -> Exit:
         return type(error).exit_code
     if isinstance(error, MissingMetric | ReportMismatch):
         return Exit.DATA
+    if isinstance(error, ExchangeMismatch):
+        return Exit.USER_CODE
     if isinstance(error, CoordinationError) or _of_collective(error) or _of_data_worker(error):
         return Exit.FAILURE
     return Exit.USER_CODE
@@ -91,16 +100,19 @@ def _raised_in(error: BaseException) -> tuple[str, str]:
     return (frames[-1].f_globals.get("__name__", ""), frames[-1].f_code.co_name) if frames else ("", "")
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on."""
-    seen: BaseException | None = error
-    while seen is not None:
-        yield seen
-        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on; `raise error from error` has made a ring."""
+    seen, part = set[int](), error
+    while part is not None and id(part) not in seen:
+        seen.add(id(part))
+        yield part
+        part = part.__cause__ or (None if part.__suppress_context__ else part.__context__)
 
 
 def _message(error: BaseException) -> str:
-    if isinstance(error, SystemExit) and not isinstance(error.code, str):
+    if isinstance(error, BdbQuit):
+        return "the debugger was quit, as it is where it has no terminal; --launcher inline trains one worker at yours"
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
         return f"sys.exit({'' if error.code is None else error.code}) was called"
     return str(TracebackException.from_exception(error))  # also where the user's own __str__ raises
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final, TypeAlias
+
 from trainjob_operator.trainjob.objects import names
 from trainjobs.api import TrainJob
+from trainjobs.api.pod_contract import INDEX
 from trainjobs.kube.resources import (
     NETWORK_POLICIES,
     ROLE_BINDINGS,
@@ -11,7 +16,11 @@ from trainjobs.kube.resources import (
     SERVICE_ACCOUNTS,
     SERVICES,
     Object,
+    Resource,
 )
+
+Pods: TypeAlias = Mapping[str, str]
+"""Labels that only the pods of one TrainJob or TrainSweep have."""
 
 
 def service(job: TrainJob) -> Object:
@@ -19,12 +28,11 @@ def service(job: TrainJob) -> Object:
 
     The others connect to it, and nobody to them. In the Service, each of their changes would be two writes more.
     """
-    pod_0 = {**names.selector(job), names.INDEX: "0"}
     return {
         "apiVersion": SERVICES.api_version,
         "kind": SERVICES.kind,
         "metadata": names.metadata(job, job.metadata.name),
-        "spec": {"clusterIP": "None", "publishNotReadyAddresses": True, "selector": pod_0},
+        "spec": _service_spec(names.selector(job)),
     }
 
 
@@ -46,12 +54,45 @@ def network_policy(job: TrainJob) -> Object:
         "apiVersion": NETWORK_POLICIES.api_version,
         "kind": NETWORK_POLICIES.kind,
         "metadata": names.metadata(job, job.metadata.name),
-        "spec": {
-            "podSelector": {"matchLabels": names.selector(job)},
-            "policyTypes": ["Ingress"],
-            "ingress": [{"from": [{"podSelector": {"matchLabels": names.selector(job)}}]}],
-        },
+        "spec": _policy_spec(names.selector(job)),
     }
+
+
+def guards(label: str) -> Mapping[Resource, Callable[[Object], Object]]:
+    """What caches keep of the Services and NetworkPolicies of a kind, by the label of what belongs to it."""
+    return {resource: partial(_guard, label, spec) for resource, spec in _SPECS.items()}
+
+
+def _guard(label: str, spec_for: Callable[[Pods], Object], item: Object) -> Object:
+    """That it is there, and whether it still does its work. What else somebody has put into it is theirs."""
+    metadata, spec = item["metadata"], item.get("spec") or {}
+    wanted = spec_for({label: metadata["name"]})
+    kept = {name: metadata[name] for name in ("namespace", "name", "resourceVersion")}
+    return {"metadata": kept, "intact": all(spec.get(field) == wanted[field] for field in wanted)}
+
+
+def _service_spec(pods: Pods) -> Object:
+    return {
+        "type": "ClusterIP",
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": {**pods, INDEX: "0"},
+    }
+
+
+def _policy_spec(pods: Pods) -> Object:
+    same = {"matchLabels": dict(pods)}
+    return {
+        "podSelector": same,
+        "policyTypes": ["Ingress"],
+        "ingress": [{"from": [{"podSelector": same}]}],
+    }
+
+
+_SPECS: Final[Mapping[Resource, Callable[[Pods], Object]]] = {
+    SERVICES: _service_spec,
+    NETWORK_POLICIES: _policy_spec,
+}
 
 
 def runner(job: TrainJob) -> tuple[Object, Object]:

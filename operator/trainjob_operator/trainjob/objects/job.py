@@ -18,7 +18,13 @@ def indexed_job(job: TrainJob, default_image: str) -> Object:
     nodes = job.spec.trainer.num_nodes
     metadata, asked = names.metadata(job, job.metadata.name), job.spec.pod_template.metadata
     metadata["labels"] = {**asked.labels, **metadata["labels"]}
-    metadata["annotations"] = {**asked.annotations, names.MADE_FROM: digest(job)}
+    suspension = names.suspension(job.spec.suspend or queued(job))
+    metadata["annotations"] = {
+        **asked.annotations,
+        **suspension["metadata"]["annotations"],
+        names.MADE_FROM: digest(job),
+    }
+    managed_by = job.spec.managed_by
     return {
         "apiVersion": JOBS.api_version,
         "kind": JOBS.kind,
@@ -28,7 +34,8 @@ def indexed_job(job: TrainJob, default_image: str) -> Object:
             "completions": nodes,
             "parallelism": nodes,
             "backoffLimit": job.spec.backoff_limit,
-            "suspend": job.spec.suspend or queued(job),
+            **suspension["spec"],
+            **({"managedBy": managed_by} if managed_by is not None else {}),
             "podReplacementPolicy": "Failed",
             "successPolicy": {"rules": [{"succeededIndexes": "0"}]},
             "podFailurePolicy": {"rules": _failure_rules()},

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from trainjobs.api import API_VERSION, TrainJob
+from trainjobs.api.pod_contract import LABELS
 from trainjobs.kube.resources import Key, Object
 
-LABEL: Final = "trainjobs.dev/trainjob"
-"""Label of the Job, its pods and all else: the TrainJob's name."""
 MADE_FROM: Final = "trainjobs.dev/made-from"
 """Annotation of the Job: digest of those parts of the spec that it cannot follow when they change."""
-INDEX: Final = "batch.kubernetes.io/job-completion-index"
-"""Label of a pod, set by the Job controller: which of the Job's pods it is."""
+SUSPEND: Final = "trainjobs.dev/suspend"
+"""Annotation of the Job: whether the operator last asked for its suspension. Who else did holds the Job."""
 KUEUE: Final = "kueue.x-k8s.io/"
 QUEUE: Final = f"{KUEUE}queue-name"
 """Label of a TrainJob that Kueue queues."""
@@ -30,9 +29,17 @@ def kueue(job: TrainJob) -> dict[str, str]:
     return {name: value for name, value in job.metadata.labels.items() if name.startswith(KUEUE)}
 
 
+def suspension(suspend: bool) -> Object:
+    """A Job that is to be suspended or not, with the mark that we said so."""
+    return {
+        "metadata": {"annotations": {SUSPEND: str(suspend).lower()}},
+        "spec": {"suspend": suspend},
+    }
+
+
 def selector(job: TrainJob) -> dict[str, str]:
     """Labels that only the pods of this TrainJob have."""
-    return {LABEL: job.metadata.name}
+    return {LABELS[job.kind]: job.metadata.name}
 
 
 def metadata(job: TrainJob, name: str) -> Object:

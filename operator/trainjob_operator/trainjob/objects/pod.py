@@ -99,6 +99,7 @@ def _identity(job: TrainJob) -> list[Object]:
         name=job.metadata.name,
         namespace=job.metadata.namespace or "",
         uid=job.metadata.uid or "",
+        kind="" if job.kind == "TrainJob" else job.kind,
         nodes=job.spec.trainer.num_nodes,
         processes=job.spec.trainer.num_proc_per_node,
         head=names.head(job),

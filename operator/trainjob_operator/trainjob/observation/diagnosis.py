@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from trainjob_operator.trainjob.objects import names
 from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
-from trainjobs.api.pod_contract import CONTAINER, TerminationMessage
+from trainjobs.api.pod_contract import CONTAINER, INDEX, TerminationMessage
 from trainjobs.api.reasons import KubernetesReason, Reason
 from trainjobs.kube.resources import Object
 
@@ -42,7 +41,7 @@ def why_not_running(observed: ObservedPods) -> tuple[str, str] | None:
 
 def termination_message(pods: list[Object]) -> TerminationMessage:
     """That of the newest pod 0 that left one."""
-    drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(names.INDEX) == "0"]
+    drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(INDEX) == "0"]
     drivers.sort(key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")), reverse=True)
     texts = [text for pod in drivers for text in _termination_messages(pod)]
     return TerminationMessage.of_text(texts[0]) if texts else TerminationMessage()
@@ -52,7 +51,7 @@ def why_it_failed(pods: list[Object]) -> str:
     """What Kubernetes says of a pod that failed, in a clause; empty: nothing but that it did. Of those that had
     successors it is not asked: they did not end the Job."""
     pods = sorted(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp", "")))
-    last = {pod["metadata"].get("labels", {}).get(names.INDEX): pod for pod in pods}
+    last = {pod["metadata"].get("labels", {}).get(INDEX): pod for pod in pods}
     return next(
         (f"pod {pod['metadata']['name']}: {cause}" for pod in last.values() for cause in _failures(pod)), ""
     )

@@ -1,8 +1,9 @@
 """A TrainJob as the cache keeps it: as small as it can be and still be read.
 
-One may be 1.5 MB long, and a tenant may have hundreds. What is free-form the operator only compares, so it keeps a
-digest of what is long there; whoever makes the Job reads the TrainJob whole. What nests too deep, or is too long to be
-criteria, is replaced by a sentence that the types then refuse, so that its owner is told.
+One may be 1.5 MB long, and a tenant may have thousands. What is free-form the operator only compares, so it keeps a
+digest of what is long there; criteria only the run needs, so long ones are left out. Whoever makes the Job reads the
+TrainJob whole, and judges that. What nests too deep, or is too long to be criteria, is replaced by a sentence that the
+types then refuse, so that its owner is told.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from itertools import islice
+from sys import intern
 from typing import Any, Final
 
 from trainjobs.kube.resources import Object
@@ -18,12 +20,15 @@ DEEPEST: Final = 64
 """Levels of a value; the command line takes as many."""
 LONG: Final = 1024
 """Characters from which on a free-form part is kept as its digest."""
+LONG_CRITERIA: Final = 4096
+"""Characters of JSON from which on criteria are left out."""
 LONGEST: Final = 196_608
-"""Characters of JSON that a part of a spec has at most then: 16 criteria of 64 members each fit."""
+"""Characters of JSON that a part of a spec has at most: 16 criteria of 64 members each fit."""
 LABELS: Final = 65
 """Labels that are kept: one more than there may be."""
 
 _TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
+_UNREAD: Final = {"training": ("metrics", "waiting"), "stopping": ("shadow",)}
 _METADATA: Final = (
     *("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"),
     "labels",
@@ -35,11 +40,39 @@ def excerpt(item: Object) -> Object:
     metadata = {name: item["metadata"][name] for name in _METADATA if name in item["metadata"]}
     if "labels" in metadata:
         metadata["labels"] = dict(islice(metadata["labels"].items(), LABELS))
-    return {**item, "metadata": metadata, "spec": abridged(item["spec"])}
+    short = {**item, "metadata": metadata, "spec": _without_long_criteria(abridged(item["spec"]))}
+    if item.get("status"):
+        short["status"] = _status(item["status"])
+    kept: Object = _named_once(short)
+    return kept
+
+
+def _named_once(value: Any) -> Any:
+    """The same; names of fields, of which each object that was decoded has its own, are in memory once for all."""
+    if isinstance(value, dict):
+        return {intern(name): _named_once(below) for name, below in value.items()}
+    return [_named_once(below) for below in value] if isinstance(value, list) else value
+
+
+def _without_long_criteria(spec: Object) -> Object:
+    stopping = spec.get("stopping")
+    is_long = isinstance(stopping, dict) and len(_text(stopping)) > LONG_CRITERIA
+    return {**spec, "stopping": {}} if is_long else spec
+
+
+def _status(status: Object) -> Object:
+    """Without what only people read: a run may fill it to 100 kB."""
+    short = {name: value for name, value in status.items() if name != "checkpoint"}
+    for part, unread in _UNREAD.items():
+        if isinstance(short.get(part), dict):
+            short[part] = {name: value for name, value in short[part].items() if name not in unread}
+    return short
 
 
 def abridged(spec: Object) -> Object:
     """A spec in which what is long is a digest. Abridged again it is the same."""
+    if not _is_deep(spec) and len(_text(spec)) <= LONG:
+        return spec
     short = {**spec, "trainer": _trainer(spec["trainer"])}
     if "podTemplate" in spec and not _is_deep(spec["podTemplate"]):
         short["podTemplate"] = _template(spec["podTemplate"])
@@ -49,15 +82,15 @@ def abridged(spec: Object) -> Object:
 def _trainer(trainer: Object) -> Object:
     short = {name: f"({_TOO_DEEP})" if _is_deep(value) else value for name, value in trainer.items()}
     short = _digested(short, "config")
-    if "env" in short:
-        short["env"] = [_digested(_digested(each, "value"), "valueFrom") for each in short["env"]]
+    if "env" in short and len(text := _text(short["env"])) > LONG:
+        short["env"] = [{"name": "sha256", "value": hashlib.sha256(text.encode()).hexdigest()}]
     return short
 
 
 def _template(template: Object) -> Object:
     short = _digested(template, "spec")
     if "metadata" in short:
-        short["metadata"] = _digested(short["metadata"], "annotations")
+        short["metadata"] = _digested(_digested(short["metadata"], "annotations"), "labels")
     return short
 
 
@@ -80,6 +113,8 @@ def _readable(value: Any) -> Any:
 def _is_deep(value: Any) -> bool:
     level = [value]
     for _ in range(DEEPEST):
+        if not level:
+            return False
         level = [
             below
             for each in level

@@ -10,7 +10,8 @@ from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError, parse
 from trainjobs.api.reading import read_status
-from trainjobs.api.status import TrainJobStatus
+from trainjobs.api.status import TrainJobStatus, clipped
+from trainjobs.api.trainjob import KIND
 from trainjobs.kube.resources import Object
 
 
@@ -50,6 +51,12 @@ class Valid(Observed):
     pods: ObservedPods | None = None
     """The Job's pods. None: not looked at."""
 
+    @property
+    def summary(self) -> str:
+        """What a sweep says of its end; empty: nothing, as a TrainJob."""
+        said = (self.raw.get("status") or {}).get("summary")
+        return clipped(said) if isinstance(said, str) else ""
+
 
 def observe(raw: Object, job: ObservedJob | None, now: datetime) -> Valid | Invalid:
     """The TrainJob `raw` with its Job. One that has a Job goes on with criteria that cannot be read, since the run
@@ -62,7 +69,12 @@ def observe(raw: Object, job: ObservedJob | None, now: datetime) -> Valid | Inva
 
 
 def _parsed(raw: Object, lenient: bool) -> TrainJob | SpecError:
-    document = {**raw, "status": None}
+    job = _read({**raw, "kind": KIND, "status": None}, lenient)
+    kind = raw.get("kind", KIND)
+    return job if isinstance(job, SpecError) or kind == KIND else job.model_copy(update={"kind": kind})
+
+
+def _read(document: Object, lenient: bool) -> TrainJob | SpecError:
     try:
         return parse(document)
     except SpecError as error:
@@ -70,7 +82,8 @@ def _parsed(raw: Object, lenient: bool) -> TrainJob | SpecError:
             return error
         problem = error
     try:
-        trainer = {**raw["spec"]["trainer"], "config": {}}
-        return parse({**document, "spec": {**raw["spec"], "stopping": {}, "trainer": trainer}})
+        spec = document["spec"]
+        trainer = {**spec["trainer"], "config": {}}
+        return parse({**document, "spec": {**spec, "stopping": {}, "trainer": trainer}})
     except SpecError:
         return problem

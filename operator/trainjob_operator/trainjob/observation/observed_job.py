@@ -23,14 +23,13 @@ def job_projection(item: Object) -> Object:
     owners = [
         {"uid": owner["uid"]} for owner in metadata.get("ownerReferences", ()) if owner.get("controller")
     ]
-    made_from = metadata.get("annotations", {}).get(names.MADE_FROM)
     labels = metadata.get("labels", {})
     return {
         "metadata": {
             **_chosen(metadata, _METADATA),
             "ownerReferences": owners,
             "labels": {name: value for name, value in labels.items() if name.startswith(names.KUEUE)},
-            "annotations": {names.MADE_FROM: made_from} if made_from else {},
+            "annotations": _chosen(metadata.get("annotations", {}), (names.MADE_FROM, names.SUSPEND)),
         },
         "spec": _chosen(spec, ("suspend", "activeDeadlineSeconds", "managedBy")),
         "status": {
@@ -55,6 +54,8 @@ class ObservedJob:
     """Digest of the spec that it was made from."""
     suspend: bool
     """Whether it is to have no pods."""
+    was_let_run: bool
+    """Whether the operator last asked for it to have pods."""
     deleting: bool
     active: int
     """Pods that are there and not finished; those that are told to end are there until they have."""
@@ -76,7 +77,8 @@ class ObservedJob:
     @property
     def held(self) -> bool:
         """Whether somebody else decides when it runs. What the TrainJob says of that may have changed since."""
-        return names.QUEUE in self.kueue or self.managed_by not in ("", _KUBERNETES)
+        is_managed = names.QUEUE in self.kueue or self.managed_by not in ("", _KUBERNETES)
+        return is_managed or (self.suspend and self.was_let_run)
 
     @property
     def finished(self) -> bool:
@@ -87,6 +89,12 @@ class ObservedJob:
     def failed(self) -> bool:
         """It has failed, or is about to be failed once its pods have gone."""
         return "Failed" in self.conditions or "FailureTarget" in self.conditions
+
+    @property
+    def suspended_since(self) -> datetime | None:
+        """Since when the Job controller has ended its pods for a suspension."""
+        suspended = self.conditions.get("Suspended")
+        return time_of(suspended.get("lastTransitionTime")) if suspended else None
 
     @property
     def ending_since(self) -> datetime | None:
@@ -105,6 +113,7 @@ def observed_job(item: Object | None) -> ObservedJob | None:
         owner=next((owner["uid"] for owner in metadata.get("ownerReferences", ())), ""),
         made_from=metadata.get("annotations", {}).get(names.MADE_FROM, ""),
         suspend=spec.get("suspend", False),
+        was_let_run=metadata.get("annotations", {}).get(names.SUSPEND) == "false",
         deleting="deletionTimestamp" in metadata,
         active=status.get("active", 0) + status.get("terminating", 0),
         ready=status.get("ready", 0),

@@ -1,0 +1,47 @@
+"""A TrainSweep as the TrainJob that its Job is made from.
+
+Its pods are the template's, one for each slot; the verbs and limits are the sweep's own. What only the sweep's driver
+reads is kept as a digest in `config`, so that a change of it before the start makes the Job anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final
+
+from trainjobs.kube.resources import TRAINSWEEPS, Object
+
+OWN: Final = ("suspend", "stop", "activeDeadlineSeconds", "ttlSecondsAfterFinished")
+"""Of `spec`: what a TrainJob has, too, and the template does not decide."""
+_ABSENT: Final = ("stopping", *OWN)
+"""Of the template: what is about trials, or not asked there."""
+
+
+def as_trainjob(item: Object) -> Object:
+    """The view; its kind stays TrainSweep."""
+    spec = item["spec"]
+    template = {name: value for name, value in spec["template"]["spec"].items() if name not in _ABSENT}
+    trainer = {**template["trainer"], "numNodes": spec.get("parallelTrials", 1)}
+    trainer["config"] = {"sweep": _digest(spec)}
+    own = {name: spec[name] for name in OWN if name in spec}
+    view = {**item, "kind": TRAINSWEEPS.kind, "spec": {**template, "trainer": trainer, **own}}
+    return {**view, "status": _status(item["status"])} if item.get("status") else view
+
+
+def _digest(spec: Object) -> str:
+    read = {name: value for name, value in spec.items() if name not in OWN}
+    return hashlib.sha256(json.dumps(read, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _status(status: Object) -> Object:
+    """The sweep's sign of life is where a TrainJob's is; what only people read is left out."""
+    short = {
+        name: value
+        for name, value in status.items()
+        if name not in ("latest", "best", "training", "stopping")
+    }
+    trials: Any = status.get("trials")
+    if isinstance(trials, dict) and "lastUpdateTime" in trials:
+        short["training"] = {"lastUpdateTime": trials["lastUpdateTime"]}
+    return short

@@ -1,0 +1,149 @@
+"""TrainSweeps on a real node: pods are slots, and whatever happens to them, finished trials stay finished.
+
+The operator runs in this process, with the rights that the chart gives it and no others.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from installed import connected
+from operated import running
+from sweep_manifests import sweep_manifest
+from team import ENVIRONMENT, Team, claim, code, volume
+from testbed.controlplane import ControlPlane
+from testbed.kubectl import RESTRICTED, Kubectl
+from testbed.node import Node
+
+RECIPES = Path(__file__).parents[1] / "support" / "recipes"
+END_S = 540.0
+"""For a whole sweep; half of it is for a machine that is busy."""
+
+
+class Sweeps(Team):
+    """A team that sweeps."""
+
+    def status(self, name: str) -> dict[str, Any]:
+        status: dict[str, Any] = self.kubectl.get(f"trainsweep/{name}").get("status", {})
+        return status
+
+    def pods(self, name: str) -> list[dict[str, Any]]:
+        found = self.kubectl.get("pods", f"--selector=trainjobs.dev/trainsweep={name}")["items"]
+        living = [pod for pod in found if pod["status"].get("phase") in {"Pending", "Running"}]
+        return sorted(living, key=lambda pod: str(pod["metadata"]["name"]))
+
+    def ended(self, name: str) -> int:
+        """Trials that are over."""
+        return int(self.status(name).get("trials", {}).get("ended", 0))
+
+    def patch(self, name: str, **spec: Any) -> None:
+        self.kubectl("patch", f"tsweep/{name}", "--type=merge", f"--patch={json.dumps({'spec': spec})}")
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """What the sweep's directory says of trials, in order."""
+        (file,) = self.disk.glob(f"{name}-*/trials.jsonl")
+        return [json.loads(line) for line in file.read_text().splitlines()]
+
+    def finished(self, name: str) -> dict[str, dict[str, Any]]:
+        """Trials that are over, by name; each ends once."""
+        ends = [line for line in self.lines(name) if "state" in line]
+        assert len({line["trial"] for line in ends}) == len(ends)
+        return {line["trial"]: line for line in ends}
+
+
+@pytest.fixture(scope="module")
+def team(
+    node: Node,
+    release: Kubectl,
+    control_plane: ControlPlane,
+    kubectl: Kubectl,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Sweeps]:
+    """A namespace with a volume that both pods of a sweep mount."""
+    disk = tmp_path_factory.mktemp("disk")
+    for directory in disk.parents[:2]:
+        directory.chmod(0o755)
+    disk.chmod(0o777)
+    inside = kubectl.create_namespace("sweeping", labels=RESTRICTED)
+    inside.apply(volume(disk, inside.namespace, "checkpoints"))
+    inside.apply(claim(), code(RECIPES / "digits.py"))
+    with connected(control_plane, "trainjobs-operator", connections=48) as transport, running(transport):
+        yield Sweeps(inside, disk)
+    kubectl("delete", "namespace", inside.namespace, "--wait=false")
+
+
+def digits(name: str, *hidden: int, config: dict[str, Any] | None = None, epochs: int = 4, **spec: Any):
+    """A sweep of two slots, each a pod with two ranks, over the widths of a network."""
+    trainer = {
+        "entrypoint": "digits:train",
+        "maxEpochs": epochs,
+        "numProcPerNode": 2,
+        "config": config or {},
+        "code": {"configMap": "code"},
+        "env": ENVIRONMENT,
+    }
+    template = {"checkpoint": {"storage": {"claimName": "checkpoints"}}}
+    grid = {"parameters": {"hidden": {"grid": list(hidden)}}, "maxTrials": len(hidden)}
+    return sweep_manifest(name, trainer, template=template, **{**grid, **spec})
+
+
+def test_trials_of_two_pods_end_pruned_and_one_is_best(team, record_property):
+    pruning = {"startAfter": {"epoch": 1}, "minTrials": 2, "criteria": [{"median": {}}]}
+    team.kubectl.apply(digits("tuned", 48, 64, 32, 2, 3, 2, epochs=6, pruning=pruning))
+    complete = team.wait_for("tuned", "Complete", timeout_s=END_S)
+    assert (complete["reason"], complete["message"]) == ("Finished", "all 6 trials have ended")
+    status = team.status("tuned")
+    trials = status["trials"]
+    assert (trials["total"], trials["ended"], trials["failed"]) == (6, 6, 0)
+    assert trials["pruned"] >= 1
+    assert trials["pruned"] + trials["succeeded"] == 6
+    assert status["accounting"]["epochsSaved"] >= 1
+    best, known = status["best"], team.finished("tuned")
+    assert float(best["objective"]) == min(trial["objective"] for trial in known.values())
+    assert json.loads(best["parameters"][0]["value"]) in {48, 64, 32}
+    assert {row["state"] for row in status["latest"]} == {trial["state"] for trial in known.values()}
+    assert team.pods("tuned") == []
+    kept = {path.parent.name for path in team.disk.glob("tuned-*/trials/*/result.json")}
+    assert kept == set(known)
+    record_property("kubectl get tsweep", team.kubectl("get", "tsweep/tuned"))
+
+
+def test_a_stop_verb_halts_every_trial_and_completes_the_sweep(team):
+    team.kubectl.apply(digits("stopped", 16, 17, 18, 19, 20, 21, config={"pause": 0.05}, epochs=1000))
+    team.wait_until(lambda: team.status("stopped").get("trials", {}).get("running") == 2, "stopped")
+    team.wait_until(lambda: team.status("stopped").get("best"), "stopped")
+    team.patch("stopped", stop={"reason": "good enough"})
+    complete = team.wait_for("stopped", "Complete", timeout_s=120)
+    assert (complete["reason"], complete["message"]) == ("StopRequested", "stopped on request: good enough")
+    ends = team.finished("stopped")
+    assert {trial["state"] for trial in ends.values()} == {"StopRequested"}, ends
+    assert team.status("stopped")["trials"]["ended"] == 2
+
+
+def test_a_suspended_sweep_keeps_finished_trials_and_goes_on_with_the_others(team):
+    team.kubectl.apply(digits("paused", 16, 17, 18, 19, config={"pause": 0.02}))
+    team.wait_until(lambda: team.ended("paused") >= 2, "paused", END_S)
+    team.patch("paused", suspend=True)
+    team.wait_for("paused", "Suspended")
+    team.wait_until(lambda: team.pods("paused") == [], "paused")
+    before = team.finished("paused")
+    assert 2 <= len(before) < 4
+    team.patch("paused", suspend=False)
+    team.wait_for("paused", "Complete", timeout_s=END_S)
+    after = team.finished("paused")
+    assert len(after) == 4
+    assert {name: after[name] for name in before} == before
+    assert team.status("paused")["restarts"] == 1
+
+
+def test_a_pod_killed_amid_it_costs_no_trial(team):
+    team.kubectl.apply(digits("killed", 16, 17, 18, 19, config={"pause": 0.02}))
+    team.wait_until(lambda: team.ended("killed") >= 1, "killed", END_S)
+    victim = team.pods("killed")[1]["metadata"]["name"]
+    team.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
+    team.wait_for("killed", "Complete", timeout_s=END_S)
+    ends = team.finished("killed")
+    assert len(ends) == 4
+    assert {trial["state"] for trial in ends.values()} == {"Finished"}

@@ -1,0 +1,66 @@
+"""A program at a terminal of its own: what a person would type and read there."""
+
+import fcntl
+import os
+import pty
+import subprocess
+import termios
+from contextlib import suppress
+from select import select
+
+CTRL_C = "\x03"
+PATIENCE_S = 120
+
+
+class Terminal:
+    """Between `with` and its end the program runs; what it has written so far is in `text`."""
+
+    def __init__(self, command, **options):
+        self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (50, 200))
+        self.text = ""
+        self._read = 0
+        self._process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - Ctrl-C is a signal there
+            **options,
+        )
+        os.close(theirs)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._process.kill()
+        self._process.wait()
+        os.close(self._ours)
+
+    def type(self, text):
+        os.write(self._ours, text.encode())
+
+    def read_until(self, awaited):
+        """What comes up to and with `awaited`."""
+        while (found := self.text.find(awaited, self._read)) < 0:
+            piece = self._piece()
+            assert piece, f"{awaited!r} does not come; {self.text[self._read :]}"
+        begin, self._read = self._read, found + len(awaited)
+        return self.text[begin : self._read]
+
+    def exit_code(self):
+        """Of the program, once it has ended."""
+        while self._piece():
+            pass
+        return self._process.wait(PATIENCE_S)
+
+    def _piece(self):
+        """What is there; nothing when the program has ended. On Linux a terminal without one cannot be read."""
+        assert select([self._ours], [], [], PATIENCE_S)[0], self.text
+        data = b""
+        with suppress(OSError):
+            data = os.read(self._ours, 4096)
+        self.text += data.decode().replace("\r\n", "\n")
+        return data

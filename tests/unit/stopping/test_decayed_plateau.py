@@ -1,0 +1,87 @@
+"""Learning rates of the usual schedules, made by torch's own schedulers in the test at the end."""
+
+import pytest
+
+NAN = float("nan")
+
+
+def decayed(**parameters):
+    return {"decayedPlateau": {"patience": 2, "learningRate": "lr", **parameters}}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "values", "rates", "stop"),
+    [
+        ({}, [1.0] * 6, [0.1] * 6, None),
+        ({"decayedTo": 1.0}, [1.0] * 6, [0.1] * 6, 3),
+        ({}, [1.0] * 6, [0.0] * 6, None),
+        ({}, [1.0] * 9, [0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01], 6),
+        ({"cooldown": 0}, [1.0] * 9, [0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01], 5),
+        ({"cooldown": 3}, [1.0] * 9, [0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.01, 0.01, 0.01], 8),
+        ({"decayedTo": 0.01}, [1.0] * 9, [0.1, 0.1, 0.01, 0.01, 0.01, 0.001, 0.001, 0.001, 0.001], 8),
+        ({"decayedTo": 1.0}, [1.0] * 6, [0.01, 0.02, 0.03, 0.04, 0.04, 0.04], 6),
+        ({"decayedTo": 1.0}, [1.0, 1.0, 1.0, 1.0, 1.0], [0.1, 0.1, 0.2, 0.2, 0.2], 4),
+        ({"decayedTo": 1.0}, [1.0, 1.0, 0.9, 0.9, 0.9], [0.1, 0.1, 0.01, 0.01, 0.01], 5),
+        ({"decayedTo": 1.0}, [1.0] * 5, [0.1, 0.09, 0.08, 0.07, 0.06], 3),
+        ({"decayedTo": 1.0, "nonFinite": "Count"}, [1.0, NAN, 1.0], [0.1, 0.1, NAN], 3),
+    ],
+    ids=[
+        *(
+            "never reduced",
+            "at any rate",
+            "no rate at all",
+            "reduced once",
+            "no cooldown",
+            "long cooldown",
+            "reduced twice",
+            "warm-up",
+        ),
+        *("a restart freezes", "an improvement counts anew", "a smooth decay is no step", "nan"),
+    ],
+)
+def test_it_counts_only_reports_at_a_settled_reduced_rate(first_stop, parameters, values, rates, stop):
+    assert first_stop(decayed(**parameters), curves={"m": values, "lr": rates}) == stop
+
+
+def test_the_rate_is_never_smoothed(first_stop):
+    curves = {"m": [1.0] * 6, "lr": [0.1, 0.1, 0.01, 0.01, 0.01, 0.01]}
+    assert first_stop(decayed(), curves=curves, smoothing={"mean": {"window": 5}}) == 5
+
+
+@pytest.mark.parametrize(
+    ("rates", "sentence"),
+    [
+        ([0.1, 0.1], "m 1 has not improved on 1 (epoch 1) for 0 reports at a settled learning rate; "
+                     "not counted: lr 0.1 is more than 10% of its peak 0.1"),
+        ([0.1, 0.2], "m 1 has not improved on 1 (epoch 1) for 0 reports at a settled learning rate; "
+                     "not counted: lr 0.2 is rising"),
+        ([0.1, 0.01], "m 1 has not improved on 1 (epoch 1) for 0 reports at a settled learning rate; "
+                      "not counted: lr 0.01 has just been reduced"),
+        ([0.1, 0.01, 0.01], "m 1 has not improved on 1 (epoch 1) for 1 report at a settled learning rate"),
+    ],
+)  # fmt: skip
+def test_the_sentence_says_why_a_report_is_not_counted(verdict, rates, sentence):
+    assert verdict(decayed(), curves={"m": [1.0] * len(rates), "lr": rates}).reason == sentence
+
+
+def rates_of(scheduler, reports, *metric):
+    """What the learning rate is at each report, the scheduler's step coming after it."""
+    rates = []
+    for _ in range(reports):
+        rates.append(scheduler.optimizer.param_groups[0]["lr"])
+        scheduler.optimizer.step()
+        scheduler.step(*metric)
+    return rates
+
+
+@pytest.mark.parametrize(("name", "stop"), [("plateau", 9), ("cosine", 82)])
+def test_it_works_with_the_schedulers_of_torch(first_stop, name, stop):
+    from torch import nn, optim
+    from torch.optim.lr_scheduler import CosineAnnealingLR, ReduceLROnPlateau
+
+    optimizer = optim.SGD([nn.Parameter(nn.init.zeros_(nn.Linear(1, 1).weight))], lr=0.1)
+    if name == "plateau":
+        rates = rates_of(ReduceLROnPlateau(optimizer, patience=4), 20, 1.0)
+    else:
+        rates = rates_of(CosineAnnealingLR(optimizer, 100), 100)
+    assert first_stop(decayed(), curves={"m": [1.0] * len(rates), "lr": rates}) == stop

@@ -1,0 +1,1 @@
+"""Commands that talk to a cluster. Nothing here trains, and nothing imports torch or Ray."""

@@ -1,0 +1,181 @@
+"""What a person does with TrainJobs and TrainSweeps: list, submit, watch, stop, suspend, resume, explain, delete, logs.
+
+A name is a TrainJob's, `trainsweep/NAME` a TrainSweep's, as kubectl has it.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainjobs.api.manifest import SpecError, load
+from trainjobs.cli.cluster import views
+from trainjobs.cli.cluster.place import JOB_WORDS, SWEEP_WORDS, Place, runs_here
+from trainjobs.cli.rendering.terminal import Output, reading, say, show
+from trainjobs.cli.run_report import RunReport, read
+from trainjobs.exits import ConfigError, Exit, NoInput, StorageError, UsageError, UserError
+from trainjobs.kube.config import is_configured
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.stopping.wording import number
+from trainjobs.views.printable import uncoloured
+from trainjobs.views.writing import write_json, write_line
+
+if TYPE_CHECKING:
+    from trainjobs.cli.cluster.views import Found
+    from trainjobs.cluster import Client
+    from trainjobs.cluster.objects import Objects
+
+MANIFEST = "trainjob.yaml"
+_SAID = re.compile(r"\[rank (\d{1,9})\] (.*)")
+"""How a pod's log tells what the training function has printed."""
+
+
+def list_(place: Place, output: Output, *, all_namespaces: bool) -> None:
+    """The runs of this directory and what is in the cluster; of the cluster alone where one is named."""
+    named = bool(all_namespaces or place.context or place.namespace)
+    here = [] if named else _readable(runs_here())
+    jobs = _listed(place, named, all_namespaces)
+    if output is Output.JSON:
+        for report in here:
+            write_json({"directory": str(report.path), "name": report.name, "state": report.state.value})
+        for job in jobs:
+            write_json(views.document(job))
+        return
+    local = [
+        (
+            str(report.path),
+            report.state.value,
+            str(report.told.epochs) if report.last else "",
+            f"{report.best.metric} {number(report.best.value)}" if report.best else "",
+            (report.told.decision.criterion if report.told.decision else None) or "",
+            "",
+            "",
+        )
+        for report in here
+    ]
+    rows = [*local, *map(views.row, jobs)]
+    show([views.table(rows)] if rows else ["no runs below ./runs, no TrainJobs and no TrainSweeps"])
+
+
+def _readable(directories: Sequence[RunDirectory]) -> list[RunReport]:
+    """Their reports; a run that cannot be read is named and passed over."""
+    found = []
+    for directory in directories:
+        try:
+            found.append(read(directory))
+        except (UserError, SpecError) as error:
+            say(f"skipped {directory.path}: {error}")
+    return found
+
+
+def _listed(place: Place, named: bool, all_namespaces: bool) -> "list[Found]":
+    """Where no cluster is named, one that is not there or does not answer is no failure of the list."""
+    if not named and not is_configured():
+        return []
+    try:
+        with place.client() as client:
+            jobs, sweeps = (each.list(all_namespaces=all_namespaces) for each in (client, client.sweeps))
+            return [*jobs, *sweeps]
+    except (ConfigError, StorageError, NoInput) as error:
+        if named:
+            raise
+        say(f"the cluster is not listed: {error}")
+        return []
+
+
+def submit(file: Path, overrides: Sequence[str], place: Place, output: Output, *, watching: bool) -> int:
+    """Make the TrainJob of a manifest, with the Python files beside it; return the exit code."""
+    manifest = file / MANIFEST if file.is_dir() else file
+    with reading(manifest):
+        job = load(manifest, overrides)
+    with place.client() as client:
+        made = client.submit(job, manifest.parent)
+    code = made.raw["spec"]["trainer"].get("code", {}).get("configMap")
+    say(
+        f"created TrainJob {made.key}"
+        + (f", its code in ConfigMap {code}" if code else ", its code in the image")
+    )
+    inside = Place(place.context, made.key.namespace)
+    if watching:
+        return watch(made.key.name, inside, output)
+    if output is Output.JSON:
+        write_json(views.document(made))
+    return Exit.DONE
+
+
+def watch(name: str, place: Place, output: Output) -> int:
+    """A line for each change until it ends, then how it did; return its exit code."""
+    with place.client() as client:
+        objects, bare = _chosen(client, name)
+        told = ""
+        for found in objects.watch(bare, lambda error: say(f"the connection is lost, trying again: {error}")):
+            if output is Output.JSON:
+                write_json(views.document(found))
+            elif (line := views.line(found)) != told:
+                write_line(line)
+                told = line
+    if output is Output.TEXT:
+        show(["", *views.explained(found)])
+    return found.exit_code
+
+
+def stop(name: str, reason: str, place: Place, output: Output) -> int:
+    """Ask it to stop, and wait until it has; return its exit code."""
+    with place.client() as client:
+        objects, bare = _chosen(client, name)
+        if not (found := objects.stop(bare, reason)).ended:
+            say(f"asked {found.raw['kind']} {bare} to stop; waiting until every rank has halted")
+        *_, found = objects.watch(bare)
+    _tell(found, output)
+    return found.exit_code
+
+
+def suspend(name: str, place: Place, output: Output, *, suspended: bool) -> None:
+    """Ask for it, and say so: the operator does it when the checkpoints are written."""
+    with place.client() as client:
+        objects, bare = _chosen(client, name)
+        found = objects.suspend(bare, suspended)
+    say(f"asked {found.raw['kind']} {found.key} to {'suspend' if suspended else 'go on'}")
+    if output is Output.JSON:
+        write_json(views.document(found))
+
+
+def delete(name: str, place: Place) -> None:
+    """Delete it with its pods; checkpoints on its storage stay."""
+    with place.client() as client:
+        objects, bare = _chosen(client, name)
+        objects.delete(bare)
+    say(f"deleted {objects.kind} {client.namespace}/{bare}; its storage is as it was")
+
+
+def explain(name: str, place: Place, output: Output) -> None:
+    """Why it stopped, or where it stands."""
+    with place.client() as client:
+        objects, bare = _chosen(client, name)
+        _tell(objects.get(bare), output)
+
+
+def logs(name: str, rank: int | None, place: Place, *, follow: bool) -> None:
+    """What the training function has printed on all ranks, or on one."""
+    with place.client() as client:
+        for line in client.logs(name, follow=follow):
+            said = _SAID.fullmatch(line)
+            if said is not None and rank in (None, int(said[1])):
+                write_line(uncoloured(said[2] if rank is not None else f"rank {said[1]}: {said[2]}"))
+
+
+def _chosen(client: "Client", name: str) -> "tuple[Objects[Found], str]":
+    """Those of the kind that stands before a slash, and the name behind it. Raises UsageError."""
+    kind, slash, bare = name.rpartition("/")
+    if not slash or kind.lower() in JOB_WORDS:
+        return client, bare
+    if kind.lower() in SWEEP_WORDS:
+        return client.sweeps, bare
+    raise UsageError(f"{name}: there is no kind {kind}: trainjob/{bare} or trainsweep/{bare}")
+
+
+def _tell(found: "Found", output: Output) -> None:
+    if output is Output.JSON:
+        write_json(views.document(found))
+    else:
+        show(views.explained(found))
