@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trainjobs.coordination import RankLost
 from trainjobs.exits import Exit
 from trainjobs.runs.events import Failed
 
@@ -65,7 +66,10 @@ def after_failure(
 
 
 def _distance(failure: Failed) -> int:
-    """How far from the cause: when one rank fails, collectives fail on the others, and the launcher sees it last."""
+    """How far from the cause: when one rank fails, collectives fail on the others, they see that it has left, and the
+    launcher sees it last."""
     if failure.rank is None:
+        return 3
+    if failure.of_peers and failure.kind == RankLost.__name__:
         return 2
     return int(failure.of_peers)

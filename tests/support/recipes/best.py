@@ -184,6 +184,7 @@ def rarely(run: Run) -> None:
     """One report, amid the second epoch, and an end three epochs later."""
     prepared(run)
     run.track(model=run.model)
+    coordinator = run._loop.coordinator
     for _ in run.epochs():
         for _ in run.steps(run.loader):
             run.model.mark(run.step + 1)
@@ -193,7 +194,8 @@ def rarely(run: Run) -> None:
             if run.step == run.config["leave"] and run.config["by"] == "break":
                 break
             if run.step == run.config["leave"]:
-                run._loop.coordinator.vote(Vote(run.rank, Outcome[run.config["by"]], "good enough"))
+                coordinator.vote(Vote(run.rank, Outcome[run.config["by"]], "good enough"))
+                coordinator._fence.wait(lambda: coordinator.decision)
         else:
             continue
         break

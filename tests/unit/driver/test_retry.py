@@ -11,6 +11,10 @@ USER = Failed(1, "ValueError", "bad label", "...", Exit.USER_CODE)
 DISK = Failed(0, "StorageError", "no space left", "", Exit.IO)
 COLLATERAL = Failed(0, "RuntimeError", "Connection closed by peer", "", Exit.FAILURE, of_peers=True)
 BACKWARD = Failed(0, "RuntimeError", "the gradients did not come", "...", Exit.USER_CODE, of_peers=True)
+LEFT = Failed(
+    0, "RankLost", "rank 0 left at step 3, before the run was over", "", Exit.FAILURE, of_peers=True
+)
+RETURNED = Failed(0, "ExchangeMismatch", "returned on rank 1 only", "", Exit.USER_CODE, of_peers=True)
 GONE = Failed(2, Reason.WORKER_DIED, "the process of rank 2 died", "", Exit.FAILURE)
 FROZEN = Failed(1, "RankLost", "rank 1 has not been heard of for 60 s", "", Exit.FAILURE)
 HUNG = Failed(0, Reason.NO_PROGRESS, "no step for 30 s", "", Exit.FAILURE)
@@ -29,6 +33,8 @@ RAY = Failed(None, "WorkerGroupError", "no resources", "", Exit.FAILURE)
         ([FROZEN, GONE, RAY], 1, 3, FROZEN),
         ([GONE, FROZEN, RAY], 1, 3, GONE),
         ([GONE, DISK, RAY], 1, 3, GONE),
+        ([LEFT, COLLATERAL, RAY], 1, 3, COLLATERAL),
+        ([RAY, LEFT], 1, 3, LEFT),
         ([RAY], 1, 1, RAY),
     ],
 )
@@ -44,6 +50,8 @@ def test_the_first_cause_that_was_heard_is_named_and_tried_again(failures, faile
         ([COLLATERAL, USER, RAY], 1, 3, USER),
         ([DISK, GONE, RAY], 1, 3, DISK),
         ([BACKWARD, BACKWARD, RAY], 1, 3, BACKWARD),
+        ([LEFT, RETURNED, RETURNED, RAY], 1, 3, RETURNED),
+        ([LEFT, BACKWARD, RAY], 1, 3, BACKWARD),
         ([COLLATERAL, GONE, RAY], 4, 3, GONE),
         ([GONE, RAY], 1, 0, GONE),
     ],
