@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint unit gpu generate testbed setup clean
+.PHONY: demo test lint unit gpu generate requirements testbed setup clean
 
 demo: $(READY)
 	$(BIN)/trainjobs run manifests/examples/mnist/trainjob.yaml --fresh
@@ -37,6 +37,13 @@ generate: $(READY)  # the CRD from the types, the plain installation from the ch
 	{ cat manifests/namespace.yaml; \
 	$(BIN)/python tests/cluster helm template trainjobs $(CHART) --namespace trainjobs-system --skip-tests; \
 	} > $(OUT)/manifests/install.yaml
+
+HASHED := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --constraint constraints.txt
+
+requirements: $(READY)  # what the images install: the pinned packages with their hashes, which the package index tells
+	$(HASHED) --extra operator pyproject.toml --output-file operator/requirements.txt
+	$(HASHED) --extra train --extra cluster --extra examples pyproject.toml --output-file trainjobs/requirements.txt
+	sed -n 's/^requires = \["\(.*\)"\]/\1/p' pyproject.toml | $(HASHED) - --output-file operator/build-requirements.txt
 
 testbed: $(READY)  # a Kubernetes cluster on this machine and a shell in it; needs root, and Go for the first time
 	$(BIN)/python tests/cluster shell

@@ -3,6 +3,8 @@
 import json
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -60,7 +62,7 @@ def test_the_training_image_has_the_library_and_a_home(restricted: Kubectl, trai
         output(restricted, locked_down("what", training_image, *command, securityContext=free))
     )
     assert there["user"] == [1000, 1000]
-    assert there["modules"] == ["rich", "trainjob_operator", "trainjobs"]
+    assert there["modules"] == ["kubernetes", "rich", "trainjob_operator", "trainjobs"]
     assert there["left of the build"] == []
     assert there["home"]
     assert "Usage" in output(restricted, locked_down("cli", training_image, "trainjobs", "--help"))
@@ -89,6 +91,16 @@ def test_the_documented_builds_name_what_the_dockerfiles_know():
         known = re.findall(r"^ARG (\w+)", (REPOSITORY / file).read_text(), re.MULTILINE)
         given = [words[i + 1].partition("=")[0] for i, word in enumerate(words) if word == "--build-arg"]
         assert set(given) <= set(known)
+
+
+def test_the_documented_command_makes_the_packages_of_a_lean_image(tmp_path: Path):
+    (words,) = [shlex.split(line) for line in re.findall(r"^\$ (uv .*)", PAGE, re.MULTILINE)]
+    assert words.pop() == "trainjobs/lean.txt"
+    lean = tmp_path / "lean.txt"
+    subprocess.run([Path(sys.executable).with_name("uv"), *words[1:], lean], cwd=REPOSITORY, check=True)
+    names = set(re.findall(r"^([\w.-]+)==", lean.read_text(), re.MULTILINE))
+    assert "torch" in names
+    assert not names & {"scikit-learn", "mlxtend"}
 
 
 def test_the_documented_versions_are_the_pinned_ones():

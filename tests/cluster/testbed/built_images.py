@@ -52,7 +52,9 @@ class BuiltImage:
 OPERATOR = BuiltImage("testbed.local/trainjobs-operator:1", REPOSITORY / "operator" / "Dockerfile")
 
 TRAINING_WITHOUT_TORCH = BuiltImage(
-    "testbed.local/trainjobs:1", REPOSITORY / "trainjobs" / "Dockerfile", ("EXTRAS=",)
+    "testbed.local/trainjobs:1",
+    REPOSITORY / "trainjobs" / "Dockerfile",
+    ("REQUIREMENTS=operator/requirements.txt",),
 )
 """The training image less its 6 GB of torch, CUDA and Ray: what the Dockerfile does by itself."""
 
