@@ -29,7 +29,7 @@ def wheel(tmp_path_factory) -> Path:
 def test_the_wheel_holds_the_library_and_the_operator_and_nothing_else(wheel):
     options = ["--cached", "--others", "--exclude-standard"]
     sources = run("git", "ls-files", *options, "trainjobs", "operator", cwd=ROOT).split()
-    kinds = (".py", "py.typed", ".html", ".css", ".js")
+    kinds = (".py", "py.typed", ".html", ".css", ".js", ".template")
     wanted = {path.removeprefix("operator/") for path in sources if path.endswith(kinds)}
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info" not in PurePosixPath(name).parts[0]}

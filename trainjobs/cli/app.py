@@ -120,6 +120,19 @@ def run(
 
 
 @app.command()
+def init(
+    directory: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where; made if it is not there.", show_default="here")
+    ] = Path(),
+) -> None:
+    """Write a first trainjob.yaml and train.py, which train as they are. Nothing is written over."""
+    from trainjobs.cli.project import init as work
+
+    with mistakes_told():
+        work(directory)
+
+
+@app.command()
 def sweep(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="The TrainSweep's manifest, YAML.", show_default=False)
