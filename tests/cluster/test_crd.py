@@ -385,6 +385,23 @@ def test_what_is_valid_is_accepted_and_gets_the_same_defaults(team, case):
     )
 
 
+@pytest.mark.parametrize("how", [(), ("--server-side",)], ids=["client-side", "server-side"])
+@pytest.mark.parametrize("case", ["criteria", "cluster"])
+def test_what_is_applied_again_is_unchanged(team, case, how):
+    text = json.dumps(VALID[case])
+    team("apply", *how, "--filename=-", stdin=text)
+    before = team.get("tjob/mnist")["metadata"]["resourceVersion"]
+    assert team("diff", *how, "--filename=-", stdin=text) == ""
+    team("apply", *how, "--filename=-", stdin=text)
+    assert team.get("tjob/mnist")["metadata"]["resourceVersion"] == before
+
+
+def test_who_applies_the_same_after_somebody_else_changes_nothing(team):
+    team("apply", "--filename=-", stdin=json.dumps(VALID["small"]))
+    team.apply(VALID["small"])
+    assert team.get("tjob/mnist")["metadata"]["generation"] == 1
+
+
 def scalars(value, path="") -> set[tuple[str, str]]:
     """Every number, truth and word with its path, but those inside a composition; quantities as text."""
     if isinstance(value, dict):

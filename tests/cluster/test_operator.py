@@ -230,6 +230,17 @@ def test_what_somebody_takes_from_around_a_run_is_there_again(
     assert state(gpus) == "Running"
 
 
+@pytest.mark.parametrize("edit", [{"parallelism": 1}, {"completions": 1, "parallelism": 1}], ids=str)
+def test_a_job_whose_pods_somebody_has_made_fewer_gets_them_back(
+    gpus: Kubectl, operator: Operator, edit: dict[str, int]
+):
+    gpus.create(trainjob())
+    trains(gpus)
+    gpus("patch", "job", "mnist", "--type=merge", f"--patch={json.dumps({'spec': edit})}")
+    eventually(lambda: gpus.get("job/mnist")["spec"]["parallelism"] == 2, "the Job is as it was", within_s=10)
+    assert gpus.get("job/mnist")["spec"]["completions"] == 2
+
+
 def _stands(team: Kubectl, kind: str, before: Manifest) -> bool:
     found = team.get(kind, "--selector=trainjobs.dev/trainjob=mnist")["items"]
     addresses = ("clusterIPs", "ipFamilies", "ipFamilyPolicy")

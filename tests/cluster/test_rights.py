@@ -42,7 +42,8 @@ def granted(*roles: Manifest) -> set[Right]:
 
 def used(control_plane: ControlPlane) -> Iterator[Right]:
     """What the operator was allowed to do, by the API server's own record."""
-    for line in control_plane.audit_log.read_text().splitlines():
+    whole_lines = control_plane.audit_log.read_text().split("\n")[:-1]  # texts in it hold other line breaks
+    for line in whole_lines:
         request = json.loads(line)
         if request["user"]["username"] == ACCOUNT and request["responseStatus"]["code"] != 403:
             on = request["objectRef"]

@@ -57,7 +57,7 @@ def job_of(raw, *conditions, started=0, suspend=False, owner="me", **fields) -> 
             "annotations": {"trainjobs.dev/made-from": fields.pop("made_from", digest(parse(raw)))},
             **fields.pop("metadata", {}),
         },
-        "spec": {"suspend": suspend, **fields.pop("spec", {})},
+        "spec": {"suspend": suspend, "completions": 2, "parallelism": 2, **fields.pop("spec", {})},
         "status": {**status, **fields},
     }
     found = observed_job(job_projection(item))

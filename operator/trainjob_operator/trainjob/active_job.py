@@ -156,6 +156,9 @@ class ActiveJob:
         if not job.suspend and self._overdue() is not None and not job.has_deadline:
             # Kubernetes' own way to end a Job: its pods get their grace period, and the Job stays to be read.
             return {"spec": {"activeDeadlineSeconds": 1}}
+        nodes = spec.trainer.num_nodes
+        if job.num_pods != nodes and not (job.held or job.has_deadline):
+            return {"spec": {"completions": nodes, "parallelism": nodes}}
         return None
 
     def _changed_kueue_labels(self) -> dict[str, str]:

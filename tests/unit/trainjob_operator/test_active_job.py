@@ -245,3 +245,16 @@ def test_whoever_asks_for_a_suspension_gets_it_also_where_somebody_else_had_susp
     raw = trainjob(suspend=True)
     marks = {"trainjobs.dev/made-from": digest(parse(raw)), "trainjobs.dev/suspend": "false"}
     assert planned(raw, job_of(raw, metadata={"annotations": marks}), 60).patch_job == SUSPENDED
+
+
+@pytest.mark.parametrize(
+    "edit", [{"parallelism": 1}, {"parallelism": 0}, {"parallelism": 1, "completions": 1}]
+)
+def test_who_changes_how_many_pods_a_job_has_is_undone_but_for_kueue(edit):
+    raw = trainjob(running(50))
+    found = planned(raw, job_of(raw, spec=edit), 60)
+    assert found.patch_job == {"spec": {"completions": 2, "parallelism": 2}}
+    assert planned(raw, job_of(raw, spec=edit, labels={QUEUE: "q"}), 60).patch_job is None
+    assert (
+        planned(raw, job_of(raw, spec={"parallelism": 5}), 60).patch_job is None
+    )  # it has no more pods for that

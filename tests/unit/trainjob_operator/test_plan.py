@@ -6,6 +6,8 @@ Times are seconds after `T0`.
 import pytest
 from observed_trainjobs import after_write, at, conditions_of, heard, job_of, planned, trainjob
 
+from trainjob_operator.trainjob.actions import Plan
+
 
 def test_without_a_job_everything_is_made_the_job_last():
     found = planned(trainjob(), None, 1)
@@ -76,6 +78,12 @@ def test_a_finished_trainjob_is_deleted_when_its_time_has_come(ttl, now, deleted
     found = planned(raw, job_of(raw, COMPLETE), now)
     assert (found.delete_trainjob, found.requeue_after_s) == (deleted, wait)
     assert (found.status, found.create, found.delete_job) == ({}, (), False)
+
+
+def test_a_job_that_is_deleted_after_the_end_is_not_made_again():
+    raw = trainjob(heard(90))
+    raw = after_write(raw, planned(raw, job_of(raw, COMPLETE), 100))
+    assert planned(raw, None, 110) == Plan()
 
 
 def test_a_container_that_would_outlive_the_training_is_refused_with_the_way_out():

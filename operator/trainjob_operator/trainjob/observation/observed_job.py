@@ -11,6 +11,7 @@ from trainjob_operator.trainjob.objects import names
 from trainjobs.kube.resources import Object
 
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
+_SPEC: Final = ("suspend", "activeDeadlineSeconds", "managedBy", "completions", "parallelism")
 _STATUS: Final = ("active", "ready", "terminating", "failed", "startTime", "completionTime")
 _CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
 _KUBERNETES: Final = "kubernetes.io/job-controller"
@@ -31,7 +32,7 @@ def job_projection(item: Object) -> Object:
             "labels": {name: value for name, value in labels.items() if name.startswith(names.KUEUE)},
             "annotations": _chosen(metadata.get("annotations", {}), (names.MADE_FROM, names.SUSPEND)),
         },
-        "spec": _chosen(spec, ("suspend", "activeDeadlineSeconds", "managedBy")),
+        "spec": _chosen(spec, _SPEC),
         "status": {
             **_chosen(status, _STATUS),
             "conditions": [
@@ -57,6 +58,8 @@ class ObservedJob:
     was_let_run: bool
     """Whether the operator last asked for it to have pods."""
     deleting: bool
+    num_pods: int
+    """How many pods it may have at a time."""
     active: int
     """Pods that are there and not finished; those that are told to end are there until they have."""
     ready: int
@@ -115,6 +118,7 @@ def observed_job(item: Object | None) -> ObservedJob | None:
         suspend=spec.get("suspend", False),
         was_let_run=metadata.get("annotations", {}).get(names.SUSPEND) == "false",
         deleting="deletionTimestamp" in metadata,
+        num_pods=min(spec.get("completions", 1), spec.get("parallelism", 1)),
         active=status.get("active", 0) + status.get("terminating", 0),
         ready=status.get("ready", 0),
         failed_pods=status.get("failed", 0),

@@ -1,6 +1,7 @@
 """Reading curves: every shape that tools write, and errors that name the line."""
 
 import math
+import tracemalloc
 
 import pytest
 
@@ -64,6 +65,18 @@ def test_a_fraction_of_an_epoch_is_a_report_amid_it(curve, epochs, read):
 )
 def test_what_spreadsheets_and_loggers_write_is_read(curve, text):
     assert curve(text) == (Observation(1, 1, 0.0, {"loss": 0.5, "acc": 0.9}),)
+
+
+def test_of_a_long_table_one_row_at_a_time_is_in_memory(tmp_path):
+    path = tmp_path / "long.csv"
+    path.write_text("epoch,val_loss\n" + "".join(f"{epoch},0.5\n" for epoch in range(1, 20_001)))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in reports(read_table(path), None)) == 20_000
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < path.stat().st_size
 
 
 def test_a_name_in_quotes_may_hold_what_separates_other_files(curve):
