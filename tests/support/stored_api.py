@@ -59,8 +59,8 @@ class Store:
             return {**gone, "metadata": {**gone["metadata"], "resourceVersion": str(self.version)}}
         known = self.objects.get(path, {"metadata": {"uid": f"uid-{path}"}})
         metadata = {**known["metadata"], **body["metadata"], "resourceVersion": str(self.version)}
-        if "annotations" in metadata:
-            metadata["annotations"] = {**known["metadata"].get("annotations", {}), **metadata["annotations"]}
+        for name in {"annotations", "labels"} & metadata.keys():
+            metadata[name] = {**known["metadata"].get(name, {}), **metadata[name]}
         merged = {"spec": {**known["spec"], **body["spec"]}} if "spec" in known and "spec" in body else {}
         self.objects[path] = {**known, **body, **merged, "metadata": metadata}
         return self.objects[path]

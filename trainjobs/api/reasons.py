@@ -134,6 +134,8 @@ class KubernetesReason(StrEnum):
     """A volume cannot be attached to the node."""
     FAILED_CREATE_POD_SANDBOX = "FailedCreatePodSandBox"
     """The node cannot make its network or its cgroup."""
+    INTERNAL_ERROR = "InternalError"
+    """The API server could not answer: a webhook that it has to ask does not, say."""
     WAITING = "Waiting"
     """A container waits, and its node does not say for what."""
     ERR_IMAGE_PULL = "ErrImagePull"

@@ -76,6 +76,14 @@ class ApiError(TransportError):
         """Whether nothing can be made any more where it was to be, since all there is about to go."""
         return NAMESPACE_TERMINATING in self.causes
 
+    @property
+    def is_about_fields(self) -> bool:
+        """Whether the object itself is wrong. A policy that refuses gives causes without reasons, and a webhook gives
+        no reason, unless it chooses one."""
+        if self.status == 400:
+            return self.reason == "BadRequest"
+        return self.status == 422 and any(cause.startswith("Field") for cause in self.causes)
+
 
 class TooLongError(TransportError):
     """The answer is longer than this process takes at once."""

@@ -75,20 +75,35 @@ class Controller:
         """In logs, metrics and names of threads."""
         self.reconciler = reconciler
         self.queue: WorkQueue[Key] = WorkQueue(tenant=lambda key: key.namespace)
-        self.reflectors = [
-            Reflector(
-                host.client, watch.resource, watch.cache, self.queue.add, watch.labels, namespace=namespace
-            )
+        self._reflectors = {
+            namespace: [
+                Reflector(
+                    host.client,
+                    watch.resource,
+                    watch.cache,
+                    self.queue.add,
+                    watch.labels,
+                    namespace=namespace,
+                )
+                for watch in watches
+            ]
             for namespace in host.namespaces or ("",)
-            for watch in watches
-        ]
+        }
         self._metrics = host.metrics
         self._metrics.depth.labels(name).set_function(lambda: len(self.queue))
 
     @property
+    def reflectors(self) -> list[Reflector]:
+        """All of them."""
+        return [reflector for reflectors in self._reflectors.values() for reflector in reflectors]
+
+    @property
     def synced(self) -> bool:
-        """Whether the caches have held everything."""
-        return all(reflector.synced.is_set() for reflector in self.reflectors)
+        """Whether the caches have held everything, but of namespaces without rights: who has lost one, or has not got
+        it yet, works in the others."""
+        known = [_are_synced(reflectors) for reflectors in self._reflectors.values()]
+        waits = (not each.synced.is_set() and not each.forbidden for each in self.reflectors)
+        return any(known) and not any(waits)
 
     def work(self, _: threading.Event) -> None:
         """Pass after pass, until the queue is closed; several threads may do so."""
@@ -109,6 +124,8 @@ class Controller:
         began = time.monotonic()
         result = "success"
         try:
+            if not _are_synced(self._reflectors.get(key.namespace, [])):
+                raise RepeatError("not everything in its namespace is known yet")
             after_s = self.reconciler.reconcile(key)
             self.queue.forget(key)
             if after_s is not None:
@@ -134,3 +151,7 @@ class Controller:
         self._metrics.errors.labels(self.name).inc()
         log.warning("%s %s: %s; again in %.2f s", self.name, key, error, delay_s)
         return "error"
+
+
+def _are_synced(reflectors: list[Reflector]) -> bool:
+    return all(reflector.synced.is_set() for reflector in reflectors)

@@ -44,6 +44,8 @@ class Reflector:
     ) -> None:
         self.synced = threading.Event()
         """Set once the cache has held everything."""
+        self.forbidden = False
+        """Whether the last list was refused for want of rights."""
         self._client = client
         self._resource = resource
         self._cache = cache
@@ -71,6 +73,7 @@ class Reflector:
             self._watch(stop)
         except TransportError as error:
             gone = isinstance(error, ApiError) and error.status == 410
+            self.forbidden = not self._version and isinstance(error, ApiError) and error.status == 403
             if gone or self._failures + 1 >= PATIENCE:
                 self._version = ""
             return self._failed(error)
@@ -101,6 +104,7 @@ class Reflector:
             items += [item for item in kept if item is not None]
         changed = self._cache.replace(items, page.resource_version, self._namespace)
         self._version = page.resource_version
+        self.forbidden = False
         self.synced.set()
         for key in changed:
             self._changed(key)

@@ -18,6 +18,7 @@ from trainjob_operator.trainjob.objects import names
 from trainjob_operator.trainjob.objects.job import digest
 from trainjob_operator.trainjob.objects.pod import GRACE_PERIOD_S
 from trainjob_operator.trainjob.observation.diagnosis import (
+    count_training,
     termination_message,
     why_it_failed,
     why_not_running,
@@ -96,15 +97,21 @@ class ActiveJob:
         return self._running() if is_running else self._starting()
 
     def _is_disrupted(self) -> bool:
-        """Whether the run had started, and can no more: pods are missing, and it says nothing."""
-        since = self._disrupted_from()
-        return since is not None and since <= self.observed.now
+        """Whether the run had started, and can no more: pods are missing, and it says nothing.
+
+        A pod that is not ready need not be missing; whoever has not looked at the pods takes it for that.
+        """
+        since, pods = self._disrupted_from(), self.observed.pods
+        if since is None or since > self.observed.now:
+            return False
+        return pods is None or count_training(pods.pods) < self.observed.trainjob.spec.trainer.num_nodes
 
     def _disrupted_from(self) -> datetime | None:
-        """When it counts as disrupted, if it goes on saying nothing; None: all its pods are there."""
+        """When it counts as disrupted, if it goes on saying nothing; None: all its pods are there, or may leave."""
         status, nodes = self.observed.status, self.observed.trainjob.spec.trainer.num_nodes
         heard = last_heard(status)
-        if self.job.ready >= nodes or heard is None or not started(status, self.job):
+        is_ending = self.job.finished or self.job.ending_since is not None
+        if is_ending or self.job.ready >= nodes or heard is None or not started(status, self.job):
             return None
         return max(heard, running_since(status) or heard) + timedelta(seconds=SLOW_START_S)
 
@@ -173,7 +180,7 @@ class ActiveJob:
         fields = state_fields(state, observed)
         if state.is_end:
             fields |= final_fields(observed)
-        is_slow = state.kind is Kind.STARTING and self._is_slow()
+        is_slow = self._is_disrupted() or (state.kind is Kind.STARTING and self._is_slow())
         is_leaving_late = self.job.suspend and self.job.active > 0 and self._suspension_timed_out()
         return Plan(
             patch_job=patch_job,

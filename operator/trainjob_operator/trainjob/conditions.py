@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from trainjobs.api.reasons import ConditionType, Reason
-from trainjobs.api.status import Condition
+from trainjobs.api.status import Condition, Truth
 
 
 class Kind(StrEnum):
@@ -39,6 +39,15 @@ class State:
     def is_end(self) -> bool:
         """Nothing comes after it."""
         return self.kind in (Kind.COMPLETE, Kind.FAILED)
+
+
+def going_on(shown: tuple[Condition, ...]) -> Kind:
+    """What a TrainJob that has not ended does, by its conditions."""
+    first = shown[0] if shown else None
+    is_kind = (
+        first is not None and first.status is Truth.TRUE and first.type in (Kind.RUNNING, Kind.SUSPENDED)
+    )
+    return Kind(first.type) if first is not None and is_kind else Kind.STARTING
 
 
 def conditions(

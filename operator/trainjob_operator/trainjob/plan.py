@@ -13,7 +13,7 @@ from typing import Final
 
 from trainjob_operator.trainjob.actions import Plan
 from trainjob_operator.trainjob.active_job import ActiveJob, starting
-from trainjob_operator.trainjob.conditions import Kind, State
+from trainjob_operator.trainjob.conditions import Kind, State, going_on
 from trainjob_operator.trainjob.objects import dependents, names, pod
 from trainjob_operator.trainjob.objects.job import indexed_job
 from trainjob_operator.trainjob.observation.observed import Invalid, Observed, Valid
@@ -94,15 +94,17 @@ def broken(raw: Object, job: ObservedJob | None, cause: Exception, now: datetime
 
 
 def refused_status(observed: Valid | Invalid, state: State) -> Object:
-    """The status of a TrainJob for which something was refused. What keeps it from having a Job has the startup
-    deadline, as what keeps the Job from its pods."""
+    """The status of a TrainJob for which something was refused. One that has a Job is what it is all the same; what
+    keeps it from having one has the startup deadline, as what keeps the Job from its pods."""
     status, now = observed.status, observed.now
     if status.completion_time is not None:  # an end that was shown stays
         return {}
     made = datetime.fromisoformat(observed.raw["metadata"]["creationTimestamp"])
     since = idle_since(status) or (now if status.conditions else made)
     fields: Object = {}
-    if isinstance(observed, Valid) and not observed.has_own_job and not state.is_end:
+    if observed.has_own_job:
+        state = replace(state, kind=going_on(status.conditions))
+    elif isinstance(observed, Valid) and not state.is_end:
         waits_s = observed.trainjob.spec.startup_deadline_seconds
         if now - since >= timedelta(seconds=waits_s):
             state, fields = replace(state, kind=Kind.FAILED), final_fields(observed)

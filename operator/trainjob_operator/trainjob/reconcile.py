@@ -209,7 +209,7 @@ class TrainJobReconciler:
         known = None if is_new and not is_shared else self.client.get(resource, key, fresh=not is_shared)
         if known is None:
             known = self._created(item)
-        if not _same_owner(known, item):
+        if not _same_owner(known, item) or known.get("roleRef") != item.get("roleRef"):
             raise NameTakenError(f"{resource.kind} {key} belongs to another object; it has to go first")
         cache = self.guards.get(resource)
         is_right = contains(known, item) and (cache is None or cache.projection(known)["intact"])
@@ -218,7 +218,19 @@ class TrainJobReconciler:
         if cache is not None:
             cache.put(known)
         if resource is JOBS:
-            self.jobs.put(known)
+            self.jobs.put(self._labelled(known, key))
+
+    def _labelled(self, job: Object, key: Key) -> Object:
+        """The Job with the label by which it is watched: somebody may have taken it off."""
+        label = LABELS[self.resource.kind]
+        if job["metadata"].get("labels", {}).get(label) == key.name:
+            return job
+        log.warning("%s: the label of its Job was taken off or edited, and is set again", key)
+        version = {"resourceVersion": job["metadata"]["resourceVersion"]}
+        job = self.client.patch(JOBS, key, {"metadata": {**version, "labels": {label: key.name}}})
+        if job["metadata"].get("labels", {}).get(label) != key.name:
+            raise RepeatError("somebody takes the label off its Job at once")
+        return job
 
     def _created(self, item: Object) -> Object:
         """The new object, or the one that was there before."""

@@ -146,6 +146,46 @@ def test_a_run_that_goes_on_talking_is_running_whatever_its_pods_probes_say():
         assert (found.status, found.patch_job) == ({}, None)
 
 
+def pod_that_is_not_ready(number, state="running", **condition):
+    return {
+        "metadata": {"name": f"mnist-{number}"},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "False", **condition}],
+            "containerStatuses": [{"name": "trainer", "state": {state: {}}}],
+        },
+    }
+
+
+PROBED = pod_that_is_not_ready(0, reason="ContainersNotReady")
+
+
+@pytest.mark.parametrize("spec", [{}, {"stop": {}}])
+def test_a_silent_run_is_running_while_its_pods_run_whatever_their_probes_say(spec):
+    raw = trainjob(running(50, activeSeconds=10), startupDeadlineSeconds=60, **spec)
+    job = job_of(raw, ready=0)
+    for now in (100, 300):
+        assert planned(raw, job, now).wants_pods
+        found = planned(raw, job, now, [PROBED, PROBED])
+        assert (found.status, found.patch_job, found.delete_job, found.wants_pods) == ({}, None, False, False)
+    quiet = planned(raw, job, 50 + 1800 + 60 + 120, [PROBED, PROBED])
+    assert conditions_of(quiet) == [("Running", "False", "NoProgress")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pod_that_is_not_ready(1),  # the control plane says so: nobody hears of its node
+        pod_that_is_not_ready(1, "terminated", reason="ContainersNotReady"),
+        {**PROBED, "metadata": {"name": "mnist-1", "deletionTimestamp": at(90)}},
+    ],
+)
+def test_a_silent_run_of_which_a_pod_has_gone_is_not_running(other):
+    raw = trainjob(running(50))
+    found = planned(raw, job_of(raw, ready=0), 100, [PROBED, other])
+    assert conditions_of(found)[0][:2] == ("Running", "False")
+
+
 def test_a_stop_of_a_run_of_which_no_pod_is_there_completes_it():
     raw = trainjob(running(50), stop={"reason": "enough"})
     assert not planned(raw, job_of(raw, ready=1), 100, []).delete_job  # somebody is there who follows

@@ -1,16 +1,31 @@
 import pytest
 
 from trainjob_operator.trainjob.api_errors import NameTakenError, refused
-from trainjobs.kube.transport import TransportError
+from trainjob_operator.trainjob.conditions import Kind
+from trainjobs.kube.transport import ApiError, TransportError
+
+
+def answer(status, reason="", *causes):
+    return ApiError(status, reason, "no", causes=causes)
 
 
 @pytest.mark.parametrize(
-    ("status", "expected"),
-    [(422, "InvalidSpec"), (400, "InvalidSpec"), (403, "Forbidden"), (409, None), (429, None), (500, None)],
+    ("error", "expected"),
+    [
+        (answer(422, "Invalid", "FieldValueInvalid"), (Kind.FAILED, "InvalidSpec")),
+        (answer(400, "BadRequest"), (Kind.FAILED, "InvalidSpec")),
+        (answer(422, "Invalid", ""), (Kind.STARTING, "Forbidden")),  # an admission policy
+        (answer(400), (Kind.STARTING, "Forbidden")),  # a webhook that gives no code
+        (answer(403, "Forbidden"), (Kind.STARTING, "Forbidden")),
+        (answer(500, "InternalError"), (Kind.STARTING, "InternalError")),  # a webhook that cannot be asked
+        (answer(409, "Conflict"), None),
+        (answer(429, "TooManyRequests"), None),
+        (answer(503, "ServiceUnavailable"), None),
+    ],
 )
-def test_only_what_the_owner_can_mend_is_told(api_error, status, expected):
-    state = refused(api_error(status))
-    assert (state and state.reason) == expected
+def test_what_does_not_pass_by_itself_is_told_and_only_fields_are_the_specs_fault(error, expected):
+    state = refused(error)
+    assert (state and (state.kind, state.reason)) == expected
 
 
 def test_a_taken_name_is_told_and_a_lost_connection_is_not():

@@ -129,6 +129,28 @@ def test_each_namespace_is_watched_by_itself_and_all_have_to_be_known(controller
     assert [path.split("/")[5] for _, path, _, _ in script.asked] == ["east", "west"]
 
 
+def test_a_namespace_without_rights_holds_up_no_other(controller, script, reconciler, api_error):
+    (east, west) = controller.reflectors
+    stop = threading.Event()
+    script.answers += [api_error(403), {"metadata": {"resourceVersion": "10"}, "items": []}]
+    east.step(stop)
+    assert not controller.synced
+    west.step(stop)
+    assert controller.synced
+    reconciler.outcomes = [None]
+    controller.step(Key("east", "a"))  # heard of, say, by one watch that is allowed
+    assert reconciler.passes == []
+    controller.step(Key("west", "a"))
+    assert reconciler.passes == [Key("west", "a")]
+
+
+def test_without_rights_anywhere_nothing_is_known(controller, script, api_error):
+    script.answers += [api_error(403), api_error(403)]
+    for reflector in controller.reflectors:
+        reflector.step(threading.Event())
+    assert not controller.synced
+
+
 def test_ten_thousand_objects_of_one_namespace_delay_another_by_a_pass_of_each_worker(controller):
     workers, passes = 8, []
 

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry
 from stored_api import Store
 
 from trainjob_operator.core.cache import Cache
+from trainjob_operator.core.controller import RepeatError
 from trainjob_operator.trainjob.api_errors import NameTakenError
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainjob.objects.dependents import guards
@@ -156,6 +157,69 @@ def test_what_is_there_as_it_should_be_is_not_written(reconciler, store, trainjo
     assert not [line for line in store.log if "trainjobs-runner" in line]
 
 
+JOB = "/apis/batch/v1/namespaces/team/jobs/mnist"
+
+
+def unlabelled(reconciler, store):
+    """What a watch by label says when somebody takes the label off a Job: it has gone."""
+    store.version += 1
+    found = store.objects[JOB]
+    metadata = {**found["metadata"], "labels": {"team": "red"}, "resourceVersion": str(store.version)}
+    store.objects[JOB] = {**found, "metadata": metadata}
+    reconciler.jobs.remove(store.objects[JOB])
+
+
+def test_a_job_whose_label_was_taken_off_gets_it_back_and_is_followed(reconciler, store, trainjob):
+    trainjob()
+    reconciler.reconcile(KEY)
+    unlabelled(reconciler, store)
+    store.log.clear()
+    assert reconciler.reconcile(KEY) == 0
+    assert reconciler.reconcile(KEY) != 0
+    assert [line for line in store.log if " jobs/mnist" in line] == ["PATCH jobs/mnist"]
+    labels = store.objects[JOB]["metadata"]["labels"]
+    assert labels == {"team": "red", "trainjobs.dev/trainjob": "mnist"}
+
+
+def test_who_takes_the_label_off_at_once_does_not_keep_the_operator_busy(
+    reconciler, store, trainjob, monkeypatch
+):
+    trainjob()
+    reconciler.reconcile(KEY)
+    unlabelled(reconciler, store)
+    monkeypatch.setattr(KubeClient, "patch", lambda *_: store.objects[JOB])
+    with pytest.raises(RepeatError):
+        reconciler.reconcile(KEY)
+
+
+def test_a_job_that_may_not_be_changed_is_shown_as_it_is(reconciler, store, trainjob):
+    item = trainjob()
+    reconciler.reconcile(KEY)
+    known = reconciler.trainjobs.get(KEY)
+    running = [{**known["status"]["conditions"][0], "status": "True", "reason": "Running"}]
+    store.version += 1
+    metadata = {**known["metadata"], "resourceVersion": str(store.version)}
+    asked = {**item, "spec": {**item["spec"], "suspend": True}, "metadata": metadata}
+    asked["status"] = {**known["status"], "conditions": running}
+    store.objects["/apis/trainjobs.dev/v1alpha1/namespaces/team/trainjobs/mnist"] = asked
+    reconciler.trainjobs.put(asked)
+    store.refuse["PATCH jobs/mnist"] = ApiError(422, "Invalid", "Jobs are frozen", causes=("",))
+    with pytest.raises(ApiError):
+        reconciler.reconcile(KEY)
+    (told, *_) = reconciler.trainjobs.get(KEY)["status"]["conditions"]
+    assert (told["type"], told["status"], told["message"]) == ("Running", "True", "Jobs are frozen")
+
+
+def test_a_rolebinding_of_another_role_is_in_the_way_and_no_fault_of_the_spec(reconciler, store, trainjob):
+    trainjob()
+    path = "/apis/rbac.authorization.k8s.io/v1/namespaces/team/rolebindings/trainjobs-runner"
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    store.objects[path] = {"metadata": {"name": "trainjobs-runner", "namespace": "team"}, "roleRef": role}
+    with pytest.raises(NameTakenError, match="RoleBinding team/trainjobs-runner"):
+        reconciler.reconcile(KEY)
+    assert reconciler.trainjobs.get(KEY)["status"]["conditions"][0]["reason"] == "NameTaken"
+
+
 SERVICE = "/api/v1/namespaces/team/services/mnist"
 POLICY = "/apis/networking.k8s.io/v1/namespaces/team/networkpolicies/mnist"
 
@@ -295,7 +359,9 @@ def test_an_event_that_is_lost_is_lost(reconciler, store, trainjob):
 
 def test_a_job_that_is_refused_fails_the_trainjob_with_the_servers_words(reconciler, store, trainjob):
     trainjob()
-    store.refuse["POST jobs/mnist"] = ApiError(422, "Invalid", "spec.template: nonsense")
+    store.refuse["POST jobs/mnist"] = ApiError(
+        422, "Invalid", "spec.template: nonsense", causes=("FieldValueInvalid",)
+    )
     for _ in range(2):
         assert reconciler.reconcile(KEY) is None  # nothing but a change can help, and that is heard of
     (told, *_) = reconciler.trainjobs.get(KEY)["status"]["conditions"]

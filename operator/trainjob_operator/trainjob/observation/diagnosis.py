@@ -39,6 +39,23 @@ def why_not_running(observed: ObservedPods) -> tuple[str, str] | None:
     return reason, f"pod {name}{also}: {message[:_LONGEST]}"
 
 
+def count_training(pods: list[Object]) -> int:
+    """Pods in which the trainer runs. A probe or what stands beside the trainer may keep such a pod from being ready,
+    and its kubelet says so; of a pod whose node is lost the control plane says it, without a reason."""
+    return sum(1 for pod in pods if _trains(pod))
+
+
+def _trains(pod: Object) -> bool:
+    status = pod.get("status", {})
+    ready: Object = next((each for each in status.get("conditions", ()) if each["type"] == "Ready"), {})
+    is_told = ready.get("status") == "True" or bool(ready.get("reason"))
+    runs = any(
+        each["name"] == CONTAINER and "running" in each.get("state", {})
+        for each in status.get("containerStatuses", ())
+    )
+    return runs and is_told and "deletionTimestamp" not in pod["metadata"]
+
+
 def termination_message(pods: list[Object]) -> TerminationMessage:
     """That of the newest pod 0 that left one."""
     drivers = [pod for pod in pods if pod["metadata"].get("labels", {}).get(INDEX) == "0"]
