@@ -143,10 +143,18 @@ class ActiveJob:
         cause = self._why_not_running()
         if cause is not None:
             return State(Kind.STARTING, *cause)
+        nodes = self.observed.trainjob.spec.trainer.num_nodes
+        if self._is_narrowed():
+            may = f"its Job may have {self.job.parallelism} of {nodes} pods at once (spec.parallelism)"
+            return State(Kind.STARTING, Reason.STARTING, f"{may}, and the run needs all of them")
         if not self._is_disrupted():
             return starting(self.observed.trainjob)
-        nodes = self.observed.trainjob.spec.trainer.num_nodes
         return State(Kind.STARTING, Reason.STARTING, f"it goes on when all {nodes} pods are there again")
+
+    def _is_narrowed(self) -> bool:
+        """Whether somebody, Kueue say, has taken pods from the Job."""
+        parallelism, nodes = self.job.parallelism, self.observed.trainjob.spec.trainer.num_nodes
+        return parallelism is not None and parallelism < nodes
 
     def _why_not_running(self) -> tuple[str, str] | None:
         return why_not_running(self.observed.pods) if self.observed.pods else None
@@ -160,6 +168,8 @@ class ActiveJob:
         # Kueue alone decides over the Jobs that it queues.
         if spec.suspend != job.suspend and not job.held:
             return names.suspension(spec.suspend)
+        if self._is_narrowed() and not job.held:
+            return {"spec": {"parallelism": self.observed.trainjob.spec.trainer.num_nodes}}
         if not job.suspend and self._overdue() is not None and not job.has_deadline:
             # Kubernetes' own way to end a Job: its pods get their grace period, and the Job stays to be read.
             return {"spec": {"activeDeadlineSeconds": 1}}

@@ -128,6 +128,8 @@ class TrainJobReconciler:
         is_changed = bool(plan.create) or plan.patch_job is not None
         is_changed |= self._show(plan, observed.raw, key, now)
         is_changed |= self._keep(plan, key)
+        if plan.patch_job is not None and not contains(self.jobs.get(key), plan.patch_job):
+            raise RepeatError("somebody changes its Job at once")
         # Our own writes are in the caches already, so their events will wake nobody: look again.
         return 0.0 if is_changed else plan.requeue_after_s
 

@@ -261,6 +261,16 @@ def test_who_decides_over_a_job_is_read_from_the_job(trainjobs, jobs, spec, patc
     assert planned(raw, job_of(raw, labels=jobs, spec=spec), 60).patch_job == patch
 
 
+def test_a_job_that_may_have_too_few_pods_gets_them_back_or_says_so():
+    raw = trainjob()
+    assert planned(raw, job_of(raw, spec={"parallelism": 2}), 5).patch_job is None
+    assert planned(raw, job_of(raw, spec={"parallelism": 1}), 5).patch_job == {"spec": {"parallelism": 2}}
+    raw = trainjob(labels={QUEUE: "gpus"})  # partial admission
+    found = planned(raw, job_of(raw, spec={"parallelism": 1}), 40, [])
+    assert found.patch_job is None
+    assert "may have 1 of 2 pods at once" in found.status["conditions"][0]["message"]
+
+
 @pytest.mark.parametrize(
     ("said", "patch", "state"),
     [

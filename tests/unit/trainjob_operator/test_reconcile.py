@@ -238,6 +238,24 @@ def test_a_job_that_may_not_be_changed_is_shown_as_it_is(reconciler, store, trai
     assert (told["type"], told["status"], told["message"]) == ("Running", "True", "Jobs are frozen")
 
 
+def test_who_changes_a_job_back_at_once_does_not_keep_the_operator_busy(
+    reconciler, store, trainjob, monkeypatch
+):
+    trainjob()
+    reconciler.reconcile(KEY)
+    store.version += 1
+    made = store.objects[JOB]
+    metadata = {**made["metadata"], "resourceVersion": str(store.version)}
+    store.objects[JOB] = {**made, "metadata": metadata, "spec": {**made["spec"], "parallelism": 0}}
+    reconciler.jobs.put(store.objects[JOB])
+    patch = KubeClient.patch
+    monkeypatch.setattr(
+        KubeClient, "patch", lambda client, *args: {**patch(client, *args), "spec": {"parallelism": 0}}
+    )
+    with pytest.raises(RepeatError, match="changes its Job at once"):
+        reconciler.reconcile(KEY)
+
+
 def test_a_rolebinding_of_another_role_is_in_the_way_and_no_fault_of_the_spec(reconciler, store, trainjob):
     trainjob()
     path = "/apis/rbac.authorization.k8s.io/v1/namespaces/team/rolebindings/trainjobs-runner"

@@ -31,7 +31,7 @@ def job_projection(item: Object) -> Object:
             "labels": {name: value for name, value in labels.items() if name.startswith(names.KUEUE)},
             "annotations": _chosen(metadata.get("annotations", {}), (names.MADE_FROM, names.SUSPEND)),
         },
-        "spec": _chosen(spec, ("suspend", "activeDeadlineSeconds", "managedBy")),
+        "spec": _chosen(spec, ("suspend", "parallelism", "activeDeadlineSeconds", "managedBy")),
         "status": {
             **_chosen(status, _STATUS),
             "conditions": [
@@ -54,6 +54,8 @@ class ObservedJob:
     """Digest of the spec that it was made from."""
     suspend: bool
     """Whether it is to have no pods."""
+    parallelism: int | None
+    """Pods that it may have at once. None: the API server has not said."""
     was_let_run: bool
     """Whether the operator last asked for it to have pods."""
     deleting: bool
@@ -113,6 +115,7 @@ def observed_job(item: Object | None) -> ObservedJob | None:
         owner=next((owner["uid"] for owner in metadata.get("ownerReferences", ())), ""),
         made_from=metadata.get("annotations", {}).get(names.MADE_FROM, ""),
         suspend=spec.get("suspend", False),
+        parallelism=spec.get("parallelism"),
         was_let_run=metadata.get("annotations", {}).get(names.SUSPEND) == "false",
         deleting="deletionTimestamp" in metadata,
         active=status.get("active", 0) + status.get("terminating", 0),
