@@ -241,6 +241,17 @@ def test_a_job_whose_pods_somebody_has_made_fewer_gets_them_back(
     assert gpus.get("job/mnist")["spec"]["completions"] == 2
 
 
+def test_a_job_whose_label_somebody_takes_off_gets_it_back(gpus: Kubectl, operator: Operator):
+    """Another one keeps the API server from giving it those of the pods again."""
+    gpus.create(trainjob(podTemplate={"metadata": {"labels": {"team": "red"}}}))
+    trains(gpus)
+    gpus("label", "job", "mnist", "trainjobs.dev/trainjob-")
+    gpus.wait("job/mnist", r"--for=jsonpath={.metadata.labels.trainjobs\.dev/trainjob}=mnist")
+    operator.controllers[0].queue.add(Key(gpus.namespace, "mnist"))
+    eventually(lambda: len(operator.controllers[0].queue) == 0, "the pass was made")
+    assert state(gpus) == "Running"
+
+
 def _stands(team: Kubectl, kind: str, before: Manifest) -> bool:
     found = team.get(kind, "--selector=trainjobs.dev/trainjob=mnist")["items"]
     addresses = ("clusterIPs", "ipFamilies", "ipFamilyPolicy")

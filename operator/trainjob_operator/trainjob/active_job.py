@@ -143,9 +143,12 @@ class ActiveJob:
         cause = self._why_not_running()
         if cause is not None:
             return State(Kind.STARTING, *cause)
+        nodes = self.observed.trainjob.spec.trainer.num_nodes
+        if self.job.num_pods < nodes:  # Kueue may take some from it
+            may = f"its Job may have {self.job.num_pods} of {nodes} pods at once (spec.parallelism)"
+            return State(Kind.STARTING, Reason.STARTING, f"{may}, and the run needs all of them")
         if not self._is_disrupted():
             return starting(self.observed.trainjob)
-        nodes = self.observed.trainjob.spec.trainer.num_nodes
         return State(Kind.STARTING, Reason.STARTING, f"it goes on when all {nodes} pods are there again")
 
     def _why_not_running(self) -> tuple[str, str] | None:

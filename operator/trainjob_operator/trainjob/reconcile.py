@@ -86,7 +86,7 @@ class TrainJobReconciler:
         """One pass; returns the seconds until the next one that is needed anyway. Raises TransportError and
         RepeatError; the pass is then to be repeated."""
         raw = self.trainjobs.get(key)
-        if raw is None or "deletionTimestamp" in raw["metadata"]:
+        if raw is None or (_is_going(raw) and not self._is_held(raw, key)):
             return None  # what belongs to it is collected by Kubernetes
         now = self.now()
         try:
@@ -97,9 +97,16 @@ class TrainJobReconciler:
             self._report_own_fault(error, raw, key, now)
             raise
 
+    def _is_held(self, going: Object, key: Key) -> bool:
+        """Whether somebody's finalizer keeps a TrainJob that was deleted, and with it its Job, at work."""
+        job = self._job(key)
+        return job is not None and not job.deleting and job.owner == going["metadata"]["uid"]
+
     def _pass(self, raw: Object, key: Key, now: datetime) -> float | None:
         observed = observe(raw, self._job(key), now)
         plan = self._plan(observed, key)
+        if _is_going(raw):
+            plan = replace(plan, keep=(), delete_trainjob=False)
         if plan.create:
             whole = self.client.get(self.resource, key)
             if whole is None:
@@ -121,6 +128,8 @@ class TrainJobReconciler:
         is_changed = bool(plan.create) or plan.patch_job is not None
         is_changed |= self._show(plan, observed.raw, key, now)
         is_changed |= self._keep(plan, key)
+        if plan.patch_job is not None and not contains(self.jobs.get(key), plan.patch_job):
+            raise RepeatError("somebody changes its Job at once")
         # Our own writes are in the caches already, so their events will wake nobody: look again.
         return 0.0 if is_changed else plan.requeue_after_s
 
@@ -265,6 +274,10 @@ class TrainJobReconciler:
                 level = logging.INFO if is_normal else logging.WARNING
                 log.log(level, "%s: event %s not written: %s", key, event["reason"], error)
         return is_changed
+
+
+def _is_going(item: Object) -> bool:
+    return "deletionTimestamp" in item["metadata"]
 
 
 def _new_token() -> str:

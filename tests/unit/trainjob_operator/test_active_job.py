@@ -261,6 +261,13 @@ def test_who_decides_over_a_job_is_read_from_the_job(trainjobs, jobs, spec, patc
     assert planned(raw, job_of(raw, labels=jobs, spec=spec), 60).patch_job == patch
 
 
+def test_a_job_from_which_kueue_has_taken_pods_says_so():
+    raw = trainjob(labels={QUEUE: "gpus"})  # partial admission
+    found = planned(raw, job_of(raw, spec={"parallelism": 1}), 40, [])
+    assert found.patch_job is None
+    assert "may have 1 of 2 pods at once" in found.status["conditions"][0]["message"]
+
+
 @pytest.mark.parametrize(
     ("said", "patch", "state"),
     [

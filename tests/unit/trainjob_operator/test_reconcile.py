@@ -78,6 +78,34 @@ def test_nothing_is_done_for_a_trainjob_that_is_being_deleted(reconciler, store,
     assert store.log == []
 
 
+def test_a_deleted_trainjob_that_a_finalizer_holds_is_looked_after_while_its_job_is_there(
+    reconciler, store, trainjob
+):
+    item = trainjob()
+    reconciler.reconcile(KEY)
+    store.version += 1
+    known = reconciler.trainjobs.get(KEY)
+    going = {"resourceVersion": str(store.version), "deletionTimestamp": "2026-11-21T09:59:59Z"}
+    held = {**known, "spec": {**item["spec"], "suspend": True}, "metadata": {**known["metadata"], **going}}
+    store.objects["/apis/trainjobs.dev/v1alpha1/namespaces/team/trainjobs/mnist"] = held
+    reconciler.trainjobs.put(held)
+    for path, resource in ((SERVICE, SERVICES), (POLICY, NETWORK_POLICIES)):  # being collected
+        gone = store.objects.pop(path)
+        store.version += 1
+        last = {**gone["metadata"], "resourceVersion": str(store.version)}
+        reconciler.guards[resource].remove({**gone, "metadata": last})
+    store.log.clear()
+    reconciler.reconcile(KEY)
+    assert store.log == ["PATCH jobs/mnist"]
+    job = store.objects[JOB]
+    store.version += 1
+    last = {**job["metadata"], **going, "resourceVersion": str(store.version)}
+    reconciler.jobs.put({**job, "metadata": last})
+    store.log.clear()
+    assert reconciler.reconcile(KEY) is None
+    assert store.log == []
+
+
 def test_a_pass_reads_the_trainjob_once_also_when_it_looks_at_pods_or_is_refused(
     reconciler, store, trainjob, monkeypatch
 ):
@@ -208,6 +236,24 @@ def test_a_job_that_may_not_be_changed_is_shown_as_it_is(reconciler, store, trai
         reconciler.reconcile(KEY)
     (told, *_) = reconciler.trainjobs.get(KEY)["status"]["conditions"]
     assert (told["type"], told["status"], told["message"]) == ("Running", "True", "Jobs are frozen")
+
+
+def test_who_changes_a_job_back_at_once_does_not_keep_the_operator_busy(
+    reconciler, store, trainjob, monkeypatch
+):
+    trainjob()
+    reconciler.reconcile(KEY)
+    store.version += 1
+    made = store.objects[JOB]
+    metadata = {**made["metadata"], "resourceVersion": str(store.version)}
+    store.objects[JOB] = {**made, "metadata": metadata, "spec": {**made["spec"], "parallelism": 0}}
+    reconciler.jobs.put(store.objects[JOB])
+    patch = KubeClient.patch
+    monkeypatch.setattr(
+        KubeClient, "patch", lambda client, *args: {**patch(client, *args), "spec": {"parallelism": 0}}
+    )
+    with pytest.raises(RepeatError, match="changes its Job at once"):
+        reconciler.reconcile(KEY)
 
 
 def test_a_rolebinding_of_another_role_is_in_the_way_and_no_fault_of_the_spec(reconciler, store, trainjob):
