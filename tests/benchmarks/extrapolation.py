@@ -10,7 +10,7 @@ checkpoint, and the microseconds of a probability.
 
 - `regression`: what the product ships, fitted here to the tuning runs; the judging runs share no task and no seed.
 - `curves`: power laws and exponentials c + a·g(t), averaged by their likelihood (Domhan et al. 2015), Gaussian noise.
-- `walk`: a Gaussian process, the random walk with noise, variances from the differences' moments; the reflection principle.
+- `walk`: a Gaussian process, a random walk with noise, variances from moments; the reflection principle.
 
 `--quick` takes every fifth run. The last line is one JSON object.
 """
@@ -23,6 +23,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from stopping_quality import Run, recorded
@@ -30,6 +31,8 @@ from stopping_quality import Run, recorded
 from trainjobs.stopping import extrapolation as shipped
 
 LIMITS = (0.05, 0.1, 0.2)
+AIM = 0.05
+"""The limit that the weights are made for."""
 MARGINS = {"val_accuracy": (0.0, 0.002, 0.01), "val_loss": (0.0, 0.01, 0.05)}
 TESTED = {"val_accuracy": "test_accuracy", "val_loss": "test_loss"}
 SHAPES = [lambda t, a=a: -(t**-a) for a in (0.25, 0.5, 1.0, 2.0)] + [
@@ -44,10 +47,16 @@ class Moment:
     """A run after one of its reports: values as gains, the goal, and whether the rest came to it."""
 
     values: tuple[float, ...]
-    goal: float
+    best: float
+    """The last value that counted as improvement."""
+    margin: float
     left: int
     waited: int
     improves: bool
+
+    @property
+    def goal(self) -> float:
+        return self.best + self.margin
 
     @property
     def recent(self) -> tuple[float, ...]:
@@ -55,7 +64,8 @@ class Moment:
 
     @property
     def features(self) -> tuple[float, ...]:
-        return shipped.features(self.recent, self.goal, self.left, self.waited, len(self.values))
+        known = (self.values[0], self.best, self.goal)
+        return shipped.features(self.recent, known, self.left, self.waited, len(self.values))
 
 
 @dataclass(frozen=True)
@@ -92,24 +102,47 @@ def cases(runs: Sequence[Run], which: str) -> Iterator[Case]:
 
 
 def _moments(values: tuple[float, ...], margin: float) -> tuple[Moment, ...]:
-    found = []
-    for n in range(shipped.REPORTS, len(values)):
-        best = max(values[:n])
-        waited, goal = n - 1 - values.index(best), best + margin
-        found.append(Moment(values[:n], goal, len(values) - n, waited, max(values[n:]) > goal))
+    found, best, at = [], -math.inf, 0
+    for n, value in enumerate(values[:-1], start=1):
+        if value > best + margin:
+            best, at = value, n
+        if n >= shipped.REPORTS:
+            found.append(
+                Moment(values[:n], best, margin, len(values) - n, n - at, max(values[n:]) > best + margin)
+            )
     return tuple(found)
 
 
 def fitted(tuning: Sequence[Case]) -> tuple[float, ...]:
-    """Weights of the largest likelihood, by Newton's method with a little weight decay."""
-    x = np.array([moment.features for case in tuning for moment in case.moments])
-    y = np.array([float(moment.improves) for case in tuning for moment in case.moments])
+    """Weights of the largest likelihood, the first one raised until few enough of the tuning runs are stopped wrongly.
+
+    Without that they are too sure: who asks after every report stops at the luckiest one.
+    """
+    tables = [np.array([moment.features for moment in case.moments]) for case in tuning]
+    truths = [np.array([moment.improves for moment in case.moments]) for case in tuning]
+    weights = _likeliest(np.concatenate(tables), np.concatenate(truths))
+    while _wrong(tables, truths, weights, AIM) > AIM:
+        weights[0] += 0.05
+    return tuple(round(float(weight), 3) for weight in weights)
+
+
+def _likeliest(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """By Newton's method, with a little weight decay."""
     weights = np.zeros(x.shape[1])
     for _ in range(30):
         p = 1 / (1 + np.exp(-x @ weights))
         curvature = (x * (p * (1 - p))[:, None]).T @ x + 0.1 * np.eye(len(weights))
         weights += np.linalg.solve(curvature, x.T @ (y - p) - 0.1 * weights)
-    return tuple(round(float(weight), 3) for weight in weights)
+    return weights
+
+
+def _wrong(
+    tables: Sequence[np.ndarray], truths: Sequence[np.ndarray], weights: np.ndarray, limit: float
+) -> float:
+    """Share of the stops below a limit after which the run would have improved."""
+    below = [1 / (1 + np.exp(-x @ weights)) < limit for x in tables]
+    stops = [y[b.argmax()] for b, y in zip(below, truths, strict=True) if b.any()]
+    return float(np.mean(stops))
 
 
 def regression(moment: Moment) -> float:
@@ -117,9 +150,9 @@ def regression(moment: Moment) -> float:
 
 
 def walk(moment: Moment) -> float:
-    steps = [b - a for a, b in zip(moment.recent, moment.recent[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(moment.recent)]
     square = sum(step * step for step in steps) / len(steps)
-    product = sum(a * b for a, b in zip(steps, steps[1:], strict=False)) / (len(steps) - 1)
+    product = sum(a * b for a, b in pairwise(steps)) / (len(steps) - 1)
     noise = min(square / 2, max(0.0, -product))
     spread = math.sqrt(max(square - 2 * noise, square / 1000) * moment.left + 2 * noise)
     way = moment.goal - sum(moment.recent[-5:]) / 5
@@ -127,8 +160,7 @@ def walk(moment: Moment) -> float:
 
 
 def curves(moment: Moment) -> float:
-    values, n = moment.values, len(moment.values)
-    scale = max(values) - min(values)
+    scale = max(moment.values) - min(moment.values)
     if scale == 0:
         return 0.0
     found = [_curve(shape, moment, scale) for shape in SHAPES]
@@ -176,7 +208,11 @@ def rows(name: str, candidate: Candidate, judging: Sequence[Case]) -> Iterator[d
     for metric, margins in MARGINS.items():
         for margin in margins:
             for limit in LIMITS:
-                pairs = [(c, p) for c, p in zip(judging, told, strict=True) if (c.metric, c.margin) == (metric, margin)]
+                pairs = [
+                    (c, p)
+                    for c, p in zip(judging, told, strict=True)
+                    if (c.metric, c.margin) == (metric, margin)
+                ]
                 stops = [(c, next((i for i, x in enumerate(p) if x < limit), None)) for c, p in pairs]
                 hit = [(c, c.moments[i]) for c, i in stops if i is not None]
                 wrong = sum(moment.improves for _, moment in hit)
@@ -192,7 +228,9 @@ def rows(name: str, candidate: Candidate, judging: Sequence[Case]) -> Iterator[d
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_true")
     quick = parser.parse_args().quick
     runs = recorded()

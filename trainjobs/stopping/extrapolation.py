@@ -1,7 +1,7 @@
 """Extrapolation: what is left of the run will hardly improve on the best so far.
 
-The question is that of Domhan, Springenberg and Hutter, "Speeding Up Automatic Hyperparameter Optimization of Deep Neural
-Networks by Extrapolation of Learning Curves", IJCAI 2015 (also Swersky, Snoek and Adams, "Freeze-Thaw Bayesian
+The question is that of Domhan, Springenberg and Hutter, "Speeding Up Automatic Hyperparameter Optimization of Deep
+Neural Networks by Extrapolation of Learning Curves", IJCAI 2015 (also Swersky, Snoek and Adams, "Freeze-Thaw Bayesian
 Optimization", 2014, and Adriaensen et al., "Efficient Bayesian Learning Curve Extrapolation using Prior-Data Fitted
 Networks", NeurIPS 2023). The answer is a logistic regression on what has no unit, fitted to the tuning runs of
 tests/data/curves by `tests/benchmarks/extrapolation.py`, where it was better calibrated than averaged curves
@@ -10,6 +10,7 @@ and a random walk.
 
 import math
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 from trainjobs.api import stopping as api
@@ -31,14 +32,16 @@ LEVEL: Final = 5
 """Last values whose mean is where the metric is now."""
 FARTHEST: Final = 15.0
 """What a distance counts at most: on a constant metric there is no noise to measure it by."""
-WEIGHTS: Final = (-0.840, 0.446, -0.995, 0.140, 0.002, 0.111, -0.276)
+WEIGHTS: Final = (-4.427, 0.519, -1.098, 1.267, 0.441, 0.316, -0.68, -0.216, 0.021)
 """Of the `features`, printed by the benchmark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """State: the best value, the last ones, and how far the run is."""
+    """State: the last value that counted as improvement, the last ones, and how far the run is."""
 
+    first: float = 0.0
+    """The first finite value."""
     best: Standing | None = None
     recent: Values = ()
     finite: int = 0
@@ -59,7 +62,8 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
     def __init__(self, parameters: api.Extrapolation, scope: Scope) -> None:
         super().__init__(parameters, scope)
         self._length = scope.known_length()
-        self._better = Improvement(self.order)
+        mode, margin = parameters.min_delta_mode, parameters.min_delta
+        self._improvement = Improvement.of(self.order.mode, margin, mode)
 
     def begin(self) -> Curve:
         return Curve()
@@ -68,8 +72,10 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
         state = replace(state, seen=state.seen + 1, waited=state.waited + 1)
         if not math.isfinite(reading.value):
             return state
-        state = replace(state, recent=(*state.recent, reading.value)[-WINDOW:], finite=state.finite + 1)
-        if not self._better.counts(reading.value, state.best.value if state.best else None):
+        first = state.first if state.finite else reading.value
+        recent = (*state.recent, reading.value)[-WINDOW:]
+        state = replace(state, first=first, recent=recent, finite=state.finite + 1)
+        if not self._improvement.counts(reading.value, state.best.value if state.best else None):
             return state
         return replace(state, best=Standing(reading.value, reading.epoch, reading.step), waited=0)
 
@@ -104,8 +110,10 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
         if left <= 0:
             return 0.0
         gains = tuple(self.order.gain(value) for value in state.recent)
-        goal = self.order.gain(state.best.value) + self._margin(state.best)
-        return logistic(features(gains, goal, left, state.waited, state.seen))
+        first, best = self.order.gain(state.first), self.order.gain(state.best.value)
+        return logistic(
+            features(gains, (first, best, best + self._margin(state.best)), left, state.waited, state.seen)
+        )
 
     def left(self, state: Curve) -> float:
         """Reports that are left at the pace so far; infinite while there is none."""
@@ -135,20 +143,29 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
         )
 
 
-def features(gains: Values, goal: float, left: float, waited: int, seen: int) -> Values:
-    """What the probability depends on, without a unit; higher gains are better.
+def features(gains: Values, known: Values, left: float, waited: int, seen: int) -> Values:
+    """What the probability depends on, without a unit.
 
     Three counts (left, waited, seen: of values without any trend, the best of the next `left` beats the best of `seen`
-    with left / (left + seen)) and three distances in standard deviations of the noise: to the goal, along
-    the slope, and the goal beyond the best of the window.
+    with left / (left + seen)) and four distances in standard deviations of the noise: to the goal, also squared; along
+    the slope; of the goal beyond the last values; and covered so far.
+
+    Args:
+        gains: the last values; higher is better.
+        known: the first value, the best, and the goal, which is the best and the margin.
+        left: reports that are left.
+        waited: reports since the best.
+        seen: reports.
     """
-    size = max(abs(goal), *map(abs, gains)) or 1.0
-    last, aim = tuple(gain / size for gain in gains), goal / size
-    steps = [after - before for before, after in zip(last, last[1:], strict=False)]
+    size = max(map(abs, (*gains, *known))) or 1.0
+    last = tuple(gain / size for gain in gains)
+    first, best, goal = (gain / size for gain in known)
+    steps = [after - before for before, after in pairwise(last)]
     noise = math.sqrt(sum(step * step for step in steps) / (2 * len(steps)))
     counts = (math.log(max(left, 1.0)), math.log(waited + 1), math.log(seen))
-    ways = (aim - mean(last[-LEVEL:]), slope(last) * left, aim - max(last))
-    return (1.0, *counts, *(_in_noise(way, noise) for way in ways))
+    ways = (goal - mean(last[-LEVEL:]), slope(last) * left, goal - max(last), best - first)
+    distances = tuple(_in_noise(way, noise) for way in ways)
+    return (1.0, *counts, *distances, distances[0] * abs(distances[0]))
 
 
 def logistic(parts: Values) -> float:
