@@ -2,7 +2,7 @@
 
 The question is that of Domhan, Springenberg and Hutter, "Speeding Up Automatic Hyperparameter Optimization of Deep
 Neural Networks by Extrapolation of Learning Curves", IJCAI 2015 (also Swersky, Snoek and Adams, "Freeze-Thaw Bayesian
-Optimization", 2014, and Adriaensen et al., "Efficient Bayesian Learning Curve Extrapolation using Prior-Data Fitted
+Optimization", 2014, and Adriaensen et al., "Efficient Bayesian Learning PartialCurve Extrapolation using Prior-Data Fitted
 Networks", NeurIPS 2023). The answer is a logistic regression on what has no unit, fitted to the tuning runs of
 tests/data/curves by `tests/benchmarks/extrapolation.py`, where it was better calibrated than averaged curves
 and a random walk.
@@ -37,7 +37,7 @@ WEIGHTS: Final = (-4.427, 0.519, -1.098, 1.267, 0.441, 0.316, -0.68, -0.216, 0.0
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
+class PartialCurve:
     """State: the last value that counted as improvement, the last ones, and how far the run is."""
 
     first: float = 0.0
@@ -56,7 +56,7 @@ class Curve:
     """The same at the latest."""
 
 
-class Extrapolation(Monitored[api.Extrapolation, Curve]):
+class Extrapolation(Monitored[api.Extrapolation, PartialCurve]):
     """Stops when the best of what is left improves on the best so far with less than a `probability`."""
 
     def __init__(self, parameters: api.Extrapolation, scope: Scope) -> None:
@@ -65,10 +65,10 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
         mode, margin = parameters.min_delta_mode, parameters.min_delta
         self._improvement = Improvement.of(self.order.mode, margin, mode)
 
-    def begin(self) -> Curve:
-        return Curve()
+    def begin(self) -> PartialCurve:
+        return PartialCurve()
 
-    def advance(self, state: Curve, reading: Reading) -> Curve:
+    def advance(self, state: PartialCurve, reading: Reading) -> PartialCurve:
         state = replace(state, seen=state.seen + 1, waited=state.waited + 1)
         if not math.isfinite(reading.value):
             return state
@@ -79,14 +79,14 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
             return state
         return replace(state, best=Standing(reading.value, reading.epoch, reading.step), waited=0)
 
-    def take(self, state: Curve, seen: Observation) -> Curve:
+    def take(self, state: PartialCurve, seen: Observation) -> PartialCurve:
         done = self._length.named(seen.epochs, seen.step)
         return replace(state, done=done, begun=done if state.seen == 1 else state.begun)
 
-    def reached(self, state: Curve, reading: Reading) -> bool:
+    def reached(self, state: PartialCurve, reading: Reading) -> bool:
         return self.chance(state) < self.parameters.probability
 
-    def conclude(self, state: Curve, reading: Reading) -> Verdict:
+    def conclude(self, state: PartialCurve, reading: Reading) -> Verdict:
         chance, limit = self.chance(state), self.parameters.probability
         return Verdict(
             stop=chance < limit,
@@ -102,7 +102,7 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
     def needs(self) -> Needs:
         return Needs(REPORTS)
 
-    def chance(self, state: Curve) -> float:
+    def chance(self, state: PartialCurve) -> float:
         """Probability that the rest of the run improves; 1 while nobody can tell."""
         left = self.left(state)
         if state.best is None or state.finite < REPORTS or not math.isfinite(left):
@@ -115,7 +115,7 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
             features(gains, (first, best, best + self._margin(state.best)), left, state.waited, state.seen)
         )
 
-    def left(self, state: Curve) -> float:
+    def left(self, state: PartialCurve) -> float:
         """Reports that are left at the pace so far; infinite while there is none."""
         trained = state.done - state.begun
         rest = self._length.amount - state.done
@@ -125,7 +125,7 @@ class Extrapolation(Monitored[api.Extrapolation, Curve]):
         size = self.parameters.min_delta
         return size * abs(best.value) if self.parameters.min_delta_mode == MinDeltaMode.RELATIVE else size
 
-    def _reason(self, state: Curve, reading: Reading, chance: float) -> str:
+    def _reason(self, state: PartialCurve, reading: Reading, chance: float) -> str:
         if state.best is None:
             return f"{reading.label} has had no finite value yet"
         if state.finite < REPORTS:
