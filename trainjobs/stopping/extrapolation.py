@@ -2,7 +2,7 @@
 
 The question is that of Domhan, Springenberg and Hutter, "Speeding Up Automatic Hyperparameter Optimization of Deep
 Neural Networks by Extrapolation of Learning Curves", IJCAI 2015 (also Swersky, Snoek and Adams, "Freeze-Thaw Bayesian
-Optimization", 2014, and Adriaensen et al., "Efficient Bayesian Learning PartialCurve Extrapolation using Prior-Data Fitted
+Optimization", 2014, and Adriaensen et al., "Efficient Bayesian Learning Curve Extrapolation using Prior-Data Fitted
 Networks", NeurIPS 2023). The answer is a logistic regression on what has no unit, fitted to the tuning runs of
 tests/data/curves by `tests/benchmarks/extrapolation.py`, where it was better calibrated than averaged curves
 and a random walk.
