@@ -255,6 +255,20 @@ class AdaptivePatience(Monitored):
     minDelta·(1 + progress); 0 to less than 1."""
 
 
+class Extrapolation(Monitored):
+    """Stop when what is left of the run will hardly improve on the best so far."""
+
+    example: ClassVar[str] = "{probability: 0.05}"
+    by_length: ClassVar[bool] = True
+
+    probability: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.05
+    """Stop when an improvement in the rest of the run is less probable than this, more than 0 and less than 1."""
+    min_delta: Amount = 0.0
+    """A gain must be greater than this to count, in units of the metric or as a fraction of |best|."""
+    min_delta_mode: MinDeltaMode = MinDeltaMode.ABSOLUTE
+    """Absolute: `minDelta` in units of the metric. Relative: as a fraction of the best value's magnitude."""
+
+
 class WeightedMetric(Model):
     """One more metric with its direction and weight."""
 
@@ -438,6 +452,8 @@ class Single(Model):
     """Validation and training metric no longer move together."""
     adaptive_patience: AdaptivePatience | None = None
     """No improvement, by a patience or margin that changes with the run's progress."""
+    extrapolation: Extrapolation | None = None
+    """What is left of the run will hardly improve on the best so far."""
     weighted: Weighted | None = None
     """The weighted gain of several metrics is too small."""
     decayed_plateau: DecayedPlateau | None = None

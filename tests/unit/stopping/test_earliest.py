@@ -149,9 +149,16 @@ def alone(family):
 
 
 def is_of_metrics(family):
-    """Whether `a` and `b` alone can make it stop then; without a name `auto` looks for a loss by the usual ones."""
+    """Whether `a` and `b` alone can make it stop then; without a name `auto` looks for a loss by the usual ones.
+
+    When `extrapolation` has seen enough depends on the whole curve: it only says when it certainly has not.
+    """
     named = "loss" in family.get("auto", {"loss": ""})
-    return named and "custom" not in family and not {"steps", "seconds"} & set(family.get("budget", {}))
+    return (
+        named
+        and not {"custom", "extrapolation"} & set(family)
+        and not {"steps", "seconds"} & set(family.get("budget", {}))
+    )
 
 
 @quick
