@@ -19,7 +19,7 @@ class Curve:
     epochs: tuple[int, ...] = ()
     """Ascending."""
     values: tuple[float, ...] = ()
-    """As reported; may be NaN or infinite."""
+    """As reported, but zero has no sign; may be NaN or infinite."""
     standings: tuple[float, ...] = ()
     """The trial's objective as of each epoch: smaller is better, and infinite ranks last."""
 
@@ -36,7 +36,7 @@ class Curve:
                 continue
             keep = bisect_left(epochs, seen.epoch)
             del epochs[keep:], values[keep:], standings[keep:]
-            values.append(float(seen.metrics[objective.metric]))
+            values.append(float(seen.metrics[objective.metric]) + 0.0)
             cost = _cost(values[-1], objective.mode)
             epochs.append(seen.epoch)
             standings.append(min(standings[-1], cost) if keep and objective.at is At.BEST else cost)
@@ -65,14 +65,14 @@ class Curve:
 
 
 def _cost(value: float, mode: Mode) -> float:
-    """Smaller is better; NaN and infinity are worst."""
+    """Smaller is better; NaN and infinity are worst. Zero has no sign, so that equal trials are told alike."""
     if not math.isfinite(value):
         return math.inf
-    return -value if mode is Mode.MAX else value
+    return (-value if mode is Mode.MAX else value) + 0.0
 
 
 def shown(standing: float, mode: Mode) -> float:
     """A standing in units of the metric; NaN where nothing finite was reported."""
     if not math.isfinite(standing):
         return math.nan
-    return -standing if mode is Mode.MAX else standing
+    return (-standing if mode is Mode.MAX else standing) + 0.0

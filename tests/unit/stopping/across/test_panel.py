@@ -1,7 +1,8 @@
+import random
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from trainjobs.api.pruning import Objective, Pruning, PruningCriterion
@@ -61,11 +62,13 @@ def observed(values):
     st.sampled_from(["min", "max"]),
     st.sampled_from(["best", "last"]),
 )
-def test_the_ruling_does_not_depend_on_the_order_of_the_trials(mine, others, random, mode, at):
+@example([0.0], {"a": [-0.0], "b": [0.0]}, random.Random(0), "min", "best")
+@example([0.0], {"a": [-0.0], "b": [0.0]}, random.Random(1), "max", "last")
+def test_the_ruling_does_not_depend_on_the_order_of_the_trials(mine, others, shuffler, mode, at):
     objective, pruning = Objective(metric="loss", mode=mode, at=at), Pruning.model_validate(ALL)
     trials = [("mine", observed(mine)), *((f"o{name}", observed(curve)) for name, curve in others.items())]
     first = judge("mine", dict(trials), objective, pruning)
-    random.shuffle(trials)
+    shuffler.shuffle(trials)
     assert repr(judge("mine", dict(trials), objective, pruning)) == repr(first)
 
 
