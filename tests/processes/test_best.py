@@ -74,6 +74,16 @@ def test_who_calls_sys_exit_has_returned(trial):
     assert "model.pt has the best weights, of epoch 2" in story["kept"]
 
 
+def test_who_forgets_to_track_a_model_learns_it_at_the_beginning(trial):
+    result = trial.train(entrypoint="best:untracked", max_epochs=2)
+    assert result.exit_code == 0
+    (warned,) = trial.of(events.Warned)
+    assert "call run.track(model=model) before the loop" in warned.message
+    told = trial.of(events.Warned | events.Reported)
+    assert told[0] == warned
+    assert document(read(trial.place))["kept"] == f"{trial.place.path}; no weights: no model was tracked"
+
+
 @pytest.mark.parametrize(
     ("by", "said"),
     [

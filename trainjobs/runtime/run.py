@@ -71,6 +71,7 @@ class Run:
             keep_shared(replica)
             gradients.watch(replica)
         self._loop.steps.replicas += replicas
+        self._loop.state.tracked.expect(model)
         return model
 
     def prepare_loader(

@@ -53,6 +53,43 @@ def test_names_must_be_the_same_as_in_the_checkpoint():
         tracked.check_complete()
 
 
+class Holder:
+    """Of a model, perhaps."""
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("track", "lacks"),
+    [
+        (lambda model, optimizer: {}, True),
+        (lambda model, optimizer: {"optimizer": optimizer}, True),
+        (lambda model, optimizer: {"average": torch.optim.swa_utils.AveragedModel(model)}, True),
+        (lambda model, optimizer: {"head": model[1]}, True),
+        (lambda model, optimizer: {"model": model}, False),
+        (lambda model, optimizer: {"parts": torch.nn.ModuleList(model)}, False),
+        (lambda model, optimizer: {"trainer": Holder()}, False),
+    ],
+)
+def test_weights_that_train_and_are_not_tracked_are_missed(track, lacks):
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    tracked = Tracked(None)
+    tracked.expect(model)
+    tracked.add(track(model, optimizer))
+    assert tracked.lacks_weights is lacks
+
+
+def test_a_model_that_does_not_train_need_not_be_tracked():
+    tracked = Tracked(None)
+    tracked.expect(torch.nn.Linear(2, 2).requires_grad_(False))
+    assert not tracked.lacks_weights
+
+
 def test_what_changes_between_the_last_step_and_a_halt_in_evaluation_is_undone():
     model, optimizer = pair()
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, 0.5)

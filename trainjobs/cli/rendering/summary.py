@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from trainjobs.api import Length
+from trainjobs.api.reasons import COMPLETIONS
 from trainjobs.cli.program import program
 from trainjobs.cli.rendering.criteria_table import criteria_table
 from trainjobs.cli.rendering.facts import facts_list
@@ -197,7 +198,8 @@ def _trained(report: RunReport) -> str:
 def _kept(report: RunReport) -> str:
     saved = report.told.model
     if saved is None:
-        return str(report.path)
+        has_none = report.state.value in COMPLETIONS and report.model is None
+        return f"{report.path}{'; no weights: no model was tracked' * has_none}"
     weights = "best" if saved.best else "last"
     file = f"{report.storage}/{saved.name}" if report.storage else saved.name
     return (

@@ -20,6 +20,15 @@ class Stateful(Protocol):
     def load_state_dict(self, state: Any, /) -> Any: ...
 
 
+_WITHOUT_MODELS = (
+    torch.nn.Module,
+    torch.optim.Optimizer,
+    torch.optim.lr_scheduler.LRScheduler,
+    torch.amp.GradScaler,
+)
+"""What holds no model but, as a module, itself."""
+
+
 class Tracked:
     """The tracked objects by name, and the states that wait for them after a resume.
 
@@ -35,6 +44,7 @@ class Tracked:
         self._source = source
         self._names = ", ".join(sorted(restored or ()))
         self._complete = False
+        self._trained: list[torch.nn.Module] = []
         self._loaded_light: dict[str, Any] = {}
         self._loaded_sums: dict[str, list[torch.Tensor] | None] = {}
 
@@ -58,6 +68,19 @@ class Tracked:
                 self.objects[name] = thing
                 if self._restored is not None:
                     self._load(name)
+
+    def expect(self, model: torch.nn.Module) -> None:
+        """Take a model for one that is trained, and so is to be tracked."""
+        self._trained.append(model)
+
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether weights of an expected model are in nothing that is tracked; objects of other kinds may hold some."""
+        if not all(isinstance(thing, _WITHOUT_MODELS) for thing in self.objects.values()):
+            return False
+        held = {id(weight) for model in self.models().values() for weight in model.parameters()}
+        trained = (weight for model in self._trained for weight in model.parameters() if weight.requires_grad)
+        return any(id(weight) not in held for weight in trained)
 
     def check_complete(self) -> None:
         """From here nothing more can be tracked. Called when the loop begins.

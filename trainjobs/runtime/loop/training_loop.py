@@ -87,6 +87,11 @@ class TrainingLoop:
             return
         self._begun = True
         self.state.tracked.check_complete()
+        if self.state.tracked.lacks_weights:
+            self._reporter.warn(
+                "weights that run.prepare_model was given are not tracked, so no checkpoint and no model.pt will hold "
+                "them; call run.track(model=model) before the loop"
+            )
         if self.checkpointer.restored is not None:
             self.state.restore(self.checkpointer.restored.ranks[self.context.rank])
             self._halts.judge_restored_history()
