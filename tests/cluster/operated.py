@@ -27,6 +27,7 @@ def running(transport: Transport, lease: Key = LEASE, namespaces: tuple[str, ...
         f"operator-{next(serial)}",
         lease,
         Settings("testbed.local/host:1"),
+        namespaces,
         health_address=("127.0.0.1", 0),
     )
     operator = Operator(transport, options)

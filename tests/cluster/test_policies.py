@@ -4,6 +4,7 @@ Training pods are known by real tokens, bound to a pod as those are that the kub
 """
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
 
@@ -124,6 +125,40 @@ def test_a_sweeps_own_pods_write_its_status_and_no_others(runs: Kubectl, writes:
         writes(runs, "mnist-0-abcde", "mnist", {"completionTime": TIME}, TRAINSWEEPS)
 
 
+def test_pods_of_a_trainjob_do_not_write_the_status_of_a_sweep_of_its_name(
+    gpus: Kubectl, shipped: HttpTransport, writes: Writes
+):
+    with running(shipped, namespaces=(gpus.namespace,)):
+        gpus.create(named("first"))
+        eventually(lambda: len(pods(gpus)) == 2, "two pods")
+        gpus.create(sweep_manifest("first"))
+        eventually(lambda: "NameTaken" in gpus("get", "tsweep/first", "--output=yaml"), "NameTaken")
+        pod = min(pods(gpus))
+        writes(gpus, pod, "first", {"restarts": 1})
+        with pytest.raises(ApiError, match="status: TrainSweep first has no pods: its name is taken"):
+            writes(gpus, pod, "first", {"restarts": 1}, TRAINSWEEPS)
+
+
+def test_a_pod_does_not_fill_its_trainjob_with_names_of_managers(
+    runs: Kubectl, control_plane: ControlPlane, writes: Writes
+):
+    """Each manager that applies a part of an object is noted in it, until it is too long to be written."""
+    transport = connect(str(control_plane.kubeconfig_with("pod", token(runs, "mnist-0-abcde"))))
+    part = {"apiVersion": "trainjobs.dev/v1alpha1", "kind": "TrainJob", "metadata": {"name": "mnist"}}
+
+    def apply(manager: str) -> None:
+        query = {"fieldManager": manager, "force": "true"}
+        path, kind = TRAINJOBS.path(runs.namespace, "mnist", "status"), "application/apply-patch+yaml"
+        transport.request("PATCH", path, query, {**part, "status": {"restarts": 4}}, kind)
+
+    writes(runs, "mnist-0-abcde", "mnist", {"restarts": 4})
+    managers = (f"manager-{number}" for number in range(65))
+    with pytest.raises(ApiError, match=r"managedFields: has more than 64 managers"):
+        deque(map(apply, managers))
+    writes(runs, "mnist-0-abcde", "mnist", {"restarts": 5})
+    transport.close()
+
+
 def test_the_operator_and_others_with_the_right_to_are_not_restricted(runs: Kubectl):
     patch = json.dumps({"status": {**A_RUNS, **THE_OPERATORS}})
     runs("patch", "tjob", "other", "--subresource=status", "--type=merge", f"--patch={patch}")
@@ -160,7 +195,7 @@ def test_a_pod_that_the_job_controller_made_is_recognised(
 ):
     """Also with the longest name: pods' names are cut when they get too long."""
     name = "m" * 52
-    with running(shipped):
+    with running(shipped, namespaces=(gpus.namespace,)):
         gpus.create(named(name))
         eventually(lambda: len(pods(gpus)) == 2, "two pods")
         first, second = sorted(pods(gpus))

@@ -108,3 +108,16 @@ def test_labels_of_the_pods_are_the_jobs_too():
     for each in (made, made["spec"]["template"]):
         assert each["metadata"]["labels"]["cost-center"] == "7"
         assert each["metadata"]["annotations"]["team"] == "vision"
+
+
+def test_a_template_joins_no_other_run_and_no_queue():
+    """By these labels others find pods and Jobs; nobody could suspend a Job in a queue that its TrainJob is not in."""
+    forged = {
+        "trainjobs.dev/trainjob": "a",
+        "trainjobs.dev/trainsweep": "b",
+        "kueue.x-k8s.io/queue-name": "q",
+    }
+    template = {"metadata": {"labels": {"team": "vision", **forged}}}
+    made = planned(trainjob(podTemplate=template), None, 1).create[-1]
+    assert made["metadata"]["labels"] == {"team": "vision", "trainjobs.dev/trainjob": "mnist"}
+    assert made["spec"]["template"]["metadata"]["labels"] == made["metadata"]["labels"]

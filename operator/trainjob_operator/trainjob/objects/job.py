@@ -17,7 +17,7 @@ def indexed_job(job: TrainJob, default_image: str) -> Object:
     """The Job as it is created."""
     nodes = job.spec.trainer.num_nodes
     metadata, asked = names.metadata(job, job.metadata.name), job.spec.pod_template.metadata
-    metadata["labels"] = {**asked.labels, **metadata["labels"]}
+    metadata["labels"] = {**names.asked(job), **metadata["labels"]}
     suspension = names.suspension(job.spec.suspend or queued(job))
     metadata["annotations"] = {
         **asked.annotations,

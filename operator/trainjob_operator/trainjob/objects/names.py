@@ -24,6 +24,15 @@ def labels(job: TrainJob) -> dict[str, str]:
     return {**kueue(job), **selector(job)}
 
 
+def asked(job: TrainJob) -> dict[str, str]:
+    """Labels that the template asks for, without those by which runs are told apart and Jobs are held."""
+    return {
+        name: value
+        for name, value in job.spec.pod_template.metadata.labels.items()
+        if name not in LABELS.values() and not name.startswith(KUEUE)
+    }
+
+
 def kueue(job: TrainJob) -> dict[str, str]:
     """Labels that Kueue reads."""
     return {name: value for name, value in job.metadata.labels.items() if name.startswith(KUEUE)}

@@ -59,7 +59,7 @@ def template(job: TrainJob, default_image: str) -> Object:
         "spec": asked.spec,
     }
     whole: Object = merged(merged(ours, theirs), _fixed(job))
-    whole["metadata"]["labels"] |= names.labels(job)
+    whole["metadata"]["labels"] = {**names.asked(job), **names.labels(job)}
     whole["spec"] |= {"subdomain": job.metadata.name, "restartPolicy": "Never"}
     return whole
 
