@@ -139,6 +139,37 @@ def test_pods_of_a_trainjob_do_not_write_the_status_of_a_sweep_of_its_name(
             writes(gpus, pod, "first", {"restarts": 1}, TRAINSWEEPS)
 
 
+@pytest.mark.parametrize(("status", "may"), [("True", True), ("False", False)])
+def test_a_run_that_goes_on_while_a_name_is_taken_writes_its_status(
+    runs: Kubectl, writes: Writes, status: str, may: bool
+):
+    """Somebody has put a Service of theirs in the place of the run's, say."""
+    condition = {
+        "type": "Running",
+        "status": status,
+        "reason": "NameTaken",
+        "message": "a Service",
+        "lastTransitionTime": TIME,
+    }
+    before = {"status": {"conditions": [condition]}}
+    runs("patch", "tjob", "mnist", "--subresource=status", "--type=merge", f"--patch={json.dumps(before)}")
+    try:
+        if may:
+            writes(runs, "mnist-0-abcde", "mnist", {"restarts": 6})
+        else:
+            with pytest.raises(ApiError, match="its name is taken"):
+                writes(runs, "mnist-0-abcde", "mnist", {"restarts": 7})
+    finally:
+        runs(
+            "patch",
+            "tjob",
+            "mnist",
+            "--subresource=status",
+            "--type=merge",
+            '--patch={"status":{"conditions":null}}',
+        )
+
+
 def test_a_pod_does_not_fill_its_trainjob_with_names_of_managers(
     runs: Kubectl, control_plane: ControlPlane, writes: Writes
 ):
