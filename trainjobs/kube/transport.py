@@ -270,12 +270,15 @@ def connect_by(
 
 def _lines(response: Any) -> Iterator[bytes]:
     """What ends in a line feed, as it comes, and what is left at the end."""
-    rest = b""
+    rest: list[bytes] = []
     for part in response.stream(amt=2**16, decode_content=True):
-        *lines, rest = (rest + part).split(b"\n")
-        yield from lines
-    if rest:
-        yield rest
+        for number, piece in enumerate(part.split(b"\n")):
+            if number:
+                yield b"".join(rest)
+                rest.clear()
+            rest.append(piece)
+    if last := b"".join(rest):
+        yield last
 
 
 def _object(text: bytes) -> Object:

@@ -19,6 +19,11 @@ def printable(text: str) -> str:
     return _RAW.sub(lambda found: _written(ord(found[0])), text)
 
 
+def on_one_line(text: str) -> str:
+    """The same for a row of a table or a line of a log, in which a line break would begin another one."""
+    return " ".join(printable(text).split())
+
+
 def uncoloured(text: str) -> str:
     """The same, without the colours that a program has set for a terminal."""
     return printable(_COLOURS.sub("", text))

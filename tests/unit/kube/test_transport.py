@@ -4,6 +4,7 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import certifi
 import pytest
@@ -21,6 +22,7 @@ from trainjobs.kube.transport import (
     PodToken,
     TooLongError,
     TransportError,
+    _lines,
     in_pod,
 )
 
@@ -152,3 +154,15 @@ def test_a_token_that_is_gone_is_an_answer_that_did_not_come(account):
     transport = HttpTransport("http://127.0.0.1:1", urllib3.PoolManager(), token.headers)
     with pytest.raises(TransportError, match="token"):
         transport.request("GET", "/version")
+
+
+@pytest.mark.parametrize(
+    ("parts", "lines"),
+    [
+        ([], []),
+        ([b"a\nb", b"c\n", b"\nd"], [b"a", b"bc", b"", b"d"]),
+        ([b"a", b"b", b"\n"], [b"ab"]),
+    ],
+)
+def test_lines_are_whole_however_they_come(parts, lines):
+    assert list(_lines(SimpleNamespace(stream=lambda **_: iter(parts)))) == lines

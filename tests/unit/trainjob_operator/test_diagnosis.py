@@ -48,6 +48,11 @@ def test_the_newest_warning_counts_however_its_time_is_written():
     assert why_not_running(ObservedPods([pod(0)], warnings)) == ("Reason2", "pod mnist-0: note 2")
 
 
+def test_an_event_that_lacks_what_others_have_is_told_all_the_same():
+    bare = {"type": "Warning", "regarding": {"kind": "Pod", "name": "mnist-0"}}
+    assert why_not_running(ObservedPods([pod(0)], [bare])) == ("", "pod mnist-0: ")
+
+
 def test_the_pods_own_words_go_before_any_event():
     assert why_not_running(ObservedPods([pod(0, waiting="ErrImagePull")], [warning(1)])) == (
         "ErrImagePull",

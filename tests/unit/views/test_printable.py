@@ -29,7 +29,7 @@ from trainjobs.runs.events import (
 )
 from trainjobs.stopping import Best, Observation
 from trainjobs.views.plain import Plain
-from trainjobs.views.printable import coloured, printable, uncoloured
+from trainjobs.views.printable import coloured, on_one_line, printable, uncoloured
 
 RAW = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\u2028\u2029]")
 HOSTILE = st.text(
@@ -149,3 +149,7 @@ def test_colours_of_a_training_function_reach_a_terminal_and_no_log(capsys):
     with Plain() as view:
         view(Printed(0, "\x1b[31mred\x1b[0m \x1b[2J"))
     assert capsys.readouterr().out == "[rank 0] red \\x1b[2J\n"
+
+
+def test_what_is_for_one_line_breaks_none():
+    assert on_one_line("loss\nteam/forged  Complete\t\x1b[2J\r\n") == r"loss team/forged Complete \x1b[2J\x0d"

@@ -11,6 +11,7 @@ from trainjobs.cli.cluster.place import Place
 from trainjobs.cli.rendering.terminal import Output, reading, say
 from trainjobs.exits import ConfigError, Exit
 from trainjobs.sweep.space import checked
+from trainjobs.views.printable import on_one_line
 from trainjobs.views.writing import write_json, write_line
 
 if TYPE_CHECKING:
@@ -58,8 +59,10 @@ class StatusLines:
             if row.reason and row.trial not in self._told:
                 self._told.add(row.trial)
                 value = f", objective {row.objective}" if row.objective is not None else ""
-                write_line(f"trial {row.trial}  {row.state} at epoch {row.epoch}{value}: {row.reason}")
-        state = f"{sweep.state}: {sweep.message}{_best(sweep)}"
+                write_line(
+                    f"trial {row.trial}  {row.state} at epoch {row.epoch}{value}: {on_one_line(row.reason)}"
+                )
+        state = f"{sweep.state}: {on_one_line(sweep.message + _best(sweep))}"
         if sweep.message and state != self._state:
             self._state = state
             write_line(state)

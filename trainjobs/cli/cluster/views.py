@@ -12,7 +12,7 @@ from rich.text import Text
 from trainjobs.api.status import Accounting
 from trainjobs.cli.rendering.facts import facts_list
 from trainjobs.views.formatting import count, duration
-from trainjobs.views.printable import printable
+from trainjobs.views.printable import on_one_line, printable
 
 if TYPE_CHECKING:
     from trainjobs.cluster import ClusterTrainJob, ClusterTrainSweep
@@ -43,7 +43,8 @@ def _told(found: "Found") -> _Told:
 
 def line(found: "Found") -> str:
     """Where it stands, in one line that changes when something has happened."""
-    return "  ".join(filter(None, (found.state, *(_told(found).progress or [found.message]))))
+    parts = (found.state, *(_told(found).progress or [found.message]))
+    return "  ".join(filter(None, map(on_one_line, parts)))
 
 
 def explained(found: "Found") -> list[RenderableType]:
@@ -88,7 +89,7 @@ def _name(found: "Found") -> str:
 
 def table(rows: Sequence[Row]) -> Text:
     """Rows under their headings, nothing cut, however narrow the terminal is; without columns that nobody fills."""
-    cells = [HEADINGS, *(tuple(map(printable, each)) for each in rows)]
+    cells = [HEADINGS, *(tuple(map(on_one_line, each)) for each in rows)]
     columns = [column for column in zip(*cells, strict=True) if any(column[1:])]
     widths = [max(map(cell_len, column)) for column in columns]
     lines = ("  ".join(map(set_cell_size, line, widths)).rstrip() for line in zip(*columns, strict=True))

@@ -102,7 +102,9 @@ def _newest(warnings: list[Object]) -> tuple[str, str]:
 
     event = max(warnings, key=last_seen)
     about = event["regarding"]
-    return event["reason"], f"{about['kind'].lower()} {about['name']}: {event.get('note', '')[:_LONGEST]}"
+    return event.get(
+        "reason", ""
+    ), f"{about['kind'].lower()} {about['name']}: {event.get('note', '')[:_LONGEST]}"
 
 
 def _causes(pod: Object) -> Iterator[tuple[str, str, str]]:

@@ -86,6 +86,18 @@ def test_what_a_pod_wrote_moves_no_cursor():
     assert "\x1b" not in table
 
 
+def test_what_a_pod_wrote_begins_no_row_of_its_own():
+    training = {
+        **STOPPED["training"],
+        "best": {**STOPPED["training"]["best"], "metric": "loss\nteam/forged  Complete"},
+    }
+    found = seen(
+        {**STOPPED, "training": training, "conditions": [{**STOPPED["conditions"][0], "message": "a\nb"}]}
+    )
+    assert len(str(views.table([views.row(found)])).splitlines()) == 2
+    assert len(views.line(found).splitlines()) == 1
+
+
 def test_before_the_first_report_a_line_says_what_it_waits_for():
     waits = {"type": "Running", "status": "False", "reason": "Unschedulable", "lastTransitionTime": TIME}
     assert views.line(seen({"conditions": [{**waits, "message": "0/3 nodes"}]})) == "Unschedulable  0/3 nodes"
