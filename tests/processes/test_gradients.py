@@ -45,6 +45,22 @@ def test_the_metrics_are_those_of_the_explicit_computation(trial, workers, confi
     assert len({each["gradient_disparity"] for each in found}) == 3
 
 
+def test_a_report_after_a_resume_has_the_gradients_of_the_steps_before_it(new_trial, tmp_path):
+    parts = {"stopping": BOTH, "entrypoint": "gradients:train", "max_epochs": 2}
+    whole, broken = (new_trial(make(tmp_path / name)) for name in ("whole", "broken"))
+    assert whole.train(**parts).exit_code == Exit.DONE
+    config = {"evaluated": 500, "interrupt": whole.place.history()[0].step}
+    assert broken.train(config=config, **parts).exit_code == Exit.INTERRUPTED
+    assert not broken.place.history()
+    assert broken.train(config=config, **parts).exit_code == Exit.DONE
+    assert broken.outcome() == whole.outcome()
+
+
+def make(directory):
+    directory.mkdir()
+    return directory
+
+
 def test_evidence_stops_a_run_that_has_learnt_what_there_is_to_learn(trial):
     stopping = {"criteria": [{"evidence": {"patience": 2}}]}
     result = trial.train(

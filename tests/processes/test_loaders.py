@@ -93,6 +93,15 @@ def test_an_interrupted_epoch_goes_on_with_the_batches_of_the_undisturbed_one(
     assert broken.outcome() == whole.outcome()
 
 
+def test_a_rank_without_data_amid_the_steps_needs_none_after_a_resume_either(trial):
+    parts = {"validation": 1, "evaluate_amid": 2, "interrupt": 3}
+    assert feed(trial, "prepared", [80, 80], **parts).exit_code == Exit.INTERRUPTED
+    assert trial.of(events.Checkpointed)[-1].step < 20
+    assert feed(trial, "prepared", [80, 80], **parts).exit_code == Exit.DONE
+    (seen,) = trial.place.history()
+    assert seen.metrics["mean"] == 0
+
+
 def test_a_loader_with_a_state_does_not_read_again_what_it_has_passed(trial):
     assert feed(trial, "stateful", [40, 40], interrupt=3).exit_code == Exit.INTERRUPTED
     (halted,) = set(trial.of(events.Halted)[-1].steps.values())

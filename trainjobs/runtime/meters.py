@@ -31,7 +31,7 @@ class Meters:
 
         Raises ValueError for weights that add up to no weight.
         """
-        pairs = self.state()
+        pairs = self._pairs()
         for name, (_, weight) in pairs.items():
             if not 0 <= weight < math.inf:
                 raise ValueError(f"metric {name}: the weights add up to {weight:g}; a weight is 0 or more")
@@ -44,13 +44,18 @@ class Meters:
         for name, pair in other.drain().items():
             self.add(name, pair)
 
-    def state(self) -> dict[str, tuple[float, float]]:
-        """What a checkpoint keeps."""
-        return {name: (float(total), float(self._weights[name])) for name, total in self._sums.items()}
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps, by its names there."""
+        return {"meters": self._pairs(), "without data": self.without_data}
 
-    def restore(self, pairs: Mapping[str, tuple[float, float]]) -> None:
-        self._sums = {name: total for name, (total, _) in pairs.items()}
-        self._weights = {name: weight for name, (_, weight) in pairs.items()}
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state; an older checkpoint's has the sums alone."""
+        self._sums = {name: total for name, (total, _) in state["meters"].items()}
+        self._weights = {name: weight for name, (_, weight) in state["meters"].items()}
+        self.without_data = state.get("without data", False)
+
+    def _pairs(self) -> dict[str, tuple[float, float]]:
+        return {name: (float(total), float(self._weights[name])) for name, total in self._sums.items()}
 
 
 def _pair(name: str, value: object) -> tuple[Any, Any]:

@@ -109,12 +109,20 @@ def train(run: Run) -> None:
             run.log(trained=(index.sum(), len(index)))
             interrupt_at(run, run.step + 1)
             print("trained", *index.tolist(), "and stepped" * run.last_of_step)
-        model.eval()
-        with torch.no_grad():
-            for x, index in run.batches(validation):
-                print("evaluated", *index.tolist())
-                run.log(mean=(index.sum(), len(index)), loss=(model(x).square().sum(), len(x)))
+            if run.config.get("evaluate_amid") == run.step + 1:
+                evaluate(run, model, validation)
+        if "evaluate_amid" not in run.config:
+            evaluate(run, model, validation)
         run.report()
+
+
+def evaluate(run, model, validation):
+    model.eval()
+    with torch.no_grad():
+        for x, index in run.batches(validation):
+            print("evaluated", *index.tolist())
+            run.log(mean=(index.sum(), len(index)), loss=(model(x).square().sum(), len(x)))
+    model.train()
 
 
 def interrupt_at(run, step):

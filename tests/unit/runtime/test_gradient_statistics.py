@@ -84,6 +84,15 @@ def test_a_parameter_without_a_gradient_has_no_ratio(gradients):
     assert [len(sums.ratios(RANKS)) for sums in summed(gradients)] == [PARAMETERS - 1] * RANKS
 
 
+def test_where_no_step_was_looked_at_the_last_figures_stand_also_after_a_resume():
+    figures = {"gradient_evidence": (0.5, 1.0)}
+    statistics, resumed = (GradientStatistics(figures, RANKS) for _ in range(2))
+    statistics.restore(figures)
+    assert statistics.drain() == figures
+    resumed.restore(statistics.figures())
+    assert resumed.drain() == figures
+
+
 def test_one_rank_has_nothing_to_compare_and_needs_not_unless_a_criterion_asks():
     assert GradientStatistics({"val_loss"}, 1).drain() == {}
     with pytest.raises(ConfigError, match="gradient_evidence: compares gradients of workers"):

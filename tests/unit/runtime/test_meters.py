@@ -41,12 +41,21 @@ def test_sums_are_kept_in_double_precision():
     assert meters.drain()["loss"][0] == pytest.approx(1000, abs=1e-9)
 
 
-def test_a_checkpoint_continues_the_sums():
+@pytest.mark.parametrize("without_data", [False, True])
+def test_a_checkpoint_continues_the_sums(without_data):
     meters, resumed = Meters(), Meters()
     meters.add("loss", (1.0, 2))
+    meters.without_data, resumed.without_data = without_data, not without_data
     resumed.restore(meters.state())
     resumed.add("loss", (3.0, 2))
+    assert resumed.without_data == without_data
     assert resumed.drain() == {"loss": (4.0, 4.0)}
+
+
+def test_an_older_checkpoint_does_not_say_whether_there_was_no_data():
+    meters = Meters()
+    meters.restore({"meters": {"loss": (1.0, 2)}})
+    assert (meters.without_data, meters.drain()) == (False, {"loss": (1.0, 2)})
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,9 @@ def test_a_snapshot_is_of_its_moment_whatever_comes_later():
     world = World()
     snapshot = world.snapshot()
     world.go_on()
-    assert snapshot.meters == {"loss": (3.0, 2.0)}
+    assert snapshot.meters == {"meters": {"loss": (3.0, 2.0)}, "without data": False}
     assert snapshot.objects == {"schedule": {"epoch": 1, "rates": [0.4]}}
 
 
 def test_a_checkpoint_holds_it_by_these_names():
-    assert set(World().snapshot().to_dict()) == {"objects", "randomness", "meters"}
+    assert set(World().snapshot().to_dict()) == {"objects", "randomness", "meters", "without data"}

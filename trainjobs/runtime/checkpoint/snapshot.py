@@ -22,7 +22,8 @@ class Snapshot:
     objects: Mapping[str, Any]
     """Of the tracked objects, by name; see `Tracked.light_states`."""
     randomness: Mapping[str, Any]
-    meters: Mapping[str, tuple[float, float]]
+    meters: Mapping[str, Any]
+    """See `Meters.state`."""
 
     @classmethod
     def take(cls, tracked: Tracked, meters: Meters, device: torch.device) -> Self:
@@ -37,9 +38,9 @@ class Snapshot:
 
     def to_dict(self) -> dict[str, Any]:
         """As a checkpoint holds it."""
-        return {"objects": self.objects, "randomness": self.randomness, "meters": self.meters}
+        return {"objects": self.objects, "randomness": self.randomness, **self.meters}
 
     @classmethod
     def from_dict(cls, states: Mapping[str, Any]) -> Self:
         """The snapshot that `to_dict` wrote."""
-        return cls(states["objects"], states["randomness"], states["meters"])
+        return cls(states["objects"], states["randomness"], states)

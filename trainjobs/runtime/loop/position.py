@@ -1,7 +1,7 @@
 """The terms of a training loop: which worker, where in an epoch, what a report comes to, where a run can be resumed."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -30,8 +30,8 @@ class WorkerContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What `report()` comes to, the same on every rank. True where the training loop is to end here."""
+class Report(Mapping[str, float]):
+    """What `report()` comes to, the same on every rank: its metrics. True where the training loop is to end here."""
 
     metrics: Mapping[str, float]
     """Reduced over all ranks; empty if the run had halted before, so that nothing was measured."""
@@ -45,6 +45,12 @@ class Report:
     def __getitem__(self, metric: str) -> float:
         """A reduced metric; NaN if the run had halted before."""
         return math.nan if self.decision is not None and not self.metrics else self.metrics[metric]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.metrics)
+
+    def __len__(self) -> int:
+        return len(self.metrics)
 
 
 class LoopPhase(Enum):

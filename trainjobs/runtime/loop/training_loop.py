@@ -53,14 +53,14 @@ class TrainingLoop:
         self.length = length
         self.coordinator = coordinator
         self.checkpointer = checkpointer
-        self.state = TrainingState(
-            context, length, coordinator, checkpointer.restored, checkpointer.source, start
-        )
-        self.checkpoints = LoopCheckpoints(self.state, checkpointer, halts, reporter)
-        self.steps = StepLoop(self.state, self.checkpoints, checkpointer)
         self.gradients = GradientStatistics(
             judged, context.world_size, lambda: self.state.tracked.loss_scale, lambda: self.steps.last_of_step
         )
+        self.state = TrainingState(
+            context, length, coordinator, checkpointer.restored, checkpointer.source, start, self.gradients
+        )
+        self.checkpoints = LoopCheckpoints(self.state, checkpointer, halts, reporter)
+        self.steps = StepLoop(self.state, self.checkpoints, checkpointer)
         self.evaluation = Evaluation(
             self.state, self.steps, self.checkpoints, checkpointer, reporter, judged, self.gradients
         )

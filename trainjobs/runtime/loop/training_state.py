@@ -17,6 +17,7 @@ from trainjobs.runtime.data.lockstep import Lockstep
 from trainjobs.runtime.loop.position import LoopPhase, ResumePoint, WorkerContext, position_of
 from trainjobs.runtime.loop.start_clock import StartClock
 from trainjobs.runtime.meters import Meters
+from trainjobs.runtime.models.gradient_statistics import GradientStatistics
 
 
 class TrainingState:
@@ -29,6 +30,7 @@ class TrainingState:
         restored: the checkpoint that this attempt resumes from; None for a fresh start.
         source: where that lies, for messages.
         start: this attempt's.
+        gradients: what criteria read of them.
     """
 
     def __init__(
@@ -39,11 +41,13 @@ class TrainingState:
         restored: Contents | None,
         source: str,
         start: StartClock,
+        gradients: GradientStatistics,
     ) -> None:
         self.context = context
         self.length = length
         self.coordinator = coordinator
         self.start = start
+        self._gradients = gradients
         self.tracked = Tracked(restored.objects if restored else None, source)
         self.meters = Meters()
         self.writes = WriteDetector(self.tracked)
@@ -156,7 +160,8 @@ class TrainingState:
         """Go on with the checkpoint's random numbers and sums, once."""
         if not self._numbers_restored:
             randomness.restore(mine["randomness"], self.context.device)
-            self.meters.restore(mine["meters"])
+            self.meters.restore(mine)
+            self._gradients.restore(mine.get("gradients", {}))
         self._numbers_restored = True
 
     def restore(self, mine: Mapping[str, Any]) -> None:
@@ -197,7 +202,8 @@ class TrainingState:
             "reports": (self.reports_before, self.reports_in_steps),
             "entry": None if entry is None or point.position.reported else entry.states.to_dict(),
             "randomness": point.states.randomness,
-            "meters": point.states.meters,
+            **point.states.meters,
+            "gradients": self._gradients.figures(),
         }
 
     def _snapshot(self) -> Snapshot:

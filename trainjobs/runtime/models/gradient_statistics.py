@@ -4,7 +4,7 @@ DDP lets a hook exchange the gradients. Ours does what DDP does, and compares a 
 What a rank adds up is its own; the ranks' figures are averaged with the metrics of a report, so nothing more is sent.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -141,25 +141,34 @@ class GradientStatistics:
         if self._wanted:
             model.register_comm_hook(model.process_group, self._exchange)
 
-    def drain(self) -> dict[str, tuple[float, float]]:
+    def figures(self) -> dict[str, tuple[float, float]]:
         """The metrics of the steps since the last report, as (value, weight); where there were none, the last ones.
 
-        This is where a device is waited for.
+        This is where a device is waited for. A checkpoint keeps them, and not the sums, which are too large for it.
         """
         seen = [sums for sums in self._sums.values() if sums.steps]
-        if seen:
-            ratios = [(sums.stride, sums.ratios(self._ranks)) for sums in seen]
-            parameters = sum(stride * len(each) for stride, each in ratios)
-            total = sum(stride * float(each.sum()) for stride, each in ratios)
-            found = {
-                GRADIENT_EVIDENCE: 1 - total / parameters if parameters else 0.0,
-                GRADIENT_DISPARITY: sum(sums.disparity(self._ranks) for sums in seen),
-            }
-            self._last = {name: (found[name], 1.0) for name in self._wanted}
-        for sums in seen:
+        if not seen:
+            return dict(self._last)
+        ratios = [(sums.stride, sums.ratios(self._ranks)) for sums in seen]
+        parameters = sum(stride * len(each) for stride, each in ratios)
+        total = sum(stride * float(each.sum()) for stride, each in ratios)
+        found = {
+            GRADIENT_EVIDENCE: 1 - total / parameters if parameters else 0.0,
+            GRADIENT_DISPARITY: sum(sums.disparity(self._ranks) for sums in seen),
+        }
+        return {name: (found[name], 1.0) for name in self._wanted}
+
+    def drain(self) -> dict[str, tuple[float, float]]:
+        """The figures of now; steps are looked at anew from here."""
+        self._last = self.figures()
+        for sums in self._sums.values():
             sums.clear()
         self._steps = 0
         return dict(self._last)
+
+    def restore(self, figures: Mapping[str, tuple[float, float]]) -> None:
+        """Go on from a checkpoint's figures, which stand until there is a step."""
+        self._last = {name: figures[name] for name in self._wanted & figures.keys()}
 
     def _exchange(
         self,
