@@ -161,7 +161,9 @@ def _trained_enough(directory: RunDirectory, job: "TrainJob") -> str | None:
     trained = length.named(history[-1].epochs, history[-1].step) if history else 0
     if trained < length.amount:
         return None
-    return f"{count(trained, length.unit)} are trained and spec.trainer.{length.field} is {length.amount:,}"
+    return (
+        f"it has trained {count(trained, length.unit)}, and spec.trainer.{length.field} is {length.amount:,}"
+    )
 
 
 def _more(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> str:

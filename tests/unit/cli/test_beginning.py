@@ -107,7 +107,7 @@ FEWER = ("--set", "spec.trainer.maxEpochs=5", "--set", "spec.stopping.criteria=[
         (
             ["--resume", *FEWER],
             0,
-            "nothing to train: 13 epochs are trained and spec.trainer.maxEpochs is 5; raise it",
+            "nothing to train: it has trained 13 epochs, and spec.trainer.maxEpochs is 5; raise it",
         ),
         (
             ["--resume", *PATIENT, "--set", "spec.stop={}"],
@@ -168,7 +168,9 @@ def test_an_interrupted_run_may_be_made_longer_but_not_shorter_than_it_is(driver
         "mnist.yaml", "--resume", "--set", "spec.trainer.maxEpochs=3", "--set", "spec.stopping.criteria=[]"
     )
     assert again.exit_code == 78
-    assert "3 epochs are trained and spec.trainer.maxEpochs is 3; raise it, or put it back" in again.stderr
+    assert (
+        "it has trained 3 epochs, and spec.trainer.maxEpochs is 3; raise it, or put it back" in again.stderr
+    )
     assert run("mnist.yaml", "--resume", *MORE).exit_code == 75
     assert driver.asked[-1][0].spec.trainer.max_epochs == 200
 
