@@ -77,6 +77,26 @@ def test_however_a_training_function_leaves_it_is_understood(trial, way, ranks, 
         assert sorted(told) == ranks
 
 
+@pytest.mark.parametrize(
+    ("way", "code", "words"),
+    [
+        ("return", 0, ()),
+        ("sys.exit()", 0, ()),
+        ("sys.exit(2)", 2, ()),
+        ("sys.exit(text)", 1, ("no data for today",)),
+        ("KeyboardInterrupt", 1, ("KeyboardInterrupt",)),
+    ],
+)
+def test_a_forked_child_that_leaves_the_training_function_ends_as_in_any_program(trial, way, code, words):
+    result = trial.train(
+        entrypoint="world:fork", config={"way": way}, max_epochs=2, backoffLimit=0, progressDeadlineSeconds=10
+    )
+    assert result.exit_code == Exit.DONE
+    told = Counter(event.text for event in trial.of(events.Printed))
+    for line in ("the child leaves", f"the child ended with {code}", *words):
+        assert told[line] == 2
+
+
 def test_a_chatty_function_loses_no_line_and_its_reports_overtake(trial):
     lines = 5_000
     trial.train(entrypoint="world:chatty", config={"lines": lines}, max_epochs=2)

@@ -96,7 +96,8 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast, *, in_foreg
     try:
         with watching as watch, told(), apart, entrypoint.program(setup.code):
             _set_environment(setup.spec.trainer.env)
-            function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
+            with entrypoint.apart_from_forks():
+                function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
             start.end("imports")
             with (
                 _coordinated(setup, context, broadcast, tell, inbox, start) as loop,
@@ -226,7 +227,8 @@ def _train(setup: Setup, loop: TrainingLoop, tell: Tell, function: Callable[[Run
 def _call(function: Callable[[Run], object], run: Run) -> None:
     """`sys.exit()` is a return, as it is a success of a program."""
     try:
-        function(run)
+        with entrypoint.apart_from_forks():
+            function(run)
     except SystemExit as end:
         if end.code not in (None, 0):
             raise

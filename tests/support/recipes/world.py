@@ -58,11 +58,24 @@ def leave(run: Run) -> None:
             WAYS[run.config["way"]]()
 
 
+def fork(run: Run) -> None:
+    """Train once a child of each rank has left this function in some way."""
+    child = os.fork()
+    if child == 0:
+        print("the child leaves")
+        WAYS[run.config["way"]]()
+        return
+    print("the child ended with", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    for _ in run.epochs():
+        run.report(loss=1.0)
+
+
 def interrupt() -> None:
     raise KeyboardInterrupt
 
 
 WAYS = {
+    "return": lambda: None,
     "sys.exit()": sys.exit,
     "sys.exit(0)": lambda: sys.exit(0),
     "sys.exit(2)": lambda: sys.exit(2),

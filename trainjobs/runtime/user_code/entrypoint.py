@@ -7,11 +7,12 @@ import inspect
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 from trainjobs.exits import ConfigError
 
@@ -33,6 +34,39 @@ def program(code: Path) -> Iterator[None]:
             yield
     finally:
         sys.argv, sys.path[:] = before
+
+
+@contextmanager
+def apart_from_forks() -> Iterator[None]:
+    """What is forked inside ends where it would leave, as at the end of a program: the run is its parent's alone."""
+    process, end = os.getpid(), None
+    try:
+        yield
+    except BaseException as error:
+        if os.getpid() == process:
+            raise
+        end = error
+    if os.getpid() != process:
+        _end_as_program(end)
+
+
+def _end_as_program(error: BaseException | None) -> NoReturn:
+    code = 0 if error is None else 1
+    with suppress(BaseException):  # the streams may be closed, and what is printed may raise
+        match error:
+            case None:
+                pass
+            case SystemExit(code=None):
+                code = 0
+            case SystemExit(code=int(number)):
+                code = number & 0xFF
+            case SystemExit(code=text):
+                sys.stderr.write(f"{text}\n")
+            case _:
+                traceback.print_exception(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    os._exit(code)
 
 
 @contextmanager
