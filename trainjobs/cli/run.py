@@ -133,10 +133,17 @@ def chosen_view(name: str, output: Output, *, shared: bool = False) -> View:
 def told(
     directory: RunDirectory, job: "TrainJob", file: Path, options: Sequence[str], output: Output, code: int
 ) -> int:
-    """Sum the run up; return `code`. `options` are those that belong to the run, for whoever begins it again."""
+    """Sum the run up, if what is kept of it can be read; return `code`. `options` are those that belong to the run, for
+    whoever begins it again."""
     from trainjobs.cli.rendering.summary import document, next_commands, next_line, summary
 
-    report = _report(directory, job)
+    try:
+        report = _report(directory, job)
+    except UserError as error:
+        say(f"{error}; the run is not summed up")
+        if output is Output.JSON:
+            write_json({"event": "Result", "exit_code": code})
+        return code
     if output is Output.JSON:
         write_json({"event": "Result", "exit_code": code, **document(report)})
         return code

@@ -43,6 +43,23 @@ def test_a_run_whose_manifest_was_spoiled_meanwhile_is_summed_up_all_the_same(dr
     assert "runs/mnist" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["history.jsonl", "events.jsonl", "result.json"])
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_run_that_cannot_be_summed_up_ends_with_its_own_exit_code(driver, recording, name, output):
+    def play_and_spoil():
+        code = recording.interrupt()
+        Path("runs/mnist", name).write_text("{\n")
+        return code
+
+    driver.play = play_and_spoil
+    done = run("mnist.yaml", "--output", output)
+    assert done.exit_code == 75
+    assert f"runs/mnist/{name}" in done.stderr
+    assert "damaged" in done.stderr
+    if output == "json":
+        assert json.loads(done.stdout.splitlines()[-1]) == {"event": "Result", "exit_code": 75}
+
+
 def test_the_driver_gets_the_overrides_and_the_manifests_folder(driver, tmp_path):
     run("mnist.yaml", "--set", "spec.trainer.maxEpochs=20", "--set", "spec.trainer.config.hidden=64")
     job, path, code = driver.asked[0]
