@@ -95,6 +95,7 @@ def test_a_forked_child_that_leaves_the_training_function_ends_as_in_any_program
     told = Counter(event.text for event in trial.of(events.Printed))
     for line in ("the child leaves", f"the child ended with {code}", *words):
         assert told[line] == 2
+    assert not any("trainjobs/runtime" in line for line in told)
 
 
 def test_a_chatty_function_loses_no_line_and_its_reports_overtake(trial):

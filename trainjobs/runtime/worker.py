@@ -96,7 +96,7 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast, *, in_foreg
     try:
         with watching as watch, told(), apart, entrypoint.program(setup.code):
             _set_environment(setup.spec.trainer.env)
-            with entrypoint.apart_from_forks():
+            with entrypoint.apart_from_forks(setup.code):
                 function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
             start.end("imports")
             with (
@@ -220,15 +220,15 @@ def _train(setup: Setup, loop: TrainingLoop, tell: Tell, function: Callable[[Run
             position = restored.position
             tell(events.Checkpointed(loop.checkpointer.source, position.epoch, position.step, 0.0))
         threading.Thread(target=_tell_progress, args=(loop, tell), name="progress", daemon=True).start()
-    _call(function, Run(setup.spec.trainer.config, loop))
+    with entrypoint.apart_from_forks(setup.code):
+        _call(function, Run(setup.spec.trainer.config, loop))
     loop.finish()
 
 
 def _call(function: Callable[[Run], object], run: Run) -> None:
     """`sys.exit()` is a return, as it is a success of a program."""
     try:
-        with entrypoint.apart_from_forks():
-            function(run)
+        function(run)
     except SystemExit as end:
         if end.code not in (None, 0):
             raise

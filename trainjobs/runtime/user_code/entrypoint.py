@@ -7,7 +7,6 @@ import inspect
 import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from trainjobs.exits import ConfigError
+from trainjobs.runtime.user_code.failures import users_frames
 
 PATH = "spec.trainer.entrypoint"
 
@@ -37,8 +37,11 @@ def program(code: Path) -> Iterator[None]:
 
 
 @contextmanager
-def apart_from_forks() -> Iterator[None]:
-    """What is forked inside ends where it would leave, as at the end of a program: the run is its parent's alone."""
+def apart_from_forks(code: Path) -> Iterator[None]:
+    """What is forked inside ends where it would leave, as at the end of a program: the run is its parent's alone.
+
+    Its tracebacks begin in `code`.
+    """
     process, end = os.getpid(), None
     try:
         yield
@@ -47,26 +50,24 @@ def apart_from_forks() -> Iterator[None]:
             raise
         end = error
     if os.getpid() != process:
-        _end_as_program(end)
+        _end_as_program(end, code)
 
 
-def _end_as_program(error: BaseException | None) -> NoReturn:
-    code = 0 if error is None else 1
+def _end_as_program(error: BaseException | None, code: Path) -> NoReturn:
+    exit_code = 1
     with suppress(BaseException):  # the streams may be closed, and what is printed may raise
         match error:
-            case None:
-                pass
-            case SystemExit(code=None):
-                code = 0
+            case None | SystemExit(code=None):
+                exit_code = 0
             case SystemExit(code=int(number)):
-                code = number & 0xFF
+                exit_code = number & 0xFF
             case SystemExit(code=text):
                 sys.stderr.write(f"{text}\n")
             case _:
-                traceback.print_exception(error)
+                sys.stderr.write(users_frames(error, code))
         sys.stdout.flush()
         sys.stderr.flush()
-    os._exit(code)
+    os._exit(exit_code)
 
 
 @contextmanager

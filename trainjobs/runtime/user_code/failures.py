@@ -48,7 +48,7 @@ def failure_of(error: BaseException, rank: int, code: Path, *, in_foreground: bo
         left = "the debugger was quit" if isinstance(error, BdbQuit) else "Ctrl-C was pressed"
         return events.Failed(rank, type(error).__name__, left, "", Exit.INTERRUPTED)
     ours = isinstance(error, UserError | CoordinationError | MissingMetric)
-    frames = "" if ours else _users_frames(error, code)
+    frames = "" if ours else users_frames(error, code)
     whose = error.rank if isinstance(error, RankLost) else rank
     message, kind = _shortened(_message(error)), type(error).__name__
     return events.Failed(whose, kind, message, _shortened(frames), int(exit_code(error)), of_peers(error))
@@ -125,7 +125,7 @@ def _shortened(text: str) -> str:
     return f"{text[:half]}\n[{missing:,} characters are left out here]\n{text[-half:]}"
 
 
-def _users_frames(error: BaseException, code: Path) -> str:
+def users_frames(error: BaseException, code: Path) -> str:
     """The traceback from the first frame of the user's code on, without those of this package.
 
     An error without a frame of the user's keeps them: it is ours, and they are what a report of it needs.
