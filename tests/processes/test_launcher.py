@@ -318,6 +318,15 @@ def leave_a_daemon():
     os.read(up, 1)
 
 
+class Unprintable(Exception):
+    def __getattribute__(self, name):
+        raise OSError(name)
+
+
+def fail():
+    raise Unprintable
+
+
 def wait(*_):
     Path(os.environ["MINE"], str(os.getpid())).touch()
     time.sleep(600)
@@ -326,6 +335,7 @@ def wait(*_):
 LIVES = {
     "return": lambda: None,
     "exit": lambda: os._exit(0),
+    "raise what nobody can print": fail,
     "crash at its exit": lambda: atexit.register(os._exit, 3),
     "wait": wait,
     "leave its group and wait": lambda: wait(os.setpgid(0, os.getpgid(os.getppid()))),
@@ -341,6 +351,7 @@ def train_rank(setup, rank, count, listener):
 TEAMS = {
     ("return", "crash at its exit"): {},
     ("exit", "wait"): {0: 0},
+    ("raise what nobody can print", "wait"): {0: 1},
     ("exit", "leave its group and wait"): {0: 0},
     ("return", "leave a daemon"): {},
 }

@@ -279,7 +279,8 @@ class Team:
             self._done[rank] = 1
             code = 0
         except BaseException:
-            traceback.print_exc()
+            with suppress(BaseException):  # what a user raises may raise again
+                traceback.print_exc()
         _exit(code)
 
     def _reap(self) -> dict[int, int]:
