@@ -43,3 +43,10 @@ def test_columns_of_different_lengths_are_refused(name):
     for spoiled in (whole[name][:-1], torch.cat([whole[name], whole[name][:1]])):
         with pytest.raises(ValueError, match=r"shorter|longer|more values"):
             columns.decoded(whole | {name: spoiled})
+
+
+def test_a_history_comes_back_wherever_the_program_puts_its_tensors_by_default():
+    history = [Observation(1, 10, 0.5, {"loss": 0.25})]
+    with torch.device("meta"):
+        document = columns.encoded(history)
+    assert columns.decoded(through_a_file(document)) == history

@@ -20,17 +20,18 @@ def encoded(history: Sequence[Observation]) -> dict[str, Any]:
     """
     layouts: dict[tuple[str, ...], int] = {}
     layout = [layouts.setdefault(tuple(seen.metrics), len(layouts)) for seen in history]
-    return {
-        "layouts": [list(names) for names in layouts],
-        "layout": torch.tensor(layout, dtype=torch.int32),
-        "epoch": torch.tensor([seen.epoch for seen in history], dtype=torch.int64),
-        "step": torch.tensor([seen.step for seen in history], dtype=torch.int64),
-        "seconds": torch.tensor([seen.seconds for seen in history], dtype=torch.float64),
-        "whole": torch.tensor([seen.whole for seen in history], dtype=torch.bool),
-        "values": torch.tensor(
-            [float(value) for seen in history for value in seen.metrics.values()], dtype=torch.float64
-        ),
-    }
+    with torch.device("cpu"):  # wherever the program has its tensors by default
+        return {
+            "layouts": [list(names) for names in layouts],
+            "layout": torch.tensor(layout, dtype=torch.int32),
+            "epoch": torch.tensor([seen.epoch for seen in history], dtype=torch.int64),
+            "step": torch.tensor([seen.step for seen in history], dtype=torch.int64),
+            "seconds": torch.tensor([seen.seconds for seen in history], dtype=torch.float64),
+            "whole": torch.tensor([seen.whole for seen in history], dtype=torch.bool),
+            "values": torch.tensor(
+                [float(value) for seen in history for value in seen.metrics.values()], dtype=torch.float64
+            ),
+        }
 
 
 def decoded(columns: Mapping[str, Any]) -> list[Observation]:

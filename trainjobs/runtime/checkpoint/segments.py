@@ -68,4 +68,4 @@ class Segments:
             content = file.read()
         if not name.endswith(f"-{hashlib.sha256(content).hexdigest()}.pt"):
             raise DataError(f"{self._storage.uri}/{self._folder}/{name} is damaged")
-        return columns.decoded(torch.load(io.BytesIO(content), weights_only=True))
+        return columns.decoded(torch.load(io.BytesIO(content), map_location="cpu", weights_only=True))
