@@ -83,6 +83,26 @@ def trainjobs(begun: Callable[..., subprocess.Popen[str]]) -> Command:
     return run
 
 
+def plugin(team: Kubectl, *arguments: str) -> str:
+    """`kubectl trainjobs ...`, which kubectl looks for on the path."""
+    return subprocess.run(
+        [team.program, "trainjobs", *arguments, "--namespace", team.namespace],
+        env={
+            **os.environ,
+            "KUBECONFIG": str(team.kubeconfig),
+            "PATH": f"{Path(TRAINJOBS).parent}:{os.environ['PATH']}",
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def placed(team: Kubectl) -> list[tuple[str, str]]:
+    """Its pods and their nodes."""
+    return [(pod["metadata"]["name"], pod["spec"]["nodeName"]) for pod in team.get("pods")["items"]]
+
+
 def ends(team: Kubectl, nodes: FakeNodes) -> None:
     """Its run has decided to stop, and ends."""
     says(team, stopping=STOPPED)
@@ -101,13 +121,15 @@ def test_from_a_folder_to_the_early_stop_and_away(
     trains(gpus)
     says(gpus, training={"epoch": 7, "step": 70, **METRICS})
     watching = begun("watch", "mnist")
-    assert "Running  epoch 7, step 70 of 100 epochs  val_loss 0.0712346  [plateau 3/5]\n" in iter(
-        watching.stdout.readline, ""
-    )
+    running = "Running  epoch 7, step 70 of 100 epochs  val_loss 0.0712346  [plateau 3/5]\n"
+    around = set(iter(watching.stdout.readline, running))  # pods and Events come before what they have led to
+    assert {f"pod {name}  Running  on {node}\n" for name, node in placed(gpus)} <= around
+    assert any(line.startswith("event Job/mnist SuccessfulCreate: ") for line in around)
     listed = trainjobs("list").stdout
     heading, row = listed.splitlines()
     assert heading.split() == ["NAME", "STATE", "EPOCH", "BEST", "AGE"]  # what nobody fills is left out
     assert row.split()[:5] == [f"{gpus.namespace}/mnist", "Running", "7", "val_loss", "0.0712346"]
+    assert plugin(gpus, "list").split()[:9] == listed.split()[:9]
     document = json.loads(trainjobs("list", "--output", "json").stdout)
     assert (document["name"], document["state"], document["ended"]) == ("mnist", "Running", False)
     ends(gpus, nodes)

@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
 
 from trainjobs.api.metadata import Metadata
+from trainjobs.api.pod_contract import LABELS
+from trainjobs.api.reasons import OPERATOR
 from trainjobs.cluster.conditioned import Conditioned
 from trainjobs.cluster.packing import owned
+from trainjobs.cluster.pods import Event, PodState, event_of, pod_of
 from trainjobs.exits import ConfigError, NoInput, NoPermission, StorageError
 from trainjobs.kube.backoff import Backoff
 from trainjobs.kube.client import KubeClient
-from trainjobs.kube.resources import Key, Object, Resource
+from trainjobs.kube.resources import EVENTS, PODS, Key, Object, Resource
 from trainjobs.kube.transport import ApiError, TransportError
 
 WATCH_S: Final = 240
@@ -69,6 +72,20 @@ class Objects(Generic[T_co]):
         if raw is None:
             raise NoInput(f"there is no {self._resource.kind} {name} in namespace {self.namespace}")
         return self._of(raw)
+
+    def pods(self, name: str) -> builtins.list[PodState]:
+        """Its pods, in the order of their indices."""
+        with answered(f"pods of {name}"):
+            found = self._kube.list(PODS, self.namespace, f"{LABELS[self.kind]}={name}")
+            return sorted(map(pod_of, found.items), key=lambda pod: (len(pod.index), pod.index, pod.name))
+
+    def events(self, name: str) -> builtins.list[Event]:
+        """What Kubernetes has recorded about it and its Job, oldest first; it forgets after an hour. What the operator
+        has recorded is in its conditions."""
+        with answered(f"events of {name}"):
+            found = self._kube.list(EVENTS, self.namespace, fields=f"regarding.name={name}").items
+            others = [raw for raw in found if raw.get("reportingController") != OPERATOR]
+            return list(map(event_of, sorted(others, key=lambda raw: raw["metadata"]["creationTimestamp"])))
 
     def stop(self, name: str, reason: str = "") -> T_co:
         """Ask for a halt at one step on every rank; it is complete then. Raises NoInput."""
