@@ -29,8 +29,10 @@ lint: $(READY)
 OUT := .
 CHART := charts/trainjobs
 
-generate: $(READY)  # the CRD from the types, the plain installation from the chart; tests see when they are old
-	@mkdir -p $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
+generate: $(READY)  # CRDs and pages from types and commands, the plain installation from the chart; tests see when they are old
+	@mkdir -p $(OUT)/docs $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
+	$(BIN)/python -m trainjobs.api.crd.reference > $(OUT)/docs/reference.md
+	$(BIN)/python -m trainjobs.cli.reference > $(OUT)/docs/commands.md
 	for kind in trainjobs trainsweeps; do \
 	  $(BIN)/python -m trainjobs.api.crd.definition $$kind > $(OUT)/manifests/crds/$$kind.trainjobs.dev.yaml || exit 1; done
 	cp $(OUT)/manifests/crds/* $(OUT)/$(CHART)/files/crds/
