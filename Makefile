@@ -29,7 +29,7 @@ lint: $(READY)
 OUT := .
 CHART := charts/trainjobs
 
-generate: $(READY)  # the CRD from the types, the plain installation from the chart; tests see when they are old
+generate: $(READY)  # the CRD from the types, the plain installation from the chart, the criteria's pictures; tests see when they are old
 	@mkdir -p $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
 	for kind in trainjobs trainsweeps; do \
 	  $(BIN)/python -m trainjobs.api.crd.definition $$kind > $(OUT)/manifests/crds/$$kind.trainjobs.dev.yaml || exit 1; done
@@ -37,6 +37,7 @@ generate: $(READY)  # the CRD from the types, the plain installation from the ch
 	{ cat manifests/namespace.yaml; \
 	$(BIN)/python tests/cluster helm template trainjobs $(CHART) --namespace trainjobs-system --skip-tests; \
 	} > $(OUT)/manifests/install.yaml
+	$(BIN)/python tests/support/criterion_plots.py $(OUT)/docs
 
 HASHED := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --constraint constraints.txt
 
