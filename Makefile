@@ -29,14 +29,17 @@ lint: $(READY)
 OUT := .
 CHART := charts/trainjobs
 
-generate: $(READY)  # the CRD from the types, the plain installation from the chart; tests see when they are old
-	@mkdir -p $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
+generate: $(READY)  # CRDs, pages and pictures from the code, the plain installation from the chart; tests see when they are old
+	@mkdir -p $(OUT)/docs $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
+	$(BIN)/python -m trainjobs.api.crd.reference > $(OUT)/docs/reference.md
+	$(BIN)/python -m trainjobs.cli.reference > $(OUT)/docs/commands.md
 	for kind in trainjobs trainsweeps; do \
 	  $(BIN)/python -m trainjobs.api.crd.definition $$kind > $(OUT)/manifests/crds/$$kind.trainjobs.dev.yaml || exit 1; done
 	cp $(OUT)/manifests/crds/* $(OUT)/$(CHART)/files/crds/
 	{ cat manifests/namespace.yaml; \
 	$(BIN)/python tests/cluster helm template trainjobs $(CHART) --namespace trainjobs-system --skip-tests; \
 	} > $(OUT)/manifests/install.yaml
+	$(BIN)/python tests/support/criterion_plots.py $(OUT)/docs
 
 HASHED := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --constraint constraints.txt
 

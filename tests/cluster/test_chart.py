@@ -25,6 +25,8 @@ GENERATED = (
     "charts/trainjobs/files/crds/trainjobs.trainjobs.dev.yaml",
     "charts/trainjobs/files/crds/trainsweeps.trainjobs.dev.yaml",
     "manifests/install.yaml",
+    "docs/reference.md",
+    "docs/commands.md",
 )
 EVERYTHING = (
     "image.digest=sha256:" + 64 * "a",

@@ -28,7 +28,7 @@ def checkout(tmp_path: Path) -> Path:
     """What the page's commands find where they run; the chart can be changed."""
     shutil.copytree(CHART, tmp_path / "charts" / "trainjobs")
     (tmp_path / "manifests").symlink_to(REPOSITORY / "manifests")
-    (values,) = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    values, *_ = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "values.yaml").write_text(values)
     return tmp_path
 
