@@ -20,6 +20,7 @@ from testbed.kubectl import Kubectl
 from manifests import manifest
 from trainjob_operator.app import Operator
 from trainjobs.cluster import Client
+from trainjobs.cluster.packing import code_map, packed
 from trainjobs.exits import Exit
 from trainjobs.kube.transport import HttpTransport, TransportError
 
@@ -114,9 +115,9 @@ def test_from_a_folder_to_the_early_stop_and_away(
 ):
     done = trainjobs("submit", code)
     assert (done.returncode, done.stdout) == (0, "")
-    code_map = gpus.get("trainjob/mnist")["spec"]["trainer"]["code"]["configMap"]
-    assert f"created TrainJob {gpus.namespace}/mnist, its code in ConfigMap {code_map}\n" == done.stderr
-    found = gpus.get(f"configmap/{code_map}")
+    made = gpus.get("trainjob/mnist")["spec"]["trainer"]["code"]["configMap"]
+    assert f"created TrainJob {gpus.namespace}/mnist, its code in ConfigMap {made}\n" == done.stderr
+    found = gpus.get(f"configmap/{made}")
     assert (found["data"], found["immutable"]) == ({"train.py": "def train(run): ...\n"}, True)
     trains(gpus)
     says(gpus, training={"epoch": 7, "step": 70, **METRICS})
@@ -142,7 +143,30 @@ def test_from_a_folder_to_the_early_stop_and_away(
     assert trainjobs("delete", "mnist").stderr == (
         f"deleted TrainJob {gpus.namespace}/mnist; its storage is as it was\n"
     )
-    gpus.wait("trainjob/mnist", f"configmap/{code_map}", "--for=delete")
+    gpus.wait("trainjob/mnist", f"configmap/{made}", "--for=delete")
+
+
+def test_a_config_map_of_the_codes_name_that_somebody_else_has_made_is_not_trained_with(
+    gpus: Kubectl, code: Path, trainjobs: Command
+):
+    name = code_map("mnist", packed(code))["metadata"]["name"]
+    gpus("create", "configmap", name, "--from-literal=train.py=evil = True")
+    done = trainjobs("submit", code)
+    assert done.returncode == Exit.CANNOT_CREATE
+    assert f"ConfigMap {name} in namespace {gpus.namespace} is not the one of this code" in done.stderr
+    assert gpus.get("trainjobs")["items"] == []
+    assert gpus.get(f"configmap/{name}")["data"] == {"train.py": "evil = True"}
+
+
+def test_the_code_of_an_earlier_trainjob_of_the_name_stays_for_the_next_one(
+    gpus: Kubectl, code: Path, trainjobs: Command
+):
+    trainjobs("submit", code)
+    name = gpus.get("trainjob/mnist")["spec"]["trainer"]["code"]["configMap"]
+    gpus("delete", "trainjob", "mnist", "--cascade=orphan")
+    assert trainjobs("submit", code).returncode == 0
+    owners = gpus.get(f"configmap/{name}")["metadata"]["ownerReferences"]
+    assert gpus.get("trainjob/mnist")["metadata"]["uid"] in [owner["uid"] for owner in owners]
 
 
 def test_stop_waits_until_the_run_is_complete(

@@ -12,12 +12,12 @@ from trainjobs.api.metadata import Metadata
 from trainjobs.api.pod_contract import LABELS
 from trainjobs.api.reasons import OPERATOR
 from trainjobs.cluster.conditioned import Conditioned
-from trainjobs.cluster.packing import owned
+from trainjobs.cluster.packing import is_same_code, owned
 from trainjobs.cluster.pods import Event, PodState, event_of, pod_of
-from trainjobs.exits import ConfigError, NoInput, NoPermission, StorageError
+from trainjobs.exits import CannotCreate, ConfigError, NoInput, NoPermission, StorageError
 from trainjobs.kube.backoff import Backoff
 from trainjobs.kube.client import KubeClient
-from trainjobs.kube.resources import EVENTS, PODS, Key, Object, Resource
+from trainjobs.kube.resources import CONFIG_MAPS, EVENTS, PODS, Key, Object, Resource
 from trainjobs.kube.transport import ApiError, TransportError
 
 WATCH_S: Final = 240
@@ -126,13 +126,25 @@ class Objects(Generic[T_co]):
                 time.sleep(BACKOFF.after(failures))
 
     def _made(self, document: Object, files: Object | None, make: Callable[[Object], Object]) -> T_co:
-        """Make an object, and then the ConfigMap that is to go with it."""
+        """Make an object, and then the ConfigMap that is to go with it: of one that is there, as of an earlier object
+        of that name and code, it becomes an owner, so that it stays. Raises CannotCreate: others' files are in it."""
+        if files:
+            self._refuse_others(Key(document["metadata"]["namespace"], files["metadata"]["name"]), files)
         with answered(f"{self._resource.kind} {document['metadata']['name']}"):
             made = make(document)
         if files:
             with answered(f"create ConfigMap {files['metadata']['name']}"):
-                self._kube.ensure(owned(files, made))
+                self._kube.apply(owned(files, made))
         return self._of(made)
+
+    def _refuse_others(self, key: Key, files: Object) -> None:
+        with answered(f"get ConfigMap {key.name}"):
+            known = self._kube.get(CONFIG_MAPS, key)
+        if known is not None and not is_same_code(known, files):
+            raise CannotCreate(
+                f"the ConfigMap {key.name} in namespace {key.namespace} is not the one of this code, whose name it "
+                "has: delete it, or give what you submit another name (--set metadata.name=…)"
+            )
 
     def _namespace_of(self, metadata: Metadata) -> str:
         written = metadata.namespace
