@@ -29,7 +29,7 @@ lint: $(READY)
 OUT := .
 CHART := charts/trainjobs
 
-generate: $(READY)  # CRDs and pages from types and commands, the plain installation from the chart; tests see when they are old
+generate: $(READY)  # CRDs, pages and pictures from the code, the plain installation from the chart; tests see when they are old
 	@mkdir -p $(OUT)/docs $(OUT)/manifests/crds $(OUT)/$(CHART)/files/crds
 	$(BIN)/python -m trainjobs.api.crd.reference > $(OUT)/docs/reference.md
 	$(BIN)/python -m trainjobs.cli.reference > $(OUT)/docs/commands.md
@@ -39,6 +39,7 @@ generate: $(READY)  # CRDs and pages from types and commands, the plain installa
 	{ cat manifests/namespace.yaml; \
 	$(BIN)/python tests/cluster helm template trainjobs $(CHART) --namespace trainjobs-system --skip-tests; \
 	} > $(OUT)/manifests/install.yaml
+	$(BIN)/python tests/support/criterion_plots.py $(OUT)/docs
 
 HASHED := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --constraint constraints.txt
 

@@ -20,6 +20,7 @@ from testbed.kubectl import Kubectl
 from manifests import manifest
 from trainjob_operator.app import Operator
 from trainjobs.cluster import Client
+from trainjobs.cluster.packing import code_map, packed
 from trainjobs.exits import Exit
 from trainjobs.kube.transport import HttpTransport, TransportError
 
@@ -83,6 +84,26 @@ def trainjobs(begun: Callable[..., subprocess.Popen[str]]) -> Command:
     return run
 
 
+def plugin(team: Kubectl, *arguments: str) -> str:
+    """`kubectl trainjobs ...`, which kubectl looks for on the path."""
+    return subprocess.run(
+        [team.program, "trainjobs", *arguments, "--namespace", team.namespace],
+        env={
+            **os.environ,
+            "KUBECONFIG": str(team.kubeconfig),
+            "PATH": f"{Path(TRAINJOBS).parent}:{os.environ['PATH']}",
+        },
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def placed(team: Kubectl) -> list[tuple[str, str]]:
+    """Its pods and their nodes."""
+    return [(pod["metadata"]["name"], pod["spec"]["nodeName"]) for pod in team.get("pods")["items"]]
+
+
 def ends(team: Kubectl, nodes: FakeNodes) -> None:
     """Its run has decided to stop, and ends."""
     says(team, stopping=STOPPED)
@@ -94,20 +115,22 @@ def test_from_a_folder_to_the_early_stop_and_away(
 ):
     done = trainjobs("submit", code)
     assert (done.returncode, done.stdout) == (0, "")
-    code_map = gpus.get("trainjob/mnist")["spec"]["trainer"]["code"]["configMap"]
-    assert f"created TrainJob {gpus.namespace}/mnist, its code in ConfigMap {code_map}\n" == done.stderr
-    found = gpus.get(f"configmap/{code_map}")
+    made = gpus.get("trainjob/mnist")["spec"]["trainer"]["code"]["configMap"]
+    assert f"created TrainJob {gpus.namespace}/mnist, its code in ConfigMap {made}\n" == done.stderr
+    found = gpus.get(f"configmap/{made}")
     assert (found["data"], found["immutable"]) == ({"train.py": "def train(run): ...\n"}, True)
     trains(gpus)
     says(gpus, training={"epoch": 7, "step": 70, **METRICS})
     watching = begun("watch", "mnist")
-    assert "Running  epoch 7, step 70 of 100 epochs  val_loss 0.0712346  [plateau 3/5]\n" in iter(
-        watching.stdout.readline, ""
-    )
+    running = "Running  epoch 7, step 70 of 100 epochs  val_loss 0.0712346  [plateau 3/5]\n"
+    around = set(iter(watching.stdout.readline, running))  # pods and Events come before what they have led to
+    assert {f"pod {name}  Running  on {node}\n" for name, node in placed(gpus)} <= around
+    assert any(line.startswith("event Job/mnist SuccessfulCreate: ") for line in around)
     listed = trainjobs("list").stdout
     heading, row = listed.splitlines()
     assert heading.split() == ["NAME", "STATE", "EPOCH", "BEST", "AGE"]  # what nobody fills is left out
     assert row.split()[:5] == [f"{gpus.namespace}/mnist", "Running", "7", "val_loss", "0.0712346"]
+    assert plugin(gpus, "list").split()[:9] == listed.split()[:9]
     document = json.loads(trainjobs("list", "--output", "json").stdout)
     assert (document["name"], document["state"], document["ended"]) == ("mnist", "Running", False)
     ends(gpus, nodes)
@@ -120,7 +143,30 @@ def test_from_a_folder_to_the_early_stop_and_away(
     assert trainjobs("delete", "mnist").stderr == (
         f"deleted TrainJob {gpus.namespace}/mnist; its storage is as it was\n"
     )
-    gpus.wait("trainjob/mnist", f"configmap/{code_map}", "--for=delete")
+    gpus.wait("trainjob/mnist", f"configmap/{made}", "--for=delete")
+
+
+def test_a_config_map_of_the_codes_name_that_somebody_else_has_made_is_not_trained_with(
+    gpus: Kubectl, code: Path, trainjobs: Command
+):
+    name = code_map("mnist", packed(code))["metadata"]["name"]
+    gpus("create", "configmap", name, "--from-literal=train.py=evil = True")
+    done = trainjobs("submit", code)
+    assert done.returncode == Exit.CANNOT_CREATE
+    assert f"ConfigMap {name} in namespace {gpus.namespace} is not the one of this code" in done.stderr
+    assert gpus.get("trainjobs")["items"] == []
+    assert gpus.get(f"configmap/{name}")["data"] == {"train.py": "evil = True"}
+
+
+def test_the_code_of_an_earlier_trainjob_of_the_name_stays_for_the_next_one(
+    gpus: Kubectl, code: Path, trainjobs: Command
+):
+    trainjobs("submit", code)
+    name = gpus.get("trainjob/mnist")["spec"]["trainer"]["code"]["configMap"]
+    gpus("delete", "trainjob", "mnist", "--cascade=orphan")
+    assert trainjobs("submit", code).returncode == 0
+    owners = gpus.get(f"configmap/{name}")["metadata"]["ownerReferences"]
+    assert gpus.get("trainjob/mnist")["metadata"]["uid"] in [owner["uid"] for owner in owners]
 
 
 def test_stop_waits_until_the_run_is_complete(

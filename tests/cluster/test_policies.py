@@ -239,6 +239,7 @@ def container(**context):
     return {"containers": [{"name": "trainer", "securityContext": context}]}
 
 
+CALL = {"port": 80, "host": "169.254.169.254"}
 NOT_ALLOWED = {
     "hostNetwork": ({"hostNetwork": True}, "hostNetwork: must be false"),
     "hostPID": ({"hostPID": True}, "hostPID: must be false"),
@@ -314,6 +315,22 @@ def test_a_pod_with_privileges_is_refused_with_path_and_remedy(runs: Kubectl, ca
             {"spec": {"containers": [{"name": "trainer"}, {"name": "proxy", "image": "x"}]}},
             "containers: may hold only trainer.* initContainers with restartPolicy: Always",
         ),
+        ({"spec": {"restartPolicy": "Always"}}, "restartPolicy: must be Never; remove it: backoffLimit says"),
+        ({"spec": {"subdomain": "mine"}}, "subdomain: must be unset, since pods of a run find each other"),
+        ({"spec": {"hostname": "mine"}}, "hostname: must be unset, since pods of a run find each other"),
+        *(
+            (
+                {"spec": {kind: [{"name": "trainer", **called}]}},
+                "host of its probes .* must be unset, since the node",
+            )
+            for kind, called in (
+                ("containers", {"livenessProbe": {"httpGet": CALL}}),
+                ("containers", {"readinessProbe": {"tcpSocket": CALL}}),
+                ("initContainers", {"startupProbe": {"httpGet": CALL}}),
+                ("containers", {"lifecycle": {"postStart": {"httpGet": CALL}}}),
+                ("initContainers", {"lifecycle": {"preStop": {"tcpSocket": CALL}}}),
+            )
+        ),
     ],
 )
 def test_what_else_a_pod_template_may_not_hold_is_refused(runs: Kubectl, template, words: str):
@@ -354,6 +371,19 @@ def test_what_else_a_pod_template_may_not_hold_is_refused(runs: Kubectl, templat
             },
         },
         {"spec": {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]}},
+        {
+            "spec": {
+                "restartPolicy": "Never",
+                "containers": [
+                    {
+                        "name": "trainer",
+                        "livenessProbe": {"httpGet": {"port": 80, "host": ""}},
+                        "readinessProbe": {"exec": {"command": ["true"]}},
+                        "lifecycle": {"preStop": {"sleep": {"seconds": 1}}},
+                    }
+                ],
+            }
+        },
     ],
     ids=str,
 )

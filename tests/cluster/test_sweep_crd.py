@@ -44,9 +44,9 @@ def test_the_pages_commands_work(team):
 
 
 REFUSED = {
-    "a trial over several pods": (
-        sweep_manifest(trainer={"numNodes": 2}),
-        "must be 1: in a cluster a trial has one pod",
+    "more pods than a TrainJob may have": (
+        sweep_manifest(trainer={"numNodes": 5001}),
+        "must be at most 10000 pods in all: parallelTrials times template.spec.trainer.numNodes",
     ),
     "two kinds of range": (
         sweep_manifest(
@@ -136,11 +136,11 @@ def test_the_command_line_applies_a_sweep_and_follows_it_to_its_end(team, tmp_pa
 
 def test_the_command_line_says_what_the_api_server_refuses(team, tmp_path):
     file = tmp_path / "sweep.yaml"
-    file.write_text(json.dumps(sweep_manifest(trainer={"numNodes": 2})))
+    file.write_text(json.dumps(sweep_manifest(trainer={"numNodes": 5001})))
     command = [sys.executable, "-m", "trainjobs", "sweep", str(file), "--cluster", "-n", team.namespace]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 78
-    assert "spec.template.spec.trainer.numNodes: must be 1 in a cluster" in done.stderr
+    assert "spec.parallelTrials: 2: of 5001 nodes each are more than 10000 pods" in done.stderr
 
 
 def test_the_commands_take_a_sweep_by_its_kind(team, tmp_path):

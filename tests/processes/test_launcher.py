@@ -20,6 +20,7 @@ from trainjobs.driver.launcher import StartFailed
 from trainjobs.driver.local_launcher import LocalWorkers
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import Printed
+from trainjobs.runs.share import Share
 
 SUPPORT = Path(__file__).parent.parent / "support"
 
@@ -283,10 +284,10 @@ def test_a_server_that_was_killed_is_replaced(tmp_path):
     (tmp_path / "still.py").write_text("def train_rank(*_): pass")
     sys.path.insert(0, str(tmp_path))
     try:
-        assert server.train(2, b"") == {}
+        assert server.train(Share.whole(2), b"") == {}
         psutil.Process(server._process.pid).kill()
         server._process.wait()
-        assert server.train(2, b"") == {}
+        assert server.train(Share.whole(2), b"") == {}
     finally:
         sys.path.remove(str(tmp_path))
         server.close()
@@ -345,7 +346,7 @@ LIVES = {
 }
 
 
-def train_rank(setup, rank, count, listener):
+def train_rank(setup, rank, share, listener):
     LIVES[setup[rank]]()
 """
 TEAMS = {
@@ -370,7 +371,7 @@ def lives(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("team", "failures"), TEAMS.items(), ids=map(" and ".join, TEAMS))
 def test_a_rank_that_ends_before_it_is_done_has_failed_and_none_leaves_a_process(lives, team, failures):
-    assert lives.train(len(team), team) == failures
+    assert lives.train(Share.whole(len(team)), team) == failures
     assert [process.pid for process in of_session(os.environ["MINE"])] == [lives._process.pid]
 
 
@@ -394,7 +395,7 @@ def in_a_thread(server, life):
 
     def train():
         with suppress(ServerLost):
-            server.train(1, (life,))
+            server.train(Share.whole(1), (life,))
 
     thread = threading.Thread(target=train, daemon=True)
     thread.start()
@@ -406,7 +407,7 @@ def in_a_thread(server, life):
 @pytest.mark.parametrize("more", [(), ("reaches_for_cuda",)], ids=["ours", "reaching"])
 def test_what_the_ranks_are_forked_from_has_not_reached_for_cuda(more):
     with closing(ForkServer((*PRELOAD, *more, "cuda_after_fork"))) as server:
-        assert server.train(1, None) == {}
+        assert server.train(Share.whole(1), None) == {}
 
 
 def test_a_package_is_imported_before_the_fork_with_the_variables_that_a_rank_will_have(
@@ -424,4 +425,4 @@ def test_a_package_is_imported_before_the_fork_with_the_variables_that_a_rank_wi
     )
     monkeypatch.syspath_prepend(tmp_path)
     with closing(ForkServer(("reads_environment", "tells_environment"), {"FLAVOUR": "plain"})) as server:
-        assert server.train(1, None) == {}
+        assert server.train(Share.whole(1), None) == {}

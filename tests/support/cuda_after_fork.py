@@ -4,10 +4,8 @@ torch notes in every forked process whether its parent had; such a process can n
 machine without a GPU too.
 """
 
-import socket
-
 import torch
 
 
-def train_rank(setup: object, rank: int, world_size: int, listener: socket.socket) -> None:
+def train_rank(*_: object) -> None:
     assert not torch.cuda._is_in_bad_fork()

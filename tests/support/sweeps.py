@@ -40,12 +40,14 @@ def train(run):
 
 def once(run, case):
     mark = Path(run.config["marks"]) / case
-    if case not in ("killed", "hung", "slotless") or mark.exists():
+    if case not in ("killed", "hung", "slotless", "memberless") or mark.exists():
+        return
+    if case == "memberless" and run.rank == 0:
         return
     mark.touch()
     slot = psutil.Process(os.getppid()).parent()
     if case != "hung":
-        (slot if case == "slotless" else psutil.Process()).kill()
+        (psutil.Process() if case == "killed" else slot).kill()
     time.sleep(600)
 """
 

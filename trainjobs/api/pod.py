@@ -3,12 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Final, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
 
-from trainjobs.api.base import Choice, Form, HowMany, Model
+from trainjobs.api.base import Choice, Form, HowMany, Model, refuse
 from trainjobs.api.metadata import Labels, ObjectName
+from trainjobs.api.pod_rules import refused_in
 
 _QUANTITY = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE])?"
 _SLOW: Final = re.compile(r"[+-]?[0-9.]+[eE][+-]?[0-9]{3,}")
@@ -161,3 +162,8 @@ class PodTemplate(Model):
     """Labels and annotations added to every pod."""
     spec: Annotated[FreeForm, AfterValidator(_quickly_read)] = Field(default_factory=dict)
     """Fields of a pod's spec, such as volumes, nodeSelector, tolerations; named list items merge by name."""
+
+    @model_validator(mode="after")
+    def _fits_a_run(self) -> Self:
+        refuse((("spec", *at), value, rule) for at, value, rule in refused_in(self.spec))
+        return self

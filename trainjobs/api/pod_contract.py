@@ -27,6 +27,8 @@ CONTAINER: Final = "trainer"
 """Name of the container that trains; `podTemplate` changes it by this name."""
 COMMAND: Final = ("python", "-m", "trainjobs.pod")
 """Its process 1, the node agent."""
+ADDRESS: Final = "TRAINJOBS_ADDRESS"
+"""Variable with a pod's IP address: the one that Kubernetes fills in."""
 RAY_PORT: Final = 6379
 """Where Ray's head in pod 0 listens."""
 AGENTS_PORT: Final = 6380
@@ -67,6 +69,8 @@ class PodEnvironment:
     """File with Ray's token; the agents know each other by it too."""
     ray_auth_mode: str = field(default="token", metadata=variable("RAY_AUTH_MODE"))
     """Read by Ray, which without it runs the code of whoever reaches it."""
+    address: str = field(default="", metadata=variable(ADDRESS))
+    """The pod's IP address, which Kubernetes fills in. Empty: an operator made the pod that does not ask for it."""
     kind: str = field(default="", metadata=variable("TRAINJOBS_KIND"))
     """What the pod belongs to. Empty: a TrainJob; else TrainSweep."""
     backoff_limit: int | None = field(default=None, metadata=variable("TRAINJOBS_BACKOFF_LIMIT", int))

@@ -9,6 +9,9 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Final
 
+OPERATOR: Final = "trainjobs.dev/operator"
+"""Who records them as Kubernetes Events."""
+
 
 class ConditionType(StrEnum):
     """Facts about a TrainJob that its status holds."""

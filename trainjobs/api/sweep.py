@@ -12,7 +12,7 @@ from trainjobs.api.metadata import Metadata
 from trainjobs.api.monitoring import Count, Flag, Mode, Number, Positive
 from trainjobs.api.pruning import Objective, Pruning
 from trainjobs.api.sweep_status import TrainSweepStatus
-from trainjobs.api.trainjob import Seconds, Stop, TrainJobSpec
+from trainjobs.api.trainjob import MOST_PODS, Seconds, Stop, TrainJobSpec
 
 SLOT_FIELDS = ("numNodes", "numProcPerNode", "resourcesPerNode")
 """Of `spec.trainer`: what a slot is made of, so that no parameter may change it."""
@@ -199,8 +199,8 @@ class TrainSweepSpec(Model):
     max_trials: Annotated[int, Field(ge=1, le=100_000, strict=True)] | None = None
     """Trials in all. Needed unless all parameters are grids; then their product is the default."""
     parallel_trials: Annotated[int, Field(ge=1, le=1000, strict=True)] | None = None
-    """Slots: trials at the same time. Default: as many as fit the machine, at least 1. In a cluster each slot is a
-    pod of the template's `resourcesPerNode` and `numProcPerNode`; the default is 1 there."""
+    """Slots: trials at the same time. Default: as many as fit the machine, at least 1. In a cluster each slot is
+    `numNodes` pods of the template's `resourcesPerNode` and `numProcPerNode`; the default is 1 there."""
     search: Search = Search()
     """How parameters are chosen."""
     seed: Annotated[int, Field(ge=0, le=2**32 - 1, strict=True)] = 0
@@ -259,6 +259,10 @@ class TrainSweepSpec(Model):
         return self
 
     def _faults(self) -> Iterator[tuple[Location, Any, str]]:
+        nodes = self.template.spec.trainer.num_nodes
+        if (self.parallel_trials or 1) * nodes > MOST_PODS:
+            needs = f"of {nodes} nodes each are more than {MOST_PODS} pods"
+            yield ("parallelTrials",), self.parallel_trials, needs
         ranges = [name for name, parameter in self.parameters.items() if parameter.listed is None]
         free = [name for name, parameter in self.parameters.items() if parameter.grid is None]
         if self.search.grid and ranges:

@@ -14,6 +14,8 @@ from trainjobs.api.stopping import Stopping
 API_VERSION: Final = "trainjobs.dev/v1alpha1"
 KIND: Final = "TrainJob"
 PLURAL: Final = "trainjobs"
+MOST_PODS: Final = 10_000
+"""Of one object in a cluster."""
 
 Entrypoint = Annotated[
     str,
@@ -68,7 +70,7 @@ class Trainer(Model):
     the machine's; the rest means nothing."""
     code: Code | None = None
     """Training code for the cluster. Unset: it is in the image. Means nothing on one machine."""
-    num_nodes: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 1
+    num_nodes: Annotated[int, Field(ge=1, le=MOST_PODS, strict=True)] = 1
     """Pods, one on each node. On one machine they become processes: numNodes times numProcPerNode."""
     num_proc_per_node: Annotated[int, Field(ge=1, le=256, strict=True)] = 1
     """Training processes (ranks) in each pod; usually the number of its GPUs, and no more than that."""

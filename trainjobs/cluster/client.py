@@ -72,7 +72,7 @@ class Client(Objects[ClusterTrainJob]):
         Raises:
             SpecError: the manifest is none.
             ConfigError: the files do not fit, or the API server takes the TrainJob for invalid.
-            CannotCreate: there is a TrainJob of that name.
+            CannotCreate: there is a TrainJob of that name, or a ConfigMap of the code's name with something else.
         """
         if isinstance(job, str | Path):
             file = Path(job)
@@ -116,7 +116,8 @@ class Sweeps(Objects[ClusterTrainSweep]):
         Args:
             code: the directory of the files, as in `submit`.
 
-        Raises ConfigError: the files do not fit, or the API server takes it for invalid.
+        Raises ConfigError: the files do not fit, or the API server takes it for invalid. Raises CannotCreate: a
+        ConfigMap of the code's name holds something else.
         """
         has_code = sweep.spec.template.spec.trainer.code is not None
         files = None if has_code else files_of(sweep.metadata.name, code)

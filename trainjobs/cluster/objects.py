@@ -9,12 +9,15 @@ from contextlib import contextmanager
 from typing import Final, Generic, TypeVar
 
 from trainjobs.api.metadata import Metadata
+from trainjobs.api.pod_contract import LABELS
+from trainjobs.api.reasons import OPERATOR
 from trainjobs.cluster.conditioned import Conditioned
-from trainjobs.cluster.packing import owned
-from trainjobs.exits import ConfigError, NoInput, NoPermission, StorageError
+from trainjobs.cluster.packing import is_same_code, owned
+from trainjobs.cluster.pods import Event, PodState, event_of, pod_of
+from trainjobs.exits import CannotCreate, ConfigError, NoInput, NoPermission, StorageError
 from trainjobs.kube.backoff import Backoff
 from trainjobs.kube.client import KubeClient
-from trainjobs.kube.resources import Key, Object, Resource
+from trainjobs.kube.resources import CONFIG_MAPS, EVENTS, PODS, Key, Object, Resource
 from trainjobs.kube.transport import ApiError, TransportError
 
 WATCH_S: Final = 240
@@ -70,6 +73,20 @@ class Objects(Generic[T_co]):
             raise NoInput(f"there is no {self._resource.kind} {name} in namespace {self.namespace}")
         return self._of(raw)
 
+    def pods(self, name: str) -> builtins.list[PodState]:
+        """Its pods, in the order of their indices."""
+        with answered(f"pods of {name}"):
+            found = self._kube.list(PODS, self.namespace, f"{LABELS[self.kind]}={name}")
+            return sorted(map(pod_of, found.items), key=lambda pod: (len(pod.index), pod.index, pod.name))
+
+    def events(self, name: str) -> builtins.list[Event]:
+        """What Kubernetes has recorded about it and its Job, oldest first; it forgets after an hour. What the operator
+        has recorded is in its conditions."""
+        with answered(f"events of {name}"):
+            found = self._kube.list(EVENTS, self.namespace, fields=f"regarding.name={name}").items
+            others = [raw for raw in found if raw.get("reportingController") != OPERATOR]
+            return list(map(event_of, sorted(others, key=lambda raw: raw["metadata"]["creationTimestamp"])))
+
     def stop(self, name: str, reason: str = "") -> T_co:
         """Ask for a halt at one step on every rank; it is complete then. Raises NoInput."""
         return self._ask(name, {"stop": {"reason": reason}})
@@ -109,13 +126,25 @@ class Objects(Generic[T_co]):
                 time.sleep(BACKOFF.after(failures))
 
     def _made(self, document: Object, files: Object | None, make: Callable[[Object], Object]) -> T_co:
-        """Make an object, and then the ConfigMap that is to go with it."""
+        """Make an object, and then the ConfigMap that is to go with it: of one that is there, as of an earlier object
+        of that name and code, it becomes an owner, so that it stays. Raises CannotCreate: others' files are in it."""
+        if files:
+            self._refuse_others(Key(document["metadata"]["namespace"], files["metadata"]["name"]), files)
         with answered(f"{self._resource.kind} {document['metadata']['name']}"):
             made = make(document)
         if files:
             with answered(f"create ConfigMap {files['metadata']['name']}"):
-                self._kube.ensure(owned(files, made))
+                self._kube.apply(owned(files, made))
         return self._of(made)
+
+    def _refuse_others(self, key: Key, files: Object) -> None:
+        with answered(f"get ConfigMap {key.name}"):
+            known = self._kube.get(CONFIG_MAPS, key)
+        if known is not None and not is_same_code(known, files):
+            raise CannotCreate(
+                f"the ConfigMap {key.name} in namespace {key.namespace} is not the one of this code, whose name it "
+                "has: delete it, or give what you submit another name (--set metadata.name=…)"
+            )
 
     def _namespace_of(self, metadata: Metadata) -> str:
         written = metadata.namespace

@@ -60,6 +60,13 @@ def code_map(name: str, files: Mapping[str, str]) -> Object:
     return {"metadata": {"name": f"{name}-code-{digest}"}, "immutable": True, "data": dict(files)}
 
 
+def is_same_code(known: Object, files: Object) -> bool:
+    """Whether a ConfigMap of the API server holds these files and nothing else, and will."""
+    return all(known.get(name) == files[name] for name in ("immutable", "data")) and not known.get(
+        "binaryData"
+    )
+
+
 def files_of(name: str, code: Path | None) -> Object | None:
     """The ConfigMap of a directory's Python files for the object of this name; None: there are none."""
     files = packed(code) if code is not None else {}

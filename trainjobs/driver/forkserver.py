@@ -1,6 +1,6 @@
 """A process that has imported what ranks need, once, and forks them: each is there in some ten milliseconds.
 
-`ForkServer` is its owner's side, and imports nothing but the standard library, so that it can be started before
+`ForkServer` is its owner's side, and imports little but the standard library, so that it can be started before
 anything else is; `serve` is what the process does. It forks one team of ranks at a time, ends the others when one
 fails, and all of them when its owner is gone. On Linux whatever ranks have started ends with them, also what has left
 their process groups. It runs no thread and never touches a GPU, which no fork would survive.
@@ -21,18 +21,19 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from typing import NoReturn, cast
+
+from trainjobs.runs.share import Share
 
 PRELOAD = ("torch", "torch._dynamo", "torch.nn.parallel", "trainjobs.runtime.local_rank")
 """`torch._dynamo` is imported by the first optimizer of every process, and takes longer than torch itself."""
 
 SETTINGS = {
     "RES_OPTIONS": "timeout:1 attempts:5",  # TCPStore looks its peers' names up; an unanswered query takes 5 s else
-    # whatever address this machine's name leads to
-    **({"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}),
 }
 """Environment variables of the ranks; what the user has set stays."""
 
@@ -88,8 +89,13 @@ class ForkServer:
             self._receive()
             self._ready = True
 
-    def train(self, count: int, setup: object) -> Mapping[int, int]:
-        """Fork `count` ranks, give `setup` to each, and wait for their ends.
+    def train(
+        self, share: Share, setup: object, listening: Callable[[int], object] = lambda port: None
+    ) -> Mapping[int, int]:
+        """Fork these ranks, give `setup` to each, and wait for their ends.
+
+        Args:
+            listening: called with the port at which rank 0's store listens, if rank 0 is among these.
 
         Returns:
             The exit codes, minus the signal's number when killed, of ranks that ended by themselves before
@@ -102,7 +108,8 @@ class ForkServer:
             self.start()
             self.wait()
             with suppress(OSError):
-                self._connection.send((count, setup))
+                self._connection.send((share, setup))
+            listening(cast("int", self._receive()))
             return cast("Mapping[int, int]", self._receive())
 
     def end_team(self) -> None:
@@ -122,12 +129,11 @@ class ForkServer:
         """End the process and all ranks."""
         if self._process is None:
             return
+        imports = not self._ready  # asked first: a thread that reads here notices the end, and says it is not
         with suppress(OSError):
-            self._socket.shutdown(
-                socket.SHUT_RDWR
-            )  # unlike a close, it is noticed by a thread that reads here
-        if not self._ready:
-            self._process.kill()
+            self._socket.shutdown(socket.SHUT_RDWR)  # unlike a close, a thread that reads here notices it
+        if imports:
+            self._process.kill()  # it does not listen yet; once it does, it ends what its ranks have left
         self._process.wait()
         for end in (self._socket, self._connection, self._words):
             end.close()
@@ -224,18 +230,22 @@ def _forks_are_barred_from_cuda() -> bool:
 class Team:
     """Ranks that live and die together."""
 
-    def __init__(self, owner: Connection, module: str, count: int, setup: object) -> None:
+    def __init__(self, owner: Connection, module: str, share: Share, setup: object) -> None:
         self._owner = owner
         self._train_rank = importlib.import_module(module).train_rank
         self._setup = setup
-        self._done = mmap.mmap(-1, count)  # shared: a rank whose `train_rank` has returned writes its byte
+        self._done = mmap.mmap(
+            -1, share.count
+        )  # shared: a rank whose `train_rank` has returned writes its byte
         self._noticed, self._woken = os.pipe()
         for end in (self._noticed, self._woken):
             os.set_blocking(end, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # without a handler nothing is written to the pipe
         signal.set_wakeup_fd(self._woken, warn_on_full_buffer=False)
-        with socket.create_server(("127.0.0.1", 0), backlog=count) as listener:
-            self._running = {self._fork(rank, count, listener): rank for rank in range(count)}
+        with _listener(share) as listener:
+            self._share = share if listener is None else replace(share, port=listener.getsockname()[1])
+            owner.send(self._share.port)
+            self._running = {self._fork(rank, listener): rank for rank in share.ranks}
 
     def failures(self) -> dict[int, int]:
         """Wait for all. The exit codes of those that were not done and had ended before any was ended from here."""
@@ -247,7 +257,9 @@ class Team:
                     self._owner.recv()
                 with suppress(BlockingIOError):
                     os.read(self._noticed, 4096)
-                early = {rank: code for rank, code in self._reap().items() if not self._done[rank]}
+                early = {
+                    rank: code for rank, code in self._reap().items() if not self._done[self._byte(rank)]
+                }
                 if early and not failed:
                     failed = early
                     self._kill()
@@ -259,15 +271,18 @@ class Team:
             _end_orphans()
         return failed
 
-    def _fork(self, rank: int, count: int, listener: socket.socket) -> int:
+    def _byte(self, rank: int) -> int:
+        return rank - self._share.first
+
+    def _fork(self, rank: int, listener: socket.socket | None) -> int:
         server = os.getpid()
         if (pid := os.fork()) == 0:
-            self._live(server, rank, count, listener)
+            self._live(server, rank, listener)
         with suppress(OSError):  # the rank does so too: whoever comes first
             os.setpgid(pid, pid)
         return pid
 
-    def _live(self, server: int, rank: int, count: int, listener: socket.socket) -> NoReturn:
+    def _live(self, server: int, rank: int, listener: socket.socket | None) -> NoReturn:
         """A rank's life, in its own process."""
         code = 1
         try:
@@ -275,8 +290,8 @@ class Team:
             _end_with(server, signal.SIGKILL)
             self._leave()
             self._owner.close()
-            self._train_rank(self._setup, rank, count, listener)
-            self._done[rank] = 1
+            self._train_rank(self._setup, rank, self._share, listener)
+            self._done[self._byte(rank)] = 1
             code = 0
         except BaseException:
             with suppress(BaseException):  # what a user raises may raise again
@@ -302,6 +317,14 @@ class Team:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.close(self._noticed)
         os.close(self._woken)
+
+
+def _listener(share: Share) -> AbstractContextManager[socket.socket | None]:
+    """Where rank 0's store will listen, if rank 0 is among these: open before any is forked, so that no port is taken
+    away."""
+    if share.port:
+        return nullcontext()
+    return socket.create_server((share.host, 0), backlog=share.world_size)
 
 
 def _kill_group(pid: int) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from trainjobs.driver.forkserver import ForkServer, ServerLost, ending
 from trainjobs.driver.launcher import Group, StartFailed, WorkersFailed
 from trainjobs.runs.attempt import Setup
+from trainjobs.runs.share import LOOPBACK, Share
 
 
 class LocalWorkers:
@@ -22,7 +24,7 @@ class LocalWorkers:
     """
 
     nodes = 1
-    host = "127.0.0.1"
+    host = LOOPBACK
     restarts = True
 
     def __init__(self, server: ForkServer | None = None) -> None:
@@ -49,6 +51,14 @@ class LocalWorkers:
         return LocalGroup(self._server, setup)
 
 
+@dataclass(frozen=True, slots=True)
+class TeamEnd:
+    """How the ranks of one server have ended: well, without an error."""
+
+    error: str = ""
+    deaths: Mapping[int, str] = field(default_factory=dict)
+
+
 class LocalGroup:
     """The ranks of one attempt. When one fails, the others are ended."""
 
@@ -64,18 +74,24 @@ class LocalGroup:
         return not self._thread.is_alive()
 
     def _train(self, setup: Setup) -> None:
-        count = setup.spec.trainer.num_workers
-        try:
-            failures = self._server.train(count, setup)
-        except ServerLost as lost:
-            self.error = WorkersFailed(f"the process that starts the workers {lost}")
-            self.deaths = dict.fromkeys(
-                range(count), f"ended with the one that starts the workers, which {lost}"
-            )
-            return
-        self.deaths = {
-            rank: ending(code) + " amid its training" * (code == 0) for rank, code in failures.items()
-        }
-        for rank, death in self.deaths.items():
-            self.error = WorkersFailed(f"the process of rank {rank} {death}: {self._server.last_words()}")
-            break
+        self._close(end_of_team(self._server, Share.whole(setup.spec.trainer.num_workers), setup))
+
+    def _close(self, end: TeamEnd) -> None:
+        self.deaths = end.deaths
+        self.error = WorkersFailed(end.error) if end.error else None
+
+
+def end_of_team(
+    server: ForkServer, share: Share, setup: Setup, listening: Callable[[int], object] = lambda port: None
+) -> TeamEnd:
+    """Train, and say how it ended; see `ForkServer.train`."""
+    try:
+        failures = server.train(share, setup, listening)
+    except ServerLost as lost:
+        return TeamEnd(
+            f"the process that starts the workers {lost}",
+            dict.fromkeys(share.ranks, f"ended with the one that starts the workers, which {lost}"),
+        )
+    deaths = {rank: ending(code) + " amid its training" * (code == 0) for rank, code in failures.items()}
+    errors = [f"the process of rank {rank} {death}: {server.last_words()}" for rank, death in deaths.items()]
+    return TeamEnd(errors[0] if errors else "", deaths)

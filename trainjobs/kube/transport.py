@@ -1,5 +1,6 @@
 """The one way to the API server: connections, TLS, credentials. Of the Kubernetes client it uses what reads a
-kubeconfig file, and only where there is one: to load it takes a second and 22 MiB, which a pod does without.
+kubeconfig file, and only where there is one with plugins, logins and the like: to load it takes a second and 22 MiB,
+which a pod and most commands do without.
 
 Requests are not retried here and streams are not resumed: who calls knows what a repeated request would do.
 
@@ -26,6 +27,7 @@ import urllib3
 from yaml import YAMLError
 
 from trainjobs.kube.decoding import decoded
+from trainjobs.kube.kubeconfig import ordinary
 from trainjobs.kube.resources import Object
 
 Query = Mapping[str, str]
@@ -213,7 +215,7 @@ class PodToken:
         if self._clock() - self._read_at >= TOKEN_AGES_S:
             self._token = self._file.read_text().strip() or self._token
             self._read_at = self._clock()
-        return {"authorization": f"Bearer {self._token}"}
+        return _bearer(self._token)
 
 
 def connect(kubeconfig: str | None, connections: int = 16) -> HttpTransport:
@@ -246,6 +248,10 @@ def connect_by(
 ) -> tuple[HttpTransport, str]:
     """The cluster of a context (None: the current one) in kubeconfig files, as in KUBECONFIG, and the context's
     namespace, if it has one. Raises ValueError or OSError."""
+    if found := ordinary(Path(kubeconfig), context):
+        pool = urllib3.PoolManager(maxsize=connections, ssl_context=found.tls)
+        return HttpTransport(found.server, pool, lambda: _bearer(found.token())), found.namespace
+
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import ConfigException
     from kubernetes.config.kube_config import KubeConfigLoader, KubeConfigMerger
@@ -264,8 +270,12 @@ def connect_by(
         settings = cast("Mapping[str, Mapping[str, str]]", configuration.auth_settings())
         return {each["key"]: each["value"] for each in settings.values() if each["in"] == "header"}
 
-    pool = ApiClient(configuration).rest_client.pool_manager
-    return HttpTransport(configuration.host, pool, credentials), namespace
+    asked = ApiClient(configuration).rest_client.pool_manager
+    return HttpTransport(configuration.host, asked, credentials), namespace
+
+
+def _bearer(token: str) -> Headers:
+    return {"authorization": f"Bearer {token}"} if token else {}
 
 
 def _lines(response: Any) -> Iterator[bytes]:

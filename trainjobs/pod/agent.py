@@ -12,7 +12,7 @@ from trainjobs.api.pod_contract import AGENTS_PORT
 from trainjobs.driver.ray_launcher import set_defaults
 from trainjobs.pod.agent_link import HeadLink, NodeLink
 from trainjobs.pod.head import HeadAgent, Terminating
-from trainjobs.pod.identity import PodIdentity, own_address
+from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.node import NodeAgent
 
 
@@ -26,7 +26,8 @@ def run(told: SimpleQueue[Any]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: events.put(Terminating()))
     if not told.empty():
         events.put(Terminating())
-    identity, address = PodIdentity.of_env(os.environ), own_address()
+    identity = PodIdentity.of_env(os.environ)
+    address = identity.own_address
     if identity.index == 0:
         link = HeadLink((address, AGENTS_PORT), identity.token(), events.put)
         return HeadAgent(identity, events, address, link).run()

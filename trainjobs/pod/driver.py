@@ -22,7 +22,7 @@ from trainjobs.exits import ConfigError, Exit
 from trainjobs.kube.own_trainjob import OwnTrainJob
 from trainjobs.kube.resources import TRAINJOBS
 from trainjobs.pod import driver_process, termination
-from trainjobs.pod.identity import PodIdentity, own_address
+from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
@@ -79,9 +79,8 @@ class PodDriver:
                 "claimName that all of them can mount, or a uri"
             )
         directory = RunDirectory(Path(tempfile.gettempdir()) / "trainjobs" / self._identity.name)
-        cluster = RayCluster(
-            f"{own_address()}:{RAY_PORT}", self._identity.nodes, own_address(), lost=self._lost
-        )
+        address = self._identity.own_address
+        cluster = RayCluster(f"{address}:{RAY_PORT}", self._identity.nodes, address, lost=self._lost)
         with directory.hold():
             directory.write_job(self._job)
             directory.clear_result()

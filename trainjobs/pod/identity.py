@@ -26,11 +26,11 @@ class PodIdentity(PodEnvironment):
         """Where this TrainJob's checkpoints go; a new one of the same name begins anew. Empty: the pod's disk."""
         return below(self.storage, f"{self.name}-{self.uid[:8]}")
 
+    @property
+    def own_address(self) -> str:
+        """The pod's IP address. Unless it has the node's network, Kubernetes also writes it into /etc/hosts."""
+        return self.address or socket.gethostbyname(socket.gethostname())
+
     def token(self) -> bytes:
         """Ray's token; the agents know each other by it too."""
         return Path(self.ray_token_path).read_bytes().strip()
-
-
-def own_address() -> str:
-    """The pod's IP address: Kubernetes writes it into /etc/hosts beside the host name."""
-    return socket.gethostbyname(socket.gethostname())

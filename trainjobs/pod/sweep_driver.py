@@ -20,7 +20,7 @@ from trainjobs.exits import ConfigError, Exit
 from trainjobs.kube.own_trainjob import OwnTrainJob
 from trainjobs.kube.resources import TRAINSWEEPS
 from trainjobs.pod import driver_process, sweep_status, termination
-from trainjobs.pod.identity import PodIdentity, own_address
+from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.status_writer import Document, StatusWriter
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.run_state import now
@@ -74,7 +74,8 @@ class PodSweep:
         return self._leave(result)
 
     def _swept(self, directory: SweepDirectory) -> dict[str, Any]:
-        cluster = RayCluster(f"{own_address()}:{RAY_PORT}", self._identity.nodes, own_address(), lost=str)
+        address = self._identity.own_address
+        cluster = RayCluster(f"{address}:{RAY_PORT}", self._identity.nodes, address, lost=str)
         run = SweepRun(self._sweep, directory, self._identity.code_directory, self._tell, cluster)
         self._table = run.table
         self._run = run

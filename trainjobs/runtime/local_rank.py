@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 from datetime import timedelta
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch's own stubs hide it
 
 from trainjobs.runs.attempt import Setup
+from trainjobs.runs.share import LOOPBACK, Share
 from trainjobs.runtime import ray_context
 from trainjobs.runtime.loop.position import WorkerContext
 from trainjobs.runtime.worker import work
@@ -19,19 +21,19 @@ MEETING_TIMEOUT = timedelta(minutes=30)
 """How long ranks wait for each other's start; who has died is noticed by others, and much earlier."""
 
 
-def train_rank(setup: Setup, rank: int, world_size: int, listener: socket.socket) -> None:
+def train_rank(setup: Setup, rank: int, share: Share, listener: socket.socket | None) -> None:
     """What each forked process does.
 
     Args:
         setup: the attempt's.
         rank: this process's.
-        world_size: how many there are.
-        listener: where rank 0's store listens; open before the ranks are forked, so that no port is taken away.
+        share: it, the others on this machine, and where all meet.
+        listener: where rank 0's store will listen; none on a machine without rank 0.
     """
     np.random.seed()  # forked processes would all draw the same; Python's own is seeded anew at a fork
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, torch.get_num_threads() // world_size))
-    context = _joined(setup, rank, world_size, listener)
+        torch.set_num_threads(max(1, torch.get_num_threads() // share.count))
+    context = _joined(setup, rank, share, listener)
     try:
         work(setup, context, broadcast)
     finally:
@@ -41,8 +43,8 @@ def train_rank(setup: Setup, rank: int, world_size: int, listener: socket.socket
 
 def train_in_foreground(setup: Setup) -> None:
     """Train the only rank in this process, which goes on afterwards; see `work`."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        context = _joined(setup, 0, 1, listener)
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        context = _joined(setup, 0, Share(0, 1, 1, *listener.getsockname()), listener)
     try:
         work(setup, context, broadcast, in_foreground=True)
     finally:
@@ -54,11 +56,14 @@ def _leave_group() -> None:
         dist.destroy_process_group()
 
 
-def _joined(setup: Setup, rank: int, world_size: int, listener: socket.socket) -> WorkerContext:
+def _joined(setup: Setup, rank: int, share: Share, listener: socket.socket | None) -> WorkerContext:
     """This process as a rank: what programs for torchrun and Ray Train look for, and the process group."""
-    _as_torchrun(rank, world_size, listener.getsockname()[1])
-    device = _device(setup.spec.trainer.num_gpus > 0, rank, world_size)
-    store = _store(rank, world_size, listener)
+    local_rank, world_size = rank - share.first, share.world_size
+    _as_torchrun(rank, local_rank, share)
+    device = _device(setup.spec.trainer.num_gpus > 0, local_rank, share.count)
+    if share.host == LOOPBACK and sys.platform == "linux":  # whatever address this machine's name leads to
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+    store = _store(rank, share, listener)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     ray_context.offer(rank, world_size)
@@ -79,27 +84,33 @@ def broadcast(text: str | None) -> str:
     return str(box[0])
 
 
-def _as_torchrun(rank: int, world_size: int, port: int) -> None:
+def _as_torchrun(rank: int, local_rank: int, share: Share) -> None:
     """The variables that programs for `torchrun` read."""
-    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": world_size, "LOCAL_WORLD_SIZE": world_size}
+    numbers = {
+        "RANK": rank,
+        "LOCAL_RANK": local_rank,
+        "WORLD_SIZE": share.world_size,
+        "LOCAL_WORLD_SIZE": share.count,
+    }
     os.environ.update({name: str(number) for name, number in numbers.items()})
-    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    os.environ.update(MASTER_ADDR=share.host, MASTER_PORT=str(share.port))
 
 
-def _device(wanted: bool, rank: int, world_size: int) -> torch.device:
-    """This rank's own GPU, where one is wanted and there is one for each rank."""
-    if not wanted or torch.cuda.device_count() < world_size:
+def _device(wanted: bool, local_rank: int, local_world_size: int) -> torch.device:
+    """This rank's own GPU, where one is wanted and there is one for each rank of this machine."""
+    if not wanted or torch.cuda.device_count() < local_world_size:
         return torch.device("cpu")
-    torch.cuda.set_device(rank)
-    return torch.device("cuda", rank)
+    torch.cuda.set_device(local_rank)
+    return torch.device("cuda", local_rank)
 
 
-def _store(rank: int, world_size: int, listener: socket.socket) -> TCPStore:
-    host, port = listener.getsockname()
-    if rank == 0:
+def _store(rank: int, share: Share, listener: socket.socket | None) -> TCPStore:
+    host, port, world_size = share.host, share.port, share.world_size
+    if rank == 0 and listener is not None:
         descriptor = listener.detach()
         return TCPStore(
             host, port, world_size, True, MEETING_TIMEOUT, wait_for_workers=False, master_listen_fd=descriptor
         )
-    listener.close()
+    if listener is not None:
+        listener.close()
     return TCPStore(host, port, world_size, False, MEETING_TIMEOUT)

@@ -48,7 +48,8 @@ class SweepRun:
     Args:
         code: directory searched for the entrypoint's module first.
         tell: is told every change of `table`, in the calling thread.
-        cluster: a Ray cluster whose nodes have a slot each and share the directory. Default: this machine.
+        cluster: a Ray cluster whose nodes share the directory; a slot has as many of them as the template says.
+            Default: this machine, whatever the template says.
     """
 
     def __init__(
@@ -123,9 +124,14 @@ class SweepRun:
             )
             _fit(self, search, slots, left)
 
+    @property
+    def nodes_of_slot(self) -> int:
+        """Nodes that a trial's ranks lie on."""
+        return 1 if self._cluster is None else self.sweep.spec.template.spec.trainer.num_nodes
+
     def _slots(self) -> int:
         if self._cluster is not None:
-            return self._cluster.nodes
+            return self._cluster.nodes // self.nodes_of_slot
         slots, why = slots_of(self.sweep.spec, os.cpu_count() or 1)
         if why:
             self.tell(SweepEvent(None, why))
@@ -331,7 +337,7 @@ def _fit(run: SweepRun, search: SweepSearch, slots: int, left: int) -> None:
     gpus = ray.cluster_resources().get("GPU", 0) >= spec.template.spec.trainer.num_gpus
     with _scratch(run.directory.path / "ray") as files, _storage_told(run.directory.path):
         tune.run(
-            tune.with_resources(slot, Slot.resources(run.sweep, gpus)),
+            tune.with_resources(slot, Slot.resources(run.sweep, run.nodes_of_slot, gpus)),
             name="tune",
             storage_path=str(files.absolute()),
             search_alg=search,

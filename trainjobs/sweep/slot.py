@@ -17,7 +17,6 @@ from ray.tune import PlacementGroupFactory, Trainable
 
 from trainjobs.api.reasons import RunOutcome
 from trainjobs.driver.driver import train
-from trainjobs.driver.local_launcher import LocalWorkers
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.recorder import Result
@@ -26,6 +25,7 @@ from trainjobs.sweep.preload import server
 from trainjobs.sweep.record import SweepDirectory
 from trainjobs.sweep.requests import FileControl
 from trainjobs.sweep.space import Parameters, trial_job
+from trainjobs.sweep.spanning import SpanningWorkers, answer, members
 
 REPORTED = ("epoch", "step", "seconds", "whole")
 """What a report tells beside its metrics."""
@@ -33,13 +33,6 @@ ORPHAN_S = 60.0
 """How long a trial waits for the slot of a killed sweep to notice and let its run directory go."""
 JOIN_S = 60.0
 """How long a slot that is told to end waits for its trial to halt; Ray Tune kills it earlier."""
-
-
-class KeptWorkers(LocalWorkers):
-    """Local workers whose server outlives a trial."""
-
-    def __exit__(self, *_: object) -> None:
-        pass
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,7 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
         self._spec = self._sweep.sweep()
         self._code = Path(code)
         self._server = server(self._code, self._spec.spec)
+        self._members = members(sweep_dir, code)
         self._last: dict[str, Any] = {}
         self._begin(config)
 
@@ -79,6 +73,8 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
         self._thread.join()
         if not self._spec.spec.slots.reuse:
             self._server.close()
+            for member in self._members:
+                answer(member.close.remote())
         self._begin(new_config)
         return True
 
@@ -98,14 +94,14 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
         self._server.close()
 
     @classmethod
-    def resources(cls, sweep: Any, gpus: bool) -> PlacementGroupFactory:
-        """What a slot holds for as long as it lives: a CPU for each rank, and a trial's GPUs."""
+    def resources(cls, sweep: Any, nodes: int, gpus: bool) -> PlacementGroupFactory:
+        """What a slot holds on each of its nodes for as long as it lives: a CPU for each rank, and a trial's GPUs."""
         trainer = sweep.spec.template.spec.trainer
         held = {
-            "CPU": trainer.num_workers,
-            **({"GPU": trainer.num_gpus} if gpus and trainer.num_gpus else {}),
+            "CPU": trainer.num_workers // nodes,
+            **({"GPU": trainer.num_gpus // nodes} if gpus and trainer.num_gpus else {}),
         }
-        return PlacementGroupFactory([held])
+        return PlacementGroupFactory([held] * nodes, strategy="STRICT_SPREAD" if nodes > 1 else "PACK")
 
     def _begin(self, config: dict[str, Any]) -> None:
         self._name = str(config["trial"])
@@ -129,7 +125,7 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
             with directory.hold(ORPHAN_S):
                 directory.write_job(job)
                 directory.clear_result()
-                workers = KeptWorkers(self._server)
+                workers = SpanningWorkers(self._server, self._members)
                 told.put(train(job, directory, sink, self._control, self._code, workers))
         except Exception as error:  # a trial's failure is a result: as an exception it would cost the slot
             told.put(Failure.of(error))

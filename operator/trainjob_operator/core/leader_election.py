@@ -16,7 +16,10 @@ from trainjobs.kube.resources import LEASES, Key, Object
 from trainjobs.kube.transport import TransportError
 
 DURATION_S: Final = 15.0
-"""Seconds after its last renewal for which others leave the Lease alone."""
+"""Seconds after its last renewal for which others leave the Lease alone. All operators have the same: what a Lease
+says of it may be anybody's."""
+MOST_TRANSITIONS: Final = 2**31 - 1
+"""More are no number for the API server, which then refuses every holder."""
 RENEW_DEADLINE_S: Final = 10.0
 """Seconds without a renewal after which the holder stops working; less than the duration, so before another
 one begins."""
@@ -29,7 +32,7 @@ log = logging.getLogger(__name__)
 class Sighting:
     """A Lease as it was when this process first saw it so. Clocks of other machines are not compared."""
 
-    record: tuple[str, str]
+    record: tuple[object, object]
     """Holder and renewal time, as written there."""
     seen_at: float
 
@@ -44,13 +47,16 @@ def claim(lease: Object | None, key: Key, identity: str, expired: bool, now: dat
             "metadata": {"namespace": key.namespace, "name": key.name},
             "spec": _held(identity, time_text, time_text, 0),
         }
-    spec = lease.get("spec", {})
-    holder, transitions = spec.get("holderIdentity", ""), spec.get("leaseTransitions", 0)
+    spec = lease.get("spec") or {}
+    holder, transitions = spec.get("holderIdentity"), spec.get("leaseTransitions") or 0
     if holder == identity:
-        return {**lease, "spec": _held(identity, spec.get("acquireTime", time_text), time_text, transitions)}
+        return {
+            **lease,
+            "spec": _held(identity, spec.get("acquireTime") or time_text, time_text, transitions),
+        }
     if holder and not expired:
         return None
-    return {**lease, "spec": _held(identity, time_text, time_text, transitions + 1)}
+    return {**lease, "spec": _held(identity, time_text, time_text, min(transitions + 1, MOST_TRANSITIONS))}
 
 
 def released(lease: Object) -> Object:
@@ -122,12 +128,11 @@ class Elector:
         return True
 
     def _is_expired(self, lease: Object | None) -> bool:
-        spec = (lease or {}).get("spec", {})
-        record = (spec.get("holderIdentity", ""), spec.get("renewTime", ""))
+        spec = (lease or {}).get("spec") or {}
+        record = (spec.get("holderIdentity"), spec.get("renewTime"))
         if self._sighting is None or self._sighting.record != record:
             self._sighting = Sighting(record, self._clock())
-        duration_s = float(spec.get("leaseDurationSeconds", DURATION_S))
-        return self._clock() - self._sighting.seen_at >= duration_s
+        return self._clock() - self._sighting.seen_at >= DURATION_S
 
     def _release(self) -> None:
         if not self.leading.is_set():

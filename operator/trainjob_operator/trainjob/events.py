@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import uuid4
 
-from trainjobs.api.reasons import ConditionType, Reason
+from trainjobs.api.reasons import OPERATOR, ConditionType, Reason
 from trainjobs.kube.resources import EVENTS, Object
 
 _LONGEST_NOTE: Final = 1024
@@ -31,7 +31,7 @@ def event_for(trainjob: Object, status: Mapping[str, Any], reporter: str, now: d
         "kind": EVENTS.kind,
         "metadata": {"name": f"{metadata['name']}.{uuid4().hex[:16]}", "namespace": metadata["namespace"]},
         "eventTime": now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
-        "reportingController": "trainjobs.dev/operator",
+        "reportingController": OPERATOR,
         "reportingInstance": reporter[:128],
         "regarding": {
             "apiVersion": trainjob["apiVersion"],

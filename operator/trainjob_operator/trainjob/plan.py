@@ -14,7 +14,7 @@ from typing import Final
 from trainjob_operator.trainjob.actions import Plan
 from trainjob_operator.trainjob.active_job import ActiveJob, starting
 from trainjob_operator.trainjob.conditions import Kind, State, going_on
-from trainjob_operator.trainjob.objects import dependents, names, pod
+from trainjob_operator.trainjob.objects import dependents, names
 from trainjob_operator.trainjob.objects.job import indexed_job
 from trainjob_operator.trainjob.observation.observed import Invalid, Observed, Valid
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob
@@ -31,10 +31,6 @@ from trainjobs.api.reasons import Reason
 from trainjobs.api.status import clipped
 from trainjobs.kube.resources import Object
 
-_OUTLIVES: Final = (
-    "spec.podTemplate.spec.containers: {} would keep the pods after the training, since a pod ends with its last "
-    "container; put what runs beside it into initContainers with restartPolicy: Always"
-)
 NAME_TAKEN_S: Final = 5
 """Seconds until another look at a Job that has to go first."""
 
@@ -56,7 +52,8 @@ def plan(observed: Valid | Invalid, new_token: Callable[[], str], settings: Sett
         settings: the administrator's.
     """
     if isinstance(observed, Invalid):
-        return _invalid(observed, observed.problem)
+        ended = observed.status.completion_time is not None  # an end that was shown stays
+        return Plan() if ended else _invalid(observed, observed.problem)
     job = observed.job
     if observed.status.completion_time is not None:
         return _after_the_end(observed, observed.status.completion_time)
@@ -131,8 +128,6 @@ def _without_job(observed: Valid, new_token: Callable[[], str], settings: Settin
     status = changes(observed.raw, state_fields(starting(trainjob), observed))
     if observed.job is not None:  # the old one is on its way out; its end wakes us
         return Plan(status=status, requeue_after_s=NAME_TAKEN_S)
-    if beside := pod.beside(trainjob):
-        return _invalid(observed, _OUTLIVES.format(", ".join(beside)))
     return Plan(
         create=(
             *dependents.runner(trainjob),

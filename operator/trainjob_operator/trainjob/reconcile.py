@@ -134,7 +134,11 @@ class TrainJobReconciler:
         return 0.0 if is_changed else plan.requeue_after_s
 
     def _report_own_fault(self, error: Exception, raw: Object, key: Key, now: datetime) -> None:
-        plan = broken(raw, self._job(key), error, now)
+        try:
+            job = self._job(key)
+        except Exception:  # it is what the pass broke over, then
+            job = None
+        plan = broken(raw, job, error, now)
         self._carry_out(plan, raw, key)
         self._show(plan, raw, key, now)
 

@@ -1,7 +1,7 @@
 """A TrainSweep as the TrainJob that its Job is made from.
 
-Its pods are the template's, one for each slot; the verbs and limits are the sweep's own. What only the sweep's driver
-reads is kept as a digest in `config`, so that a change of it before the start makes the Job anew.
+Its pods are the template's, `numNodes` for each slot; the verbs and limits are the sweep's own. What only the sweep's
+driver reads is kept as a digest in `config`, so that a change of it before the start makes the Job anew.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ def as_trainjob(item: Object) -> Object:
     """The view; its kind stays TrainSweep."""
     spec = item["spec"]
     template = {name: value for name, value in spec["template"]["spec"].items() if name not in _ABSENT}
-    trainer = {**template["trainer"], "numNodes": spec.get("parallelTrials", 1)}
+    trainer = {**template["trainer"]}
+    trainer["numNodes"] = trainer.get("numNodes", 1) * spec.get("parallelTrials", 1)
     trainer["config"] = {"sweep": _digest(spec)}
     own = {name: spec[name] for name in OWN if name in spec}
     view = {**item, "kind": TRAINSWEEPS.kind, "spec": {**template, "trainer": trainer, **own}}

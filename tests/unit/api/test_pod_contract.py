@@ -16,6 +16,7 @@ TOLD = PodEnvironment(
     nodes=2,
     processes=4,
     head="mnist-0.mnist.team.svc",
+    address="10.0.0.7",
     ray_token_path="/token",  # noqa: S106
     backoff_limit=0,
     code="/code",

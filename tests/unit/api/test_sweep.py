@@ -67,6 +67,13 @@ def test_grids_alone_count_themselves(tmp_path):
         ({"pruning": {"criteria": [{"median": {}, "percentile": {"keep": 5}}]}}, "must name exactly one of"),
         ({"pruning": {"criteria": [{"median": {}}, {"median": {}}]}}, "is there twice; keep one of them"),
         ({"objectiv": {}}, "objective"),
+        (
+            {
+                "parallelTrials": 1000,
+                "template": {"spec": {"trainer": {"entrypoint": "a:b", "maxEpochs": 1, "numNodes": 11}}},
+            },
+            "spec.parallelTrials: 1000: of 11 nodes each are more than 10000 pods",
+        ),
     ],
 )
 def test_each_mistake_is_told_with_its_path_and_a_remedy(tmp_path, spec, message):

@@ -1,7 +1,7 @@
 import pytest
 
 from manifests import job
-from trainjobs.cluster.packing import LARGEST, code_map, manifest_of, packed
+from trainjobs.cluster.packing import LARGEST, code_map, is_same_code, manifest_of, packed
 from trainjobs.exits import ConfigError
 
 
@@ -56,3 +56,21 @@ def test_what_is_made_is_what_was_written_and_no_default():
             }
         },
     }
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True),
+        ({"metadata": {"name": "mnist-code-0", "uid": "1", "ownerReferences": []}}, True),
+        ({"data": {"train.py": "b"}}, False),
+        ({"data": {"train.py": "a", "torch.py": "b"}}, False),
+        ({"data": None}, False),
+        ({"binaryData": {"torch.py": "YQ=="}}, False),
+        ({"immutable": False}, False),
+    ],
+    ids=str,
+)
+def test_a_config_map_is_the_same_code_when_it_holds_it_and_nothing_else_for_good(change, same):
+    files = code_map("mnist", {"train.py": "a"})
+    assert is_same_code({**files, **change}, files) is same

@@ -32,8 +32,9 @@ def variables(tmp_path):
     """What the operator sets, and what Kubernetes adds."""
     token = tmp_path / "token"
     token.write_text("secret\n")
-    ours = {each["name"]: each["value"] for each in environment(JOB)}
-    return {**ours, "RAY_AUTH_TOKEN_PATH": str(token), "JOB_COMPLETION_INDEX": "1"}
+    ours = {each["name"]: each["value"] for each in environment(JOB) if "value" in each}
+    kubernetes = {"TRAINJOBS_ADDRESS": "10.0.0.7", "JOB_COMPLETION_INDEX": "1"}
+    return {**ours, **kubernetes, "RAY_AUTH_TOKEN_PATH": str(token)}
 
 
 def test_what_the_operator_sets_is_what_the_agent_reads(variables):
@@ -56,3 +57,13 @@ def test_checkpoints_of_a_new_trainjob_of_the_same_name_are_its_own(variables):
 def test_without_a_storage_there_is_no_uri(variables):
     del variables["TRAINJOBS_STORAGE"]
     assert PodIdentity.of_env(variables).storage_uri == ""
+
+
+def test_the_address_is_the_pods_also_where_the_host_name_is_the_nodes(variables):
+    assert PodIdentity.of_env(variables).own_address == "10.0.0.7"
+
+
+def test_a_pod_that_an_older_operator_made_finds_its_address_by_its_name(variables, monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "localhost")
+    del variables["TRAINJOBS_ADDRESS"]
+    assert PodIdentity.of_env(variables).own_address == "127.0.0.1"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from criterion_plots import SCENES, Plot, with_alternatives
 from pages import blocks
 
 from trainjobs.api import Length
@@ -31,6 +32,24 @@ def test_every_family_has_a_section_with_an_example():
         key = Single.model_fields[name].alias
         assert f"\n## {key}\n" in PAGE
         assert f" {key}: {{" in shown
+
+
+def test_every_family_has_a_picture_in_its_section():
+    families = [Single.model_fields[name].alias for name in Single.alternatives()]
+    assert list(SCENES) == [*sorted(families, key=lambda key: PAGE.index(f"\n## {key}\n")), "compositions"]
+    sections = {part.partition("\n")[0].lower(): part for part in PAGE.split("\n## ")}
+    assert [name for name in SCENES if f"](criteria/{name}.svg)" not in sections[name.lower()]] == []
+
+
+def test_there_is_no_other_picture():
+    assert {path.stem for path in (ROOT / "docs" / "criteria").iterdir()} == set(SCENES)
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_picture_is_up_to_date(name):
+    plot = Plot.of(name)
+    assert (ROOT / "docs" / "criteria" / f"{name}.svg").read_text() == plot.drawn(), "run `make generate`"
+    assert with_alternatives(PAGE, [plot]) == PAGE, "run `make generate`"
 
 
 def test_every_parameter_is_explained():

@@ -62,6 +62,40 @@ def test_a_lease_that_nobody_renews_is_taken_after_its_duration_by_our_own_clock
     assert body["metadata"]["resourceVersion"] == "7"
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"leaseDurationSeconds": 2**31 - 1},
+        {"leaseDurationSeconds": None},
+        {"leaseTransitions": 2**31 - 1},
+        {"leaseTransitions": None},
+        {"renewTime": None, "acquireTime": None},
+    ],
+    ids=str,
+)
+def test_a_lease_in_which_somebody_wrote_is_taken_after_our_own_duration(elector, script, clock, odd):
+    """Another holder is another operator, which holds it for as long as we would."""
+    theirs = lease("other")
+    theirs["spec"] |= odd
+    script.answers = [theirs, theirs, {}]
+    elector.step()
+    clock.now += DURATION_S
+    elector.step()
+    assert elector.leading.is_set()
+    assert 0 <= script.asked[-1][3]["spec"]["leaseTransitions"] < 2**31
+    assert script.asked[-1][3]["spec"]["leaseDurationSeconds"] == DURATION_S
+
+
+@pytest.mark.parametrize("odd", [{"leaseTransitions": None}, {"acquireTime": None}], ids=str)
+def test_the_holder_renews_a_lease_in_which_somebody_wrote(elector, script, odd):
+    ours = lease("me")
+    ours["spec"] |= odd
+    script.answers = [ours, {}]
+    elector.step()
+    assert elector.leading.is_set()
+    assert None not in script.asked[-1][3]["spec"].values()
+
+
 def test_a_released_lease_is_taken_at_once(elector, script):
     script.answers = [released(lease("other")), {}]
     elector.step()

@@ -1,8 +1,11 @@
 """What the cache keeps of a Job."""
 
 import json
+from datetime import UTC, datetime
 
-from trainjob_operator.trainjob.observation.observed_job import job_projection, observed_job
+import pytest
+
+from trainjob_operator.trainjob.observation.observed_job import job_projection, observed_job, time_of
 
 
 def test_a_job_shrinks_to_a_kilobyte():
@@ -56,3 +59,24 @@ def test_pods_that_are_told_to_end_hold_their_gpus_until_they_have():
     job = observed_job(job_projection(item))
     assert job is not None
     assert job.active == 3
+
+
+@pytest.mark.parametrize(
+    "written", ["0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "2026-11-21T10:00:00", "soon", 5, None, ""]
+)
+def test_a_time_that_no_clock_shows_is_none(written):
+    """Whoever looks after a Job in place of Kubernetes' own controller writes its status."""
+    item = {
+        "metadata": {"name": "a", "uid": "u", "resourceVersion": "1"},
+        "status": {
+            "startTime": written,
+            "conditions": [{"type": "FailureTarget", "status": "True", "lastTransitionTime": written}],
+        },
+    }
+    job = observed_job(job_projection(item))
+    assert job is not None
+    assert (job.start_time, job.ending_since) == (None, None)
+
+
+def test_times_are_as_the_api_server_writes_them():
+    assert time_of("2026-11-21T10:00:00Z") == datetime(2026, 11, 21, 10, tzinfo=UTC)

@@ -86,20 +86,45 @@ def test_a_job_that_is_deleted_after_the_end_is_not_made_again():
     assert planned(raw, None, 110) == Plan()
 
 
-def test_a_container_that_would_outlive_the_training_is_refused_with_the_way_out():
-    proxy = {"podTemplate": {"spec": {"containers": [{"name": "trainer"}, {"name": "proxy", "image": "x"}]}}}
-    found = planned(trainjob(**proxy), None, 1)
+@pytest.mark.parametrize(
+    ("template", "problem"),
+    [
+        (
+            {"containers": [{"name": "trainer"}, {"name": "proxy", "image": "x"}]},
+            'containers[1].name: "proxy": may hold only trainer, since a pod ends with its last container; put what '
+            "runs beside it into initContainers with restartPolicy: Always",
+        ),
+        (
+            {"restartPolicy": "OnFailure"},
+            'restartPolicy: "OnFailure": must be Never; remove it: backoffLimit',
+        ),
+    ],
+)
+def test_what_no_pod_of_a_run_may_have_is_refused_before_its_start_and_harms_none_that_runs(
+    template, problem
+):
+    asked = {"podTemplate": {"spec": template}}
+    found = planned(trainjob(**asked), None, 1)
     assert conditions_of(found) == [("Failed", "True", "InvalidSpec")]
-    message = found.status["conditions"][0]["message"]
-    assert message.startswith("spec.podTemplate.spec.containers: proxy ")
-    assert "initContainers with restartPolicy: Always" in message
+    assert found.status["conditions"][0]["message"].startswith(f"spec.podTemplate.spec.{problem}")
     assert not found.create
+    running = planned(trainjob(heard(50), **asked), job_of(trainjob(heard(50))), 60)
+    assert conditions_of(running) == [("Running", "True", "Running")]
+
+
+def test_a_container_that_ends_with_the_trainer_is_taken():
     native = {"podTemplate": {"spec": {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}]}}}
     assert planned(trainjob(**native), None, 1).create
-    raw = trainjob(heard(50), **proxy)
-    assert conditions_of(planned(raw, job_of(raw), 60)) == [
-        ("Running", "True", "Running")
-    ]  # what runs goes on
+
+
+@pytest.mark.parametrize(
+    "odd", [{"podTemplate": {"spec": {"restartPolicy": "Always"}}}, {"backoffLimit": -1}]
+)
+def test_what_has_ended_stays_so_when_a_later_version_would_refuse_it(odd):
+    raw = trainjob(heard(90))
+    raw = after_write(raw, planned(raw, job_of(raw, COMPLETE), 100))
+    raw["spec"] |= odd
+    assert planned(raw, None, 110) == Plan()
 
 
 def test_labels_of_the_pods_are_the_jobs_too():

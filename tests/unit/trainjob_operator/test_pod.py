@@ -54,8 +54,6 @@ def test_the_users_template_is_merged_in_but_for_what_finds_the_pods():
         "metadata": {"labels": {"team": "a", "trainjobs.dev/trainjob": "other"}, "annotations": {"n": "1"}},
         "spec": {
             "nodeSelector": {"disk": "ssd"},
-            "subdomain": "other",
-            "restartPolicy": "Always",
             "containers": [{"name": "trainer", "securityContext": {"runAsUser": 7}}],
         },
     }
@@ -94,6 +92,15 @@ def test_neither_the_token_nor_who_the_agents_are_is_the_templates_to_change():
         if mount["mountPath"] == "/var/run/secrets/trainjobs.dev"
     ]
     assert mount["name"] == "ray-token"
+
+
+def test_a_pod_with_the_nodes_network_finds_the_others_by_name_and_knows_its_own_address():
+    found = pod(podTemplate={"spec": {"hostNetwork": True}})
+    assert found["spec"]["dnsPolicy"] == "ClusterFirstWithHostNet"
+    assert variables(found)["TRAINJOBS_ADDRESS"] == {"fieldRef": {"fieldPath": "status.podIP"}}
+    assert "dnsPolicy" not in pod()["spec"]
+    theirs = {"spec": {"hostNetwork": True, "dnsPolicy": "None", "dnsConfig": {"nameservers": ["10.0.0.1"]}}}
+    assert pod(podTemplate=theirs)["spec"]["dnsPolicy"] == "None"
 
 
 def test_a_wrapper_replaces_the_command():

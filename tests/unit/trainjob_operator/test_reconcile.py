@@ -444,6 +444,23 @@ def test_a_pass_that_breaks_says_so_in_the_trainjob_and_gives_the_nodes_back(rec
     assert reconciler.trainjobs.get(KEY)["status"]["conditions"][0]["reason"] == "Suspended"
 
 
+def test_a_pass_that_breaks_over_the_job_says_so_too(reconciler, store, trainjob):
+    trainjob()
+    reconciler.reconcile(KEY)
+    known = store.objects[JOB]
+    store.version += 1
+    odd = {"resourceVersion": str(store.version)}
+    reconciler.jobs.put(
+        {**known, "spec": {**known["spec"], "completions": "two"}, "metadata": {**known["metadata"], **odd}}
+    )
+    store.log.clear()
+    with pytest.raises(TypeError):
+        reconciler.reconcile(KEY)
+    assert store.log[:1] == ["PATCH trainjobs/mnist/status"]
+    (told, *_) = reconciler.trainjobs.get(KEY)["status"]["conditions"]
+    assert (told["reason"], "TypeError" in told["message"]) == ("OperatorError", True)
+
+
 def test_a_pass_that_breaks_takes_no_end_back(reconciler, store, trainjob):
     trainjob(stop={}, ttlSecondsAfterFinished=60)
     reconciler.reconcile(KEY)

@@ -46,9 +46,14 @@ def test_its_job_has_a_pod_for_each_slot_which_knows_what_it_belongs_to():
     job = made(stored(parallelTrials=3, trainer={"numProcPerNode": 2}))["Job"]
     assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (3, 3)
     (container,) = job["spec"]["template"]["spec"]["containers"]
-    told = PodEnvironment.of_env({each["name"]: each["value"] for each in container["env"]})
+    told = PodEnvironment.of_env({each["name"]: each.get("value", "") for each in container["env"]})
     assert (told.kind, told.nodes, told.processes) == ("TrainSweep", 3, 2)
     assert (told.name, told.uid) == ("tuned", METADATA["uid"])
+
+
+def test_a_slot_has_the_templates_nodes():
+    job = made(stored(parallelTrials=3, trainer={"numNodes": 2}))["Job"]
+    assert (job["spec"]["completions"], job["spec"]["parallelism"]) == (6, 6)
 
 
 def test_without_parallel_trials_there_is_one_pod():

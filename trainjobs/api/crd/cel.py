@@ -21,7 +21,7 @@ from trainjobs.api.metadata import Metadata
 from trainjobs.api.monitoring import StartAfter, Watched
 from trainjobs.api.stopping import AtLeast, Criterion, Member, Single, Stopping
 from trainjobs.api.sweep import Parameter, TrainSweep, TrainSweepSpec
-from trainjobs.api.trainjob import Trainer, TrainJob, TrainJobSpec
+from trainjobs.api.trainjob import MOST_PODS, Trainer, TrainJob, TrainJobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +175,12 @@ def _trainsweep(_: type[BaseModel]) -> list[Rule]:
 
 
 def _trainsweep_spec(_: type[BaseModel]) -> list[Rule]:
-    """What a cluster cannot do yet, and one machine can."""
+    slots = "(has(self.parallelTrials) ? self.parallelTrials : 1)"
     return [
         Rule(
-            "self.template.spec.trainer.numNodes == 1",
-            "must be 1: in a cluster a trial has one pod; parallelTrials says how many pods there are",
-            path=".template.spec.trainer.numNodes",
+            f"{slots} * self.template.spec.trainer.numNodes <= {MOST_PODS}",
+            f"must be at most {MOST_PODS} pods in all: parallelTrials times template.spec.trainer.numNodes",
+            path=".parallelTrials",
         )
     ]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trainjobs.api.manifest import Manifest
 from trainjobs.cli.cluster.place import Place
 from trainjobs.cli.rendering.terminal import Output, reading, say
-from trainjobs.exits import ConfigError, Exit
+from trainjobs.exits import Exit
 from trainjobs.sweep.space import checked
 from trainjobs.views.printable import on_one_line
 from trainjobs.views.writing import write_json, write_line
@@ -23,11 +23,6 @@ def sweep(file: Path, overrides: Sequence[str], place: Place, output: Output) ->
     alone. Raises UserError, SpecError."""
     with reading(file):
         job = checked(Manifest.read(file, overrides))
-    if job.spec.template.spec.trainer.num_nodes > 1:
-        raise ConfigError(
-            "spec.template.spec.trainer.numNodes: must be 1 in a cluster, where a trial has one pod; parallelTrials "
-            "says how many pods there are"
-        )
     with place.client() as client:
         key = client.sweeps.apply(job, file.parent).key
     say(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from trainjobs.api.manifest import SpecError, load
 from trainjobs.cli.cluster import views
+from trainjobs.cli.cluster.around import Around
 from trainjobs.cli.cluster.place import JOB_WORDS, SWEEP_WORDS, Place, runs_here
 from trainjobs.cli.rendering.terminal import Output, reading, say, show
 from trainjobs.cli.run_report import RunReport, read
@@ -107,11 +108,14 @@ def watch(name: str, place: Place, output: Output) -> int:
     """A line for each change until it ends, then how it did; return its exit code."""
     with place.client() as client:
         objects, bare = _chosen(client, name)
-        told = ""
+        told, around = "", Around(objects, bare)
         for found in objects.watch(bare, lambda error: say(f"the connection is lost, trying again: {error}")):
             if output is Output.JSON:
                 write_json(views.document(found))
-            elif (line := views.line(found)) != told:
+                continue
+            for line in around.news():
+                write_line(line)
+            if (line := views.line(found)) != told:
                 write_line(line)
                 told = line
     if output is Output.TEXT:
@@ -152,7 +156,9 @@ def explain(name: str, place: Place, output: Output) -> None:
     """Why it stopped, or where it stands."""
     with place.client() as client:
         objects, bare = _chosen(client, name)
-        _tell(objects.get(bare), output)
+        _tell(found := objects.get(bare), output)
+        if output is Output.TEXT and not found.ended:
+            show(Around(objects, bare).news())
 
 
 def logs(name: str, rank: int | None, place: Place, *, follow: bool) -> None:

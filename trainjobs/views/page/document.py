@@ -18,7 +18,7 @@ def document(title: str, body: Html, data: Html) -> str:
     Args:
         data: what `markup.data_block` made for the script.
     """
-    style, script = _file("page.css"), _file("page.js")
+    style, script = style_of_charts() + _file("page.css"), _file("page.js")
     policy = (
         f"default-src 'none'; style-src '{_digest(style)}'; script-src '{_digest(script)}'; "
         "img-src data:; base-uri 'none'; form-action 'none'"
@@ -32,6 +32,11 @@ def document(title: str, body: Html, data: Html) -> str:
         data=data.text,
         script=script,
     )
+
+
+def style_of_charts() -> str:
+    """The colours, light and dark, and how lines and words of a chart look; for pictures that stand alone, too."""
+    return _file("chart.css")
 
 
 @cache

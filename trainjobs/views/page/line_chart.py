@@ -19,6 +19,8 @@ _WIDTH = 1000
 """Units of a plot's width, for lines; they are stretched to the window."""
 _ROW = 17
 """Pixels of a line of text."""
+_TICK, _LEAST_TICKS = 48, 3
+"""Pixels of a y axis for each of its ticks, and how many it has at least."""
 _LEAST_UNTRAINED, _MOST_UNTRAINED = 0.05, 0.4
 """Share of a plot that what was never trained takes, however little or much it is."""
 _DEPTHS = {"faded": 0, "accent": 2}
@@ -78,6 +80,8 @@ class LineChart:
     """What stands in two lines on what was never trained."""
     told: str = ""
     """What it shows, in a sentence for those who do not see it."""
+    height: int = HEIGHT
+    """Pixels of its plot. A page's script knows one height only."""
 
     @cached_property
     def untrained(self) -> float:
@@ -119,7 +123,27 @@ class LineChart:
 
     def down(self, y: float) -> float:
         """Where y lies, in pixels from the top."""
-        return (1 - self.scale.share(y)) * HEIGHT
+        return (1 - self.scale.share(y)) * self.height
+
+    @property
+    def below(self) -> int:
+        """Pixels of the plot and of its x axis."""
+        return self.height + _ROW + 8
+
+    @property
+    def above(self) -> int:
+        """Pixels of the markers' names."""
+        return len(self.markers) * _ROW
+
+    @property
+    def ticks(self) -> list[tuple[float, str]]:
+        """Of the y axis."""
+        return self.scale.ticks(max(_LEAST_TICKS, self.height // _TICK))
+
+    @property
+    def has_names_beside(self) -> bool:
+        """Whether the lines' names stand beside the plot."""
+        return self.untrained < _ROOM_FOR_NAMES and any(line.labelled for line in self.lines)
 
     @property
     def data(self) -> Mapping[str, Any]:
@@ -134,52 +158,43 @@ class LineChart:
 
 def drawn(chart: LineChart, number: int) -> Html:
     """The chart as a figure; `number` is that of its data in the page."""
-    beside = chart.untrained < _ROOM_FOR_NAMES and any(line.labelled for line in chart.lines)
-    parts = element(
-        "div",
-        _y_axis(chart.scale),
-        element(
-            "div", _plot(chart, beside), class_="plot", role="img", aria_label=chart.told, data_chart=number
-        ),
-        _names_beside(chart) if beside else NOTHING,
-        class_=f"chart rows-{len(chart.markers)}" + (" beside" if beside else ""),
-    )
+    beside = chart.has_names_beside
+    plot = element("div", plotted(chart), class_="plot", role="img", aria_label=chart.told, data_chart=number)
+    look = f"chart rows-{len(chart.markers)}" + (" beside" if beside else "")
+    parts = element("div", y_axis(chart), plot, names_beside(chart) if beside else NOTHING, class_=look)
     note = element("span", f"by {chart.unit}{', logarithmic' if chart.scale.log else ''}", class_="quiet")
     return element("figure", element("figcaption", chart.title, note), parts)
 
 
-def _y_axis(scale: Scale) -> Html:
-    ticks = [
-        element("text", label, x="100%", y=_round((1 - scale.share(at)) * HEIGHT + 4))
-        for at, label in scale.ticks()
-    ]
-    return element("svg", *ticks, class_="axis", height=HEIGHT + _ROW + 8, aria_hidden="true")
+def y_axis(chart: LineChart) -> Html:
+    """The numbers left of the plot, as high as what is `below`."""
+    ticks = [element("text", label, x="100%", y=_round(chart.down(at) + 4)) for at, label in chart.ticks]
+    return element("svg", *ticks, class_="axis", height=chart.below, aria_hidden="true")
 
 
-def _plot(chart: LineChart, beside: bool) -> Html:
-    rows = len(chart.markers) * _ROW
+def plotted(chart: LineChart) -> Html:
+    """The plot with what stands `above` it."""
     inner = element(
         "svg",
         *_grid(chart),
         *_untrained(chart),
         *_marks(chart),
-        _curves(chart, beside),
+        _curves(chart),
         *_points(chart),
-        *([] if beside else _names_inside(chart)),
+        *([] if chart.has_names_beside else _names_inside(chart)),
         *_x_axis(chart),
-        y=rows,
+        y=chart.above,
         width="100%",
-        height=HEIGHT + _ROW + 8,
+        height=chart.below,
         overflow="visible",
     )
-    return element(
-        "svg", inner, *_markers(chart), width="100%", height=rows + HEIGHT + _ROW + 8, aria_hidden="true"
-    )
+    whole = chart.above + chart.below
+    return element("svg", inner, *_markers(chart), width="100%", height=whole, aria_hidden="true")
 
 
 def _grid(chart: LineChart) -> Iterator[Html]:
-    for at, _ in chart.scale.ticks():
-        y = _round((1 - chart.scale.share(at)) * HEIGHT)
+    for at, _ in chart.ticks:
+        y = _round(chart.down(at))
         yield element("line", x1="0", x2="100%", y1=y, y2=y, class_="grid")
 
 
@@ -187,11 +202,13 @@ def _untrained(chart: LineChart) -> Iterator[Html]:
     if not chart.untrained:
         return
     x = chart.across(chart.last)
-    yield element("rect", x=_percent(x), y=0, width=_percent(1 - x), height=HEIGHT, fill="url(#untrained)")
+    yield element(
+        "rect", x=_percent(x), y=0, width=_percent(1 - x), height=chart.height, fill="url(#untrained)"
+    )
     if chart.is_cut:
         for at in (x + (1 - x) / 2, x + (1 - x) / 2 + 0.008):
             middle = element("line", x1=-3, x2=3, y1=5, y2=-5, class_="cut")
-            yield element("svg", middle, x=_percent(at), y=HEIGHT, overflow="visible")
+            yield element("svg", middle, x=_percent(at), y=chart.height, overflow="visible")
     if chart.untrained >= _ROOM_FOR_NAMES:
         yield from _untrained_words(chart)
 
@@ -199,13 +216,13 @@ def _untrained(chart: LineChart) -> Iterator[Html]:
 def _untrained_words(chart: LineChart) -> Iterator[Html]:
     """Where the lines' names are not."""
     heights = [y for y, _ in _ends(chart)]
-    above = sum(heights) >= len(heights) * HEIGHT / 2
+    above = sum(heights) >= len(heights) * chart.height / 2
     for row, words in enumerate(chart.untrained_words):
-        y = _ROW * (row + 1) if above else HEIGHT - _ROW * (2 - row) + 6
+        y = _ROW * (row + 1) if above else chart.height - _ROW * (2 - row) + 6
         yield element("text", words, x="100%", dx=-6, y=y, text_anchor="end", class_="beyond")
 
 
-def _curves(chart: LineChart, beside: bool) -> Html:
+def _curves(chart: LineChart) -> Html:
     ordered = sorted(enumerate(chart.thin), key=lambda one: _DEPTHS.get(one[1].look, 1))
     paths = [
         element("path", d=_path(chart, line), class_=f"line {line.look}", data_line=i, data_trial=line.trial)
@@ -213,11 +230,11 @@ def _curves(chart: LineChart, beside: bool) -> Html:
     ]
     return element(
         "svg",
-        *(_leaders(chart) if beside else ()),
+        *(_leaders(chart) if chart.has_names_beside else ()),
         *paths,
         width="100%",
-        height=HEIGHT,
-        viewBox=f"0 0 {_WIDTH} {HEIGHT}",
+        height=chart.height,
+        viewBox=f"0 0 {_WIDTH} {chart.height}",
         preserveAspectRatio="none",
     )
 
@@ -248,7 +265,7 @@ def _stretch(chart: LineChart, points: Sequence[tuple[float, float]]) -> str:
 def _marks(chart: LineChart) -> Iterator[Html]:
     for marker in chart.markers:
         x = _percent(chart.across(marker.x))
-        yield element("line", x1=x, x2=x, y1=0, y2=HEIGHT, class_=f"mark {marker.look}")
+        yield element("line", x1=x, x2=x, y1=0, y2=chart.height, class_=f"mark {marker.look}")
 
 
 def _points(chart: LineChart) -> Iterator[Html]:
@@ -276,11 +293,11 @@ def _from_top(x: float) -> tuple[bool, float]:
 def _ends(chart: LineChart) -> list[tuple[float, Line]]:
     """The labelled lines from the top, with the height of their name: no two closer than a line of text."""
     ends = [(chart.down(y), line) for line in chart.lines if line.labelled and (y := _last(line)) is not None]
-    ends = sorted(ends, key=lambda end: end[0])[: HEIGHT // _ROW]
+    ends = sorted(ends, key=lambda end: end[0])[: chart.height // _ROW]
     heights = [end[0] for end in ends]
     for i in range(1, len(heights)):
         heights[i] = max(heights[i], heights[i - 1] + _ROW)
-    lowest = HEIGHT - 2.0
+    lowest = chart.height - 2.0
     for i in reversed(range(len(heights))):
         heights[i] = min(heights[i], lowest)
         lowest = heights[i] - _ROW
@@ -293,12 +310,13 @@ def _names_inside(chart: LineChart) -> Iterator[Html]:
         yield element("text", line.name, x=x, dx=10, y=_round(y + 4), class_=f"name {line.look}")
 
 
-def _names_beside(chart: LineChart) -> Html:
+def names_beside(chart: LineChart) -> Html:
+    """The lines' names right of the plot, as high as what is `below`."""
     names = [
         element("text", _short_name(line.name), x=8, y=_round(y + 4), class_=f"name {line.look}")
         for y, line in _ends(chart)
     ]
-    return element("svg", *names, class_="names", height=HEIGHT + _ROW + 8, aria_hidden="true")
+    return element("svg", *names, class_="names", height=chart.below, aria_hidden="true")
 
 
 def _short_name(name: str) -> str:
@@ -307,8 +325,8 @@ def _short_name(name: str) -> str:
 
 
 def _x_axis(chart: LineChart) -> Iterator[Html]:
-    y = HEIGHT + _ROW
-    yield element("line", x1="0", x2="100%", y1=HEIGHT, y2=HEIGHT, class_="base")
+    y = chart.height + _ROW
+    yield element("line", x1="0", x2="100%", y1=chart.height, y2=chart.height, class_="base")
     ticks = [
         t for t in Scale(chart.first, max(chart.last, chart.first + 1)).ticks(8) if float(t[0]).is_integer()
     ]

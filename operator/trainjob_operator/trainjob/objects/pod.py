@@ -11,7 +11,7 @@ from typing import Final
 from trainjob_operator.trainjob.objects import names
 from trainjob_operator.trainjob.objects.strategic_merge import merged
 from trainjobs.api import TrainJob
-from trainjobs.api.pod_contract import COMMAND, CONTAINER, PodEnvironment
+from trainjobs.api.pod_contract import ADDRESS, COMMAND, CONTAINER, PodEnvironment
 from trainjobs.api.storage_uri import storage_root
 from trainjobs.kube.resources import Object
 
@@ -60,7 +60,8 @@ def template(job: TrainJob, default_image: str) -> Object:
     }
     whole: Object = merged(merged(ours, theirs), _fixed(job))
     whole["metadata"]["labels"] = {**names.asked(job), **names.labels(job)}
-    whole["spec"] |= {"subdomain": job.metadata.name, "restartPolicy": "Never"}
+    if whole["spec"].get("hostNetwork"):  # or it looks for pod 0 where the node looks for names
+        whole["spec"].setdefault("dnsPolicy", "ClusterFirstWithHostNet")
     return whole
 
 
@@ -73,14 +74,6 @@ def _fixed(job: TrainJob) -> Object:
             "volumes": [token],
         }
     }
-
-
-def beside(job: TrainJob) -> list[str]:
-    """Names of containers beside the trainer that Kubernetes would not end with it."""
-    asked = job.spec.pod_template.spec.get("containers", [])
-    containers = asked if isinstance(asked, list) else []
-    names = (str(each.get("name", "")) for each in containers if isinstance(each, dict))
-    return [name for name in names if name != CONTAINER]
 
 
 def environment(job: TrainJob) -> list[Object]:
@@ -108,7 +101,8 @@ def _identity(job: TrainJob) -> list[Object]:
         code=CODE if job.spec.trainer.code else "",
         storage=storage_root(job, CHECKPOINTS),
     )
-    return [{"name": name, "value": value} for name, value in told.to_env().items()]
+    address = {"name": ADDRESS, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    return [*({"name": name, "value": value} for name, value in told.to_env().items()), address]
 
 
 def _container(job: TrainJob, default_image: str) -> Object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -60,9 +61,10 @@ class Valid(Observed):
 
 def observe(raw: Object, job: ObservedJob | None, now: datetime) -> Valid | Invalid:
     """The TrainJob `raw` with its Job. One that has a Job goes on with criteria that cannot be read, since the run
-    keeps those that it has; its configuration is the run's alone."""
+    keeps those that it has; its configuration is the run's alone, and its pods are made. One that has ended stays so,
+    whatever a later version refuses."""
     status = read_status(raw.get("status"), now)
-    trainjob = _parsed(raw, lenient=job is not None)
+    trainjob = _parsed(raw, lenient=job is not None or status.completion_time is not None)
     if isinstance(trainjob, SpecError):
         return Invalid(raw=raw, status=status, job=job, now=now, problem=str(trainjob))
     return Valid(raw=raw, status=status, job=job, now=now, trainjob=trainjob)
@@ -81,9 +83,10 @@ def _read(document: Object, lenient: bool) -> TrainJob | SpecError:
         if not lenient:
             return error
         problem = error
-    try:
-        spec = document["spec"]
-        trainer = {**spec["trainer"], "config": {}}
-        return parse({**document, "spec": {**spec, "stopping": {}, "trainer": trainer}})
-    except SpecError:
-        return problem
+    spec = document["spec"]
+    of_the_run = {"stopping": {}, "trainer": {**spec["trainer"], "config": {}}}
+    its_pods: tuple[Object, ...] = ({}, {"podTemplate": {}})
+    for of_its_pods in its_pods:
+        with suppress(SpecError):
+            return parse({**document, "spec": {**spec, **of_the_run, **of_its_pods}})
+    return problem

@@ -16,6 +16,8 @@ _STATUS: Final = ("active", "ready", "terminating", "failed", "startTime", "comp
 _CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
 _KUBERNETES: Final = "kubernetes.io/job-controller"
 _LONGEST_MESSAGE: Final = 256
+_YEARS: Final = range(1970, 9999)
+"""Of times with which one can reckon."""
 
 
 def job_projection(item: Object) -> Object:
@@ -131,8 +133,13 @@ def observed_job(item: Object | None) -> ObservedJob | None:
 
 
 def time_of(text: Any) -> datetime | None:
-    """A time as the API server writes it."""
-    return datetime.fromisoformat(text) if text else None
+    """A time as the API server writes it; None for what no clock shows, which whoever looks after the Job may have
+    written."""
+    try:
+        found = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        return None
+    return found if found.tzinfo and found.year in _YEARS else None
 
 
 def _chosen(part: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:

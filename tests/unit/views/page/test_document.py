@@ -9,7 +9,7 @@ from page_reader import read_page
 from trainjobs.views.page import document
 from trainjobs.views.page.markup import Html, data_block
 
-STYLE = (files(document.__package__) / "page.css").read_text()
+STYLE = document.style_of_charts() + (files(document.__package__) / "page.css").read_text()
 THEMES = dict(zip(("light", "dark"), re.findall(r":root\{(.*?)\}", STYLE, re.DOTALL), strict=True))
 WRITTEN = ("ink", "quiet", "accent", "bad", "one", "two", "three", "four", "five", "six")
 DRAWN = ("mid",)
