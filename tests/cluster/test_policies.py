@@ -221,6 +221,16 @@ def test_a_training_pod_watches_its_own_trainjob(runs: Kubectl):
     assert json.loads(events.splitlines()[0])["object"]["metadata"]["name"] == "mnist"
 
 
+def test_a_training_pod_can_watch_whatever_trainjobs_its_namespace_has(runs: Kubectl):
+    """Not what one would wish, but what `watch` means to RBAC: the page on security says so."""
+    pod = runs.as_token(token(runs, "mnist-0-abcde"))
+    events = pod(
+        "get", "--raw", "/apis/trainjobs.dev/v1alpha1/namespaces/runs/trainjobs?watch=true&timeoutSeconds=1"
+    )
+    seen = {json.loads(line)["object"]["metadata"]["name"] for line in events.splitlines()}
+    assert {"mnist", "other"} <= seen
+
+
 def test_a_pod_that_the_job_controller_made_is_recognised(
     gpus: Kubectl, shipped: HttpTransport, writes: Writes
 ):
