@@ -189,6 +189,8 @@ class TrainJobReconciler:
         for item in plan.keep:
             if item["kind"] == SECRETS.kind:
                 is_changed |= self._keep_secret(item, key)
+            elif resource_of(item) in SHARED:
+                self._make(item, is_new=False)
             elif not self._is_intact(item, key):
                 log.warning("%s: its %s was deleted or edited, and is made again", key, item["kind"])
                 self._make(item, is_new=False)
