@@ -104,16 +104,16 @@ def submit(file: Path, overrides: Sequence[str], place: Place, output: Output, *
 
 
 def watch(name: str, place: Place, output: Output) -> int:
-    """A line for each change until it ends, then how it did; return its exit code."""
+    """Lines for each change until it ends, then how it did; return its exit code."""
     with place.client() as client:
         objects, bare = _chosen(client, name)
-        told = ""
+        changes = views.Changes()
         for found in objects.watch(bare, lambda error: say(f"the connection is lost, trying again: {error}")):
             if output is Output.JSON:
                 write_json(views.document(found))
-            elif (line := views.line(found)) != told:
-                write_line(line)
-                told = line
+            else:
+                for line in changes.since(found):
+                    write_line(line)
     if output is Output.TEXT:
         show(["", *views.explained(found)])
     return found.exit_code
