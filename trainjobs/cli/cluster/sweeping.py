@@ -10,7 +10,7 @@ from trainjobs.api.manifest import Manifest
 from trainjobs.cli.cluster.place import Place
 from trainjobs.cli.rendering.terminal import Output, reading, say
 from trainjobs.exits import ConfigError, Exit
-from trainjobs.sweep.space import checked
+from trainjobs.sweeps.space import checked
 from trainjobs.views.printable import on_one_line
 from trainjobs.views.writing import write_json, write_line
 
