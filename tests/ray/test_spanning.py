@@ -8,9 +8,9 @@ from trainjobs.api.manifest import Manifest
 from trainjobs.driver.ray_internals.node import lean
 from trainjobs.driver.ray_launcher import RayCluster, set_defaults
 from trainjobs.runs.events import Started, Starting
-from trainjobs.sweep.driver import SweepRun
-from trainjobs.sweep.record import SweepDirectory
-from trainjobs.sweep.space import checked
+from trainjobs.sweeps.driver import SweepRun
+from trainjobs.sweeps.record import SweepDirectory
+from trainjobs.sweeps.space import checked
 
 
 def test_a_trial_on_two_nodes_survives_a_rank_and_a_node_as_one_on_a_single_node_does(tmp_path):

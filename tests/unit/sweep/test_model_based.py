@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from trainjobs.exits import ConfigError, DataError
-from trainjobs.sweep.record import Trial, TrialState, name_of
-from trainjobs.sweep.searching import source_of
-from trainjobs.sweep.space import problems
+from trainjobs.sweeps.record import Trial, TrialState, name_of
+from trainjobs.sweeps.searching import source_of
+from trainjobs.sweeps.space import problems
 
 STARTUP = 8
 

@@ -19,9 +19,9 @@ from trainjobs.coordination.evaluation import Evaluator
 from trainjobs.coordination.messages import Arrive, Gathered
 from trainjobs.stopping import MissingMetric, Observation, Panel, replay
 from trainjobs.stopping.across import judge
-from trainjobs.sweep.record import SweepDirectory
-from trainjobs.sweep.requests import FileControl
-from trainjobs.sweep.scheduling import CriteriaStopper, HaltFirst, PruningScheduler
+from trainjobs.sweeps.record import SweepDirectory
+from trainjobs.sweeps.requests import FileControl
+from trainjobs.sweeps.scheduling import CriteriaStopper, HaltFirst, PruningScheduler
 
 RECORDED = Path(__file__).parents[2] / "data/curves/curves.jsonl.gz"
 EPOCHS = 50

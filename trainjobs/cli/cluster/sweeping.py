@@ -10,7 +10,7 @@ from trainjobs.cli.cluster.place import Place
 from trainjobs.cli.cluster.verbs import watch
 from trainjobs.cli.rendering.terminal import Output, reading, say
 from trainjobs.exits import Exit
-from trainjobs.sweep.space import checked
+from trainjobs.sweeps.space import checked
 
 
 def sweep(file: Path, overrides: Sequence[str], place: Place, output: Output) -> int:
