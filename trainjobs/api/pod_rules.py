@@ -16,7 +16,8 @@ OUTLIVES: Final = (
 )
 NAMES: Final = "must be unset, since pods of a run find each other by the names that its Job gives them"
 RESTARTS: Final = (
-    "must be Never; remove it: backoffLimit says how often a failed attempt is followed by another one"
+    "must be Never or unset, since no container of a run is restarted: backoffLimit says how often a failed attempt is "
+    "followed by another one"
 )
 HOST: Final = "must be unset, since the node itself would call that address; without it the pod is called"
 HANDLERS: Final = (
@@ -43,6 +44,9 @@ def refused_in(spec: dict[str, Any]) -> Iterator[tuple[Location, Any, str]]:
     for i, container in _containers(spec, "containers"):
         if container.get("name") != CONTAINER:
             yield ("containers", i, "name"), container.get("name"), OUTLIVES
+        for name, value in container.items():
+            if name in ("restartPolicy", "restartPolicyRules") and value != "Never":
+                yield ("containers", i, name), value, RESTARTS
     for kind in ("containers", "initContainers"):
         for i, container in _containers(spec, kind):
             for handler in HANDLERS:

@@ -63,7 +63,15 @@ CALL = {"port": 80, "host": "169.254.169.254"}
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ({"restartPolicy": "Always"}, 'restartPolicy: "Always": must be Never; remove it: '),
+        ({"restartPolicy": "Always"}, 'restartPolicy: "Always": must be Never or unset, since '),
+        (
+            {"containers": [{"name": "trainer", "restartPolicy": "OnFailure"}]},
+            'containers[0].restartPolicy: "OnFailure": must be Never or unset, since ',
+        ),
+        (
+            {"containers": [{"name": "trainer", "restartPolicyRules": []}]},
+            "containers[0].restartPolicyRules: []: must be Never or unset, since ",
+        ),
         ({"subdomain": "mine"}, 'subdomain: "mine": must be unset, since pods of a run find each other'),
         ({"hostname": "mine"}, 'hostname: "mine": must be unset, since pods of a run find each other'),
         (

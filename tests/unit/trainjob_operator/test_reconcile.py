@@ -489,3 +489,17 @@ def test_an_end_stays_also_when_the_trainjob_may_not_be_deleted(reconciler, stor
         reconciler.reconcile(KEY)
     assert store.log == ["DELETE trainjobs/mnist"]
     assert reconciler.trainjobs.get(KEY)["status"] == ended
+
+
+CONFLICT = ApiError(409, "Conflict", "the object has been modified")
+
+
+@pytest.mark.parametrize(("stop", "writes"), [(False, 2), (True, 1)])
+def test_what_a_run_writes_meanwhile_is_written_beside_but_not_with_an_end(
+    reconciler, store, trainjob, stop, writes
+):
+    trainjob(**({"stop": {}} if stop else {"suspend": True}))
+    store.refuse["PATCH trainjobs/mnist/status"] = CONFLICT
+    with pytest.raises(ApiError, match="409"):
+        reconciler.reconcile(KEY)
+    assert store.log.count("PATCH trainjobs/mnist/status") == writes
