@@ -22,7 +22,7 @@ from trainjob_operator.trainjob.events import event_for
 from trainjob_operator.trainjob.observation.diagnosis import unexplained
 from trainjob_operator.trainjob.observation.observed import Invalid, Valid, observe
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob, observed_job
-from trainjob_operator.trainjob.observation.observed_pods import ObservedPods, pod_projection
+from trainjob_operator.trainjob.observation.observed_pods import ObservedPods, made_by, pod_projection
 from trainjob_operator.trainjob.plan import Settings, broken, plan, refused_status
 from trainjobs.api.pod_contract import LABELS
 from trainjobs.kube.client import KubeClient
@@ -152,14 +152,15 @@ class TrainJobReconciler:
 
     def _plan(self, observed: Valid | Invalid, key: Key) -> Plan:
         first = plan(observed, _new_token, self.settings)
-        if not first.wants_pods or isinstance(observed, Invalid):
+        if not first.wants_pods or observed.job is None or isinstance(observed, Invalid):
             return first
-        pods = self._pods(key, first.expected_pods)
+        pods = self._pods(observed.job, key, first.expected_pods)
         return plan(replace(observed, pods=pods), _new_token, self.settings)
 
-    def _pods(self, key: Key, expected: int) -> ObservedPods:
+    def _pods(self, job: ObservedJob, key: Key, expected: int) -> ObservedPods:
         labels = f"{LABELS[self.resource.kind]}={key.name}"
-        pods = list(self.client.list(PODS, key.namespace, labels, projection=pod_projection).items)
+        listed = self.client.list(PODS, key.namespace, labels, projection=pod_projection).items
+        pods = [pod for pod in listed if made_by(job, pod)]
         about = unexplained(pods, expected, key.name) if expected else None
         if about is None:
             return ObservedPods(pods)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob
 from trainjobs.kube.resources import Object
 
 
 def pod_projection(pod: Object) -> Object:
     """What is read of a pod: without its template, which may be a megabyte and is in each of ten thousand."""
     metadata, spec = pod["metadata"], pod.get("spec", {})
-    kept = ("name", "labels", "creationTimestamp", "deletionTimestamp")
+    kept = ("name", "labels", "ownerReferences", "creationTimestamp", "deletionTimestamp")
     return {
         "metadata": {name: metadata[name] for name in kept if name in metadata},
         "spec": {"nodeName": spec.get("nodeName", "")},
         "status": pod.get("status", {}),
     }
+
+
+def made_by(job: ObservedJob, pod: Object) -> bool:
+    """Whether a pod is the Job's. Its labels anybody may put on a pod, and then speak for the run."""
+    owners = pod["metadata"].get("ownerReferences", ())
+    return any(owner["uid"] == job.uid and owner.get("controller") for owner in owners)
 
 
 @dataclass(frozen=True, slots=True)
