@@ -1,21 +1,66 @@
-"""What the operator reads of a Job's pods, when it asks for them: a small copy of each, and Events about them."""
+"""What the operator reads of a Job's pods, when it asks for them: a small copy of each, and Events about them.
+
+Whoever may make pods and Events in a namespace can make many, with labels, annotations and texts of any length.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
+from trainjobs.api.pod_contract import INDEX
+from trainjobs.api.trainjob import MOST_PODS
+from trainjobs.kube.client import Listing
 from trainjobs.kube.resources import Object
+
+MOST_LOOKED_AT: Final = 2 * MOST_PODS
+"""Pods: as many as a Job has at a time, and their forerunners."""
+MOST_WARNINGS: Final = 1000
+_LONGEST_NOTE: Final = 1024
+"""Bytes that the API server takes as an Event's note; what is written as a core/v1 Event may be longer."""
+
+
+def looked_at(pages: Iterable[Listing]) -> list[Object]:
+    """Of the pods that pages list what is read."""
+    return [pod_projection(pod) for pod in _first(pages, MOST_LOOKED_AT)]
+
+
+def warnings(pages: Iterable[Listing]) -> list[Object]:
+    """Of the Events that pages list what is read."""
+    return [event_projection(event) for event in _first(pages, MOST_WARNINGS)]
 
 
 def pod_projection(pod: Object) -> Object:
     """What is read of a pod: without its template, which may be a megabyte and is in each of ten thousand."""
     metadata, spec = pod["metadata"], pod.get("spec", {})
-    kept = ("name", "labels", "creationTimestamp", "deletionTimestamp")
+    labels = metadata.get("labels", {})
     return {
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "metadata": {
+            **_chosen(metadata, ("name", "creationTimestamp", "deletionTimestamp")),
+            "labels": _chosen(labels, (INDEX,)),
+        },
         "spec": {"nodeName": spec.get("nodeName", "")},
         "status": pod.get("status", {}),
     }
+
+
+def event_projection(event: Object) -> Object:
+    """What is read of an Event."""
+    return {
+        **_chosen(event, ("series", "deprecatedLastTimestamp", "eventTime", "reason")),
+        "regarding": _chosen(event["regarding"], ("kind", "name")),
+        "note": event.get("note", "")[:_LONGEST_NOTE],
+    }
+
+
+def _first(pages: Iterable[Listing], most: int) -> Iterable[Object]:
+    return islice((item for page in pages for item in page.items), most)
+
+
+def _chosen(part: Object, fields: tuple[str, ...]) -> Object:
+    return {name: part[name] for name in fields if name in part}
 
 
 @dataclass(frozen=True, slots=True)
