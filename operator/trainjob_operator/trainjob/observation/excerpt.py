@@ -24,6 +24,8 @@ LONG_CRITERIA: Final = 4096
 """Characters of JSON from which on criteria are left out."""
 LONGEST: Final = 196_608
 """Characters of JSON that a part of a spec has at most: 16 criteria of 64 members each fit."""
+LONGEST_OF_TRAINER: Final = 32_768
+"""Characters of JSON that a trainer's field has at most: 64 quantities with the longest names that there may be fit."""
 LABELS: Final = 65
 """Labels that are kept: one more than there may be."""
 
@@ -85,7 +87,7 @@ def _trainer(trainer: Object) -> Object:
     short = _digested(short, "config")
     if "env" in short and len(text := _text(short["env"])) > LONG:
         short["env"] = [{"name": "sha256", "value": hashlib.sha256(text.encode()).hexdigest()}]
-    return short
+    return {name: _readable(value, LONGEST_OF_TRAINER) for name, value in short.items()}
 
 
 def _template(template: Object) -> Object:
@@ -105,10 +107,10 @@ def _digested(part: Object, name: str) -> Object:
     return {**part, name: digest if isinstance(value, str) else {"sha256": digest}}
 
 
-def _readable(value: Any) -> Any:
+def _readable(value: Any, longest: int = LONGEST) -> Any:
     if is_deep(value):
         return TOO_DEEP
-    return value if len(_text(value)) <= LONGEST else f"(longer than {LONGEST} characters)"
+    return value if len(_text(value)) <= longest else f"(longer than {longest} characters)"
 
 
 def is_deep(value: Any) -> bool:
