@@ -74,11 +74,9 @@ def test_all_that_is_made_belongs_to_the_sweep_and_is_found_by_a_label_of_its_ow
 def test_a_trainjobs_pods_are_told_no_kind_so_that_older_images_understand():
     item = {**stored(), "kind": "TrainJob", "spec": {"trainer": {"entrypoint": "t:t", "maxEpochs": 1}}}
     job = observe(item, None, NOW).trainjob
-    names = {
-        each["name"] for each in indexed_job(job, "i")["spec"]["template"]["spec"]["containers"][0]["env"]
-    }
-    assert "TRAINJOBS_NAME" in names
-    assert "TRAINJOBS_KIND" not in names
+    env = indexed_job(job, "i")["spec"]["template"]["spec"]["containers"][0]["env"]
+    told = {each["name"]: each.get("value") for each in env}
+    assert (told["TRAINJOBS_NAME"], told["TRAINJOBS_KIND"]) == ("tuned", "")
 
 
 CHANGES = {
