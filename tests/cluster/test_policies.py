@@ -327,14 +327,24 @@ def test_a_pod_with_privileges_is_refused_with_path_and_remedy(runs: Kubectl, ca
             {"spec": {"containers": [{"name": "trainer"}, {"name": "proxy", "image": "x"}]}},
             "containers: may hold only trainer.* initContainers with restartPolicy: Always",
         ),
-        ({"spec": {"restartPolicy": "Always"}}, "restartPolicy, also of containers: must be Never or unset"),
+        ({"spec": {"restartPolicy": "Always"}}, "restartPolicy: must be Never; remove it: backoffLimit says"),
         (
-            {"spec": {"containers": [{"name": "trainer", "restartPolicy": "OnFailure"}]}},
-            "restartPolicy, also of containers: must be Never or unset",
+            {"spec": {"containers": [{"name": "trainer", "restartPolicy": "Always"}]}},
+            r"containers\[\*\].restartPolicy: must be Never",
         ),
-        (
-            {"spec": {"containers": [{"name": "trainer", "restartPolicyRules": [{"action": "Restart"}]}]}},
-            "restartPolicy, also of containers: must be Never or unset",
+        *(
+            (
+                {
+                    "spec": {
+                        kind: [{"name": "trainer", "restartPolicy": "Never", "restartPolicyRules": rules}]
+                    }
+                },
+                r"containers\[\*\].restartPolicyRules, .* must be unset: backoffLimit says",
+            )
+            for kind, rules in (
+                ("containers", [{"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}]),
+                ("initContainers", [{"action": "RestartAllContainers"}]),
+            )
         ),
         ({"spec": {"subdomain": "mine"}}, "subdomain: must be unset, since pods of a run find each other"),
         ({"spec": {"hostname": "mine"}}, "hostname: must be unset, since pods of a run find each other"),

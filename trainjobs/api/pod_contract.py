@@ -23,6 +23,8 @@ LABELS: Final = {"TrainJob": LABEL, "TrainSweep": SWEEP_LABEL}
 """Both by kind."""
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
 """Label of a pod, set by the Job controller: which of the Job's pods it is. Pod 0 tells what all ranks print."""
+INDEX_VARIABLE: Final = "JOB_COMPLETION_INDEX"
+"""Variable with the same number. The Job controller sets it where nobody else has."""
 CONTAINER: Final = "trainer"
 """Name of the container that trains; `podTemplate` changes it by this name."""
 COMMAND: Final = ("python", "-m", "trainjobs.pod")
@@ -55,7 +57,7 @@ def variable(name: str, read: Callable[[str], Any] = str) -> Mapping[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodEnvironment:
-    """What the operator tells each pod of a TrainJob; a value that is empty or None is no variable at all."""
+    """What the operator tells each pod of a TrainJob; what is empty or None says nothing."""
 
     name: str = field(metadata=variable("TRAINJOBS_NAME"))
     namespace: str = field(metadata=variable("TRAINJOBS_NAMESPACE"))
@@ -86,9 +88,9 @@ class PodEnvironment:
         return tuple(each.metadata["variable"] for each in fields(cls))
 
     def to_env(self) -> dict[str, str]:
-        """The variables, as the operator sets them."""
+        """The variables, as the operator sets them: also those that say nothing, or somebody else might."""
         values = ((each.metadata["variable"], getattr(self, each.name)) for each in fields(self))
-        return {name: str(value) for name, value in values if value not in ("", None)}
+        return {name: "" if value is None else str(value) for name, value in values}
 
     @classmethod
     def of_env(cls, environment: Mapping[str, str]) -> Self:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -40,12 +40,11 @@ class KubeClient:
         namespace: str = "",
         labels: str = "",
         fields: str = "",
-        projection: Callable[[Object], Object] = lambda item: item,
     ) -> Listing:
-        """All objects, of each what `projection` keeps. Raises ApiError 410 when a page came too late."""
+        """All objects. Raises ApiError 410 when a page came too late."""
         items: list[Object] = []
         for page in self.pages(resource, namespace, labels, fields):
-            items += map(projection, page.items)
+            items += page.items
         return Listing(items, page.resource_version)
 
     def pages(

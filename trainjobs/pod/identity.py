@@ -6,15 +6,15 @@ import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainjobs.api.pod_contract import PodEnvironment, variable
+from trainjobs.api.pod_contract import INDEX_VARIABLE, PodEnvironment, variable
 from trainjobs.api.storage_uri import below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodIdentity(PodEnvironment):
-    """One pod's place in its TrainJob: what the operator tells all pods, and what the Job controller tells this one."""
+    """One pod's place in its TrainJob: what the operator tells all pods, and which one this is."""
 
-    index: int = field(metadata=variable("JOB_COMPLETION_INDEX", int))
+    index: int = field(metadata=variable(INDEX_VARIABLE, int))
 
     @property
     def code_directory(self) -> Path:

@@ -2,16 +2,68 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import threading
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from typing import Any, BinaryIO, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 PATIENCE_S: Final = 5.0
 """Seconds in which a caller has to say what it wants: a silent one costs a thread."""
+CALLERS: Final = 64
+"""Connections at the same time: with one more, the oldest is closed. Who asks and listens has its answer at once."""
+LONGEST_REQUEST: Final = 8192
+"""Bytes that are read of a request; its headers say nothing here."""
+
+
+class _Request:
+    """The first bytes that a caller says; then it looks as if that were all."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._left = LONGEST_REQUEST
+
+    def readline(self, limit: int) -> bytes:
+        line = self._stream.readline(min(limit, self._left))
+        self._left -= len(line)
+        return line
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _Server(ThreadingHTTPServer):
+    """Callers may be strangers: they are few at a time, and what breaks their connection is no news."""
+
+    daemon_threads = True
+
+    def __init__(self, *args: Any) -> None:
+        self._open: deque[Any] = deque()
+        self._lock = threading.Lock()
+        super().__init__(*args)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        with self._lock:
+            self._open.append(request)
+            if len(self._open) > CALLERS:
+                with suppress(OSError):
+                    self._open.popleft().shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        with self._lock, suppress(ValueError):
+            self._open.remove(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
 
 
 class HealthServer:
@@ -23,6 +75,10 @@ class HealthServer:
     ) -> None:  # fmt: skip
         class Handler(BaseHTTPRequestHandler):
             timeout = patience_s
+
+            def setup(self) -> None:
+                super().setup()
+                self.rfile: Any = _Request(self.rfile)
 
             def do_GET(self) -> None:
                 if self.path == "/metrics":
@@ -44,8 +100,7 @@ class HealthServer:
             def log_message(self, format: str, *args: object) -> None:
                 """Probes come every few seconds: say nothing."""
 
-        self._server = ThreadingHTTPServer(address, Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(address, Handler)
         self.port = self._server.server_address[1]
         """The port in use; of interest when 0 was asked for."""
 

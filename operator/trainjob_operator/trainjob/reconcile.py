@@ -22,7 +22,7 @@ from trainjob_operator.trainjob.events import event_for
 from trainjob_operator.trainjob.observation.diagnosis import unexplained
 from trainjob_operator.trainjob.observation.observed import Invalid, Valid, observe
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob, observed_job
-from trainjob_operator.trainjob.observation.observed_pods import ObservedPods, made_by, pod_projection
+from trainjob_operator.trainjob.observation.observed_pods import ObservedPods, looked_at, warnings
 from trainjob_operator.trainjob.plan import Settings, broken, plan, refused_status
 from trainjobs.api.pod_contract import LABELS
 from trainjobs.kube.client import KubeClient
@@ -159,14 +159,13 @@ class TrainJobReconciler:
 
     def _pods(self, job: ObservedJob, key: Key, expected: int) -> ObservedPods:
         labels = f"{LABELS[self.resource.kind]}={key.name}"
-        listed = self.client.list(PODS, key.namespace, labels, projection=pod_projection).items
-        pods = [pod for pod in listed if made_by(job, pod)]
+        pods = looked_at(job.uid, self.client.pages(PODS, key.namespace, labels))
         about = unexplained(pods, expected, key.name) if expected else None
         if about is None:
             return ObservedPods(pods)
         kind, name = about
         fields = f"type=Warning,regarding.kind={kind},regarding.name={name}"
-        return ObservedPods(pods, list(self.client.list(EVENTS, key.namespace, fields=fields).items))
+        return ObservedPods(pods, warnings(self.client.pages(EVENTS, key.namespace, fields=fields)))
 
     def _carry_out(self, plan: Plan, raw: Object, key: Key) -> None:
         """All but the status."""

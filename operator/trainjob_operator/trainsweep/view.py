@@ -1,7 +1,8 @@
 """A TrainSweep as the TrainJob that its Job is made from.
 
 Its pods are the template's, `numNodes` for each slot; the verbs and limits are the sweep's own. What only the sweep's
-driver reads is kept as a digest in `config`, so that a change of it before the start makes the Job anew.
+driver reads is kept as a digest in `config`, so that a change of it before the start makes the Job anew. Where it
+nests too deep for that, a sentence is there, which the types refuse.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import hashlib
 import json
 from typing import Any, Final
 
+from trainjob_operator.trainjob.observation.excerpt import TOO_DEEP, is_deep
 from trainjobs.kube.resources import TRAINSWEEPS, Object
 
 OWN: Final = ("suspend", "stop", "activeDeadlineSeconds", "ttlSecondsAfterFinished")
@@ -24,7 +26,7 @@ def as_trainjob(item: Object) -> Object:
     template = {name: value for name, value in spec["template"]["spec"].items() if name not in _ABSENT}
     trainer = {**template["trainer"]}
     trainer["numNodes"] = trainer.get("numNodes", 1) * spec.get("parallelTrials", 1)
-    trainer["config"] = {"sweep": _digest(spec)}
+    trainer["config"] = TOO_DEEP if is_deep(spec) else {"sweep": _digest(spec)}
     own = {name: spec[name] for name in OWN if name in spec}
     view = {**item, "kind": TRAINSWEEPS.kind, "spec": {**template, "trainer": trainer, **own}}
     return {**view, "status": _status(item["status"])} if item.get("status") else view

@@ -26,20 +26,18 @@ JOB = parse(
         },
     }
 )
-OF_SWEEPS = {"TRAINJOBS_KIND"}
-SET = {each["name"] for each in environment(JOB)} | OF_SWEEPS
-OF_KUBERNETES = {"JOB_COMPLETION_INDEX"}
+SET = {each["name"] for each in environment(JOB)}
 
 
 def test_the_operator_sets_what_a_pod_reads_and_nothing_else():
-    assert set(PodIdentity.variables()) == SET | OF_KUBERNETES
+    assert set(PodIdentity.variables()) == SET
 
 
 def test_what_a_sweeps_pods_are_told_besides():
     sweep = JOB.model_copy(update={"kind": "TrainSweep"})
-    assert {each["name"] for each in environment(sweep)} - {
-        each["name"] for each in environment(JOB)
-    } == OF_SWEEPS
+    assert [each for each in environment(sweep) if each not in environment(JOB)] == [
+        {"name": "TRAINJOBS_KIND", "value": "TrainSweep"}
+    ]
 
 
 def test_the_operators_page_lists_the_variables_and_no_other():
@@ -48,7 +46,7 @@ def test_the_operators_page_lists_the_variables_and_no_other():
     listed = {
         name for row in table.splitlines() for name in re.findall(r"`([A-Z_]+)`", row.partition(" | ")[0])
     }
-    assert listed == SET | OF_KUBERNETES
+    assert listed == SET
 
 
 def test_the_operator_asks_for_the_container_whose_exit_codes_the_job_reads():

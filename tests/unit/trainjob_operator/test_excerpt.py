@@ -103,8 +103,15 @@ def nested(levels):
         ({"podTemplate": {"spec": nested(900)}}, "spec.podTemplate"),
         ({"stopping": {"criteria": [{"all": [{"all": [{"plateau": nested(900)}]}]}]}}, "spec.stopping"),
         ({"stopping": {"criteria": [{"name": "x" * (LONGEST + 1)}]}}, "spec.stopping"),
+        ({"trainer": {"resourcesPerNode": {"limits": {LONG_TEXT: "1"}}}}, "spec.trainer.resourcesPerNode"),
     ],
 )
 def test_what_nobody_could_read_is_refused_with_its_path(item, spec, told):
     with pytest.raises(SpecError, match=f"{told}.*(nested deeper than 64 levels|longer than)"):
         parse(excerpt(trainjob(item, **spec)))
+
+
+def test_all_resources_that_a_node_can_name_are_kept(item):
+    names = {f"{n:02}{'a' * 251}/{'b' * 63}": "1" * 64 for n in range(32)}
+    whole = trainjob(item, trainer={"resourcesPerNode": {"limits": names, "requests": names}})
+    assert digest(parse(excerpt(whole))) == digest(parse(whole))

@@ -6,7 +6,7 @@ import socket
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
 
-from trainjob_operator.core.health import HealthServer
+from trainjob_operator.core.health import CALLERS, LONGEST_REQUEST, HealthServer
 
 
 @pytest.fixture
@@ -45,3 +45,33 @@ def test_metrics_are_there_and_nothing_else(ask):
 def test_a_caller_that_says_nothing_is_let_go(ask):
     with socket.create_connection(("127.0.0.1", ask.port), timeout=10) as silent:
         assert silent.recv(1) == b""
+
+
+@pytest.fixture
+def call():
+    """`call(text)` is a connection to a server with all the patience, on which so much was said."""
+    server = HealthServer(("127.0.0.1", 0), lambda: True, lambda: True, CollectorRegistry(), patience_s=600)
+    server.start()
+    calls = []
+
+    def said(text: bytes) -> socket.socket:
+        calls.append(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+        calls[-1].sendall(text)
+        return calls[-1]
+
+    yield said
+    for each in calls:
+        each.close()
+    server.stop()
+
+
+def test_of_callers_that_never_finish_the_oldest_makes_room(call):
+    first, *_, last = [call(b"GET /healthz") for _ in range(CALLERS + 1)]
+    assert first.recv(1) == b""
+    last.sendall(b" HTTP/1.0\r\n\r\n")
+    assert last.recv(12) == b"HTTP/1.0 200"
+
+
+def test_a_request_without_end_is_read_only_as_far_as_it_may_be_long(call):
+    caller = call(b"GET /healthz HTTP/1.0\r\na: ".ljust(LONGEST_REQUEST, b"x"))
+    assert caller.recv(12) == b"HTTP/1.0 200"

@@ -80,3 +80,15 @@ def test_a_time_that_no_clock_shows_is_none(written):
 
 def test_times_are_as_the_api_server_writes_them():
     assert time_of("2026-11-21T10:00:00Z") == datetime(2026, 11, 21, 10, tzinfo=UTC)
+
+
+def test_whatever_its_owner_writes_on_a_job_it_is_kept_small():
+    queue = {"kueue.x-k8s.io/queue-name": "q" * 63}
+    written = {
+        "name": "a", "namespace": "b", "uid": "u", "resourceVersion": "1",
+        "labels": {f"kueue.x-k8s.io/{n:063}": "v" * 63 for n in range(8000)} | queue,
+        "annotations": dict.fromkeys(("trainjobs.dev/made-from", "trainjobs.dev/suspend"), "x" * 100_000),
+    }  # fmt: skip
+    small = job_projection({"metadata": written})
+    assert len(json.dumps(small)) < 32_768
+    assert observed_job(small).kueue.items() >= queue.items()

@@ -4,6 +4,7 @@ import pytest
 
 from trainjob_operator.trainjob.objects.pod import template
 from trainjobs.api.manifest import parse
+from trainjobs.api.pod_contract import INDEX_VARIABLE, PodEnvironment
 
 
 def pod(trainer=None, **spec):
@@ -39,6 +40,17 @@ def test_a_users_variable_does_not_replace_ours():
         pod({"env": [{"name": "RAY_AUTH_MODE", "value": "disabled"}, {"name": "A", "value": "1"}]})
     )
     assert (told["RAY_AUTH_MODE"], told["A"]) == ("token", "1")
+
+
+@pytest.mark.parametrize("name", [*PodEnvironment.variables(), INDEX_VARIABLE])
+def test_what_an_agent_is_told_nobody_else_tells_it(name):
+    theirs = {"name": name, "value": "theirs"}
+    by_trainer = pod({"env": [theirs]})
+    by_template = pod(podTemplate={"spec": {"containers": [{"name": "trainer", "env": [theirs]}]}})
+    for found in (by_trainer, by_template):
+        named = [each for each in found["spec"]["containers"][0]["env"] if each["name"] == name]
+        assert len(named) == 1  # and so does none of `envFrom`, since a variable of `env` goes before it
+        assert named != [theirs]
 
 
 def test_code_and_checkpoints_are_mounted():

@@ -9,7 +9,7 @@ from sweep_manifests import sweep_manifest
 from trainjob_operator.trainjob.conditions import Kind
 from trainjob_operator.trainjob.objects.job import digest, indexed_job
 from trainjob_operator.trainjob.observation.excerpt import excerpt
-from trainjob_operator.trainjob.observation.observed import Valid, observe
+from trainjob_operator.trainjob.observation.observed import Invalid, Valid, observe
 from trainjob_operator.trainjob.outcome import outcome
 from trainjob_operator.trainjob.plan import Settings, plan
 from trainjob_operator.trainsweep.metrics import SweepMetrics
@@ -74,11 +74,9 @@ def test_all_that_is_made_belongs_to_the_sweep_and_is_found_by_a_label_of_its_ow
 def test_a_trainjobs_pods_are_told_no_kind_so_that_older_images_understand():
     item = {**stored(), "kind": "TrainJob", "spec": {"trainer": {"entrypoint": "t:t", "maxEpochs": 1}}}
     job = observe(item, None, NOW).trainjob
-    names = {
-        each["name"] for each in indexed_job(job, "i")["spec"]["template"]["spec"]["containers"][0]["env"]
-    }
-    assert "TRAINJOBS_NAME" in names
-    assert "TRAINJOBS_KIND" not in names
+    env = indexed_job(job, "i")["spec"]["template"]["spec"]["containers"][0]["env"]
+    told = {each["name"]: each.get("value") for each in env}
+    assert (told["TRAINJOBS_NAME"], told["TRAINJOBS_KIND"]) == ("tuned", "")
 
 
 CHANGES = {
@@ -152,3 +150,29 @@ def test_what_a_sweep_says_of_itself_is_counted_within_what_can_be():
     assert value("trainjobs_sweep_trials_total", {"outcome": "succeeded"}) == 100_000
     assert value("trainjobs_sweep_gpu_seconds_total", {"kind": "saved"}) == 5
     assert value("trainjobs_sweep_gpu_seconds_total", {"kind": "used"}) == 60
+
+
+def nested(levels):
+    value = 1
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"parameters": {"lr": {"choice": [nested(5000)]}}},
+        {
+            "template": {
+                "spec": {"trainer": {"entrypoint": "a:b", "maxEpochs": 1, "config": {"a": nested(5000)}}}
+            }
+        },
+    ],
+    ids=["a parameter", "the template"],
+)
+def test_a_sweep_that_nests_too_deep_is_told_so_instead_of_being_passed_over(spec):
+    item = stored()
+    found = observe(excerpt(as_trainjob({**item, "spec": {**item["spec"], **spec}})), None, NOW)
+    assert isinstance(found, Invalid)
+    assert "nested deeper than 64 levels" in found.problem

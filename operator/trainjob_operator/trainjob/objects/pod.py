@@ -11,7 +11,7 @@ from typing import Final
 from trainjob_operator.trainjob.objects import names
 from trainjob_operator.trainjob.objects.strategic_merge import merged
 from trainjobs.api import TrainJob
-from trainjobs.api.pod_contract import ADDRESS, COMMAND, CONTAINER, PodEnvironment
+from trainjobs.api.pod_contract import ADDRESS, COMMAND, CONTAINER, INDEX, INDEX_VARIABLE, PodEnvironment
 from trainjobs.api.storage_uri import storage_root
 from trainjobs.kube.resources import Object
 
@@ -77,7 +77,7 @@ def _fixed(job: TrainJob) -> Object:
 
 
 def environment(job: TrainJob) -> list[Object]:
-    """What the node agent is told, besides JOB_COMPLETION_INDEX, which the Job controller sets."""
+    """What the node agent is told, and the user's variables."""
     ours = _identity(job)
     known = {variable["name"] for variable in ours}
     theirs = [
@@ -101,8 +101,14 @@ def _identity(job: TrainJob) -> list[Object]:
         code=CODE if job.spec.trainer.code else "",
         storage=storage_root(job, CHECKPOINTS),
     )
-    address = {"name": ADDRESS, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
-    return [*({"name": name, "value": value} for name, value in told.to_env().items()), address]
+    of_the_pod = {ADDRESS: "status.podIP", INDEX_VARIABLE: f"metadata.labels['{INDEX}']"}
+    return [
+        *({"name": name, "value": value} for name, value in told.to_env().items() if name not in of_the_pod),
+        *(
+            {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+            for name, path in of_the_pod.items()
+        ),
+    ]
 
 
 def _container(job: TrainJob, default_image: str) -> Object:

@@ -24,10 +24,13 @@ LONG_CRITERIA: Final = 4096
 """Characters of JSON from which on criteria are left out."""
 LONGEST: Final = 196_608
 """Characters of JSON that a part of a spec has at most: 16 criteria of 64 members each fit."""
+LONGEST_OF_TRAINER: Final = 32_768
+"""Characters of JSON that a trainer's field has at most: 64 quantities with the longest names that there may be fit."""
 LABELS: Final = 65
 """Labels that are kept: one more than there may be."""
 
-_TOO_DEEP: Final = f"nested deeper than {DEEPEST} levels"
+TOO_DEEP: Final = f"(nested deeper than {DEEPEST} levels)"
+"""Stands for what is."""
 _UNREAD: Final = {"training": ("metrics", "waiting"), "stopping": ("shadow",)}
 _METADATA: Final = (
     *("name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp"),
@@ -71,20 +74,20 @@ def _status(status: Object) -> Object:
 
 def abridged(spec: Object) -> Object:
     """A spec in which what is long is a digest. Abridged again it is the same."""
-    if not _is_deep(spec) and len(_text(spec)) <= LONG:
+    if not is_deep(spec) and len(_text(spec)) <= LONG:
         return spec
     short = {**spec, "trainer": _trainer(spec["trainer"])}
-    if "podTemplate" in spec and not _is_deep(spec["podTemplate"]):
+    if "podTemplate" in spec and not is_deep(spec["podTemplate"]):
         short["podTemplate"] = _template(spec["podTemplate"])
     return {name: _readable(value) for name, value in short.items()}
 
 
 def _trainer(trainer: Object) -> Object:
-    short = {name: f"({_TOO_DEEP})" if _is_deep(value) else value for name, value in trainer.items()}
+    short = {name: TOO_DEEP if is_deep(value) else value for name, value in trainer.items()}
     short = _digested(short, "config")
     if "env" in short and len(text := _text(short["env"])) > LONG:
         short["env"] = [{"name": "sha256", "value": hashlib.sha256(text.encode()).hexdigest()}]
-    return short
+    return {name: _readable(value, LONGEST_OF_TRAINER) for name, value in short.items()}
 
 
 def _template(template: Object) -> Object:
@@ -104,13 +107,14 @@ def _digested(part: Object, name: str) -> Object:
     return {**part, name: digest if isinstance(value, str) else {"sha256": digest}}
 
 
-def _readable(value: Any) -> Any:
-    if _is_deep(value):
-        return f"({_TOO_DEEP})"
-    return value if len(_text(value)) <= LONGEST else f"(longer than {LONGEST} characters)"
+def _readable(value: Any, longest: int = LONGEST) -> Any:
+    if is_deep(value):
+        return TOO_DEEP
+    return value if len(_text(value)) <= longest else f"(longer than {longest} characters)"
 
 
-def _is_deep(value: Any) -> bool:
+def is_deep(value: Any) -> bool:
+    """Whether it has more levels than may be."""
     level = [value]
     for _ in range(DEEPEST):
         if not level:

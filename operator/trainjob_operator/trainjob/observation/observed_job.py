@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import islice
 from typing import Any, Final
 
 from trainjob_operator.trainjob.objects import names
@@ -15,7 +16,10 @@ _SPEC: Final = ("suspend", "activeDeadlineSeconds", "managedBy", "completions", 
 _STATUS: Final = ("active", "ready", "terminating", "failed", "startTime", "completionTime")
 _CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
 _KUBERNETES: Final = "kubernetes.io/job-controller"
-_LONGEST_MESSAGE: Final = 256
+_LONGEST_TEXT: Final = 256
+"""Characters that are kept of what others than the operator may write at any length."""
+_KUEUE_LABELS: Final = 128
+"""Labels for Kueue that are kept: a TrainJob has 64 at most, and Kueue adds a few."""
 _YEARS: Final = range(1970, 9999)
 """Of times with which one can reckon."""
 
@@ -26,19 +30,24 @@ def job_projection(item: Object) -> Object:
     owners = [
         {"uid": owner["uid"]} for owner in metadata.get("ownerReferences", ()) if owner.get("controller")
     ]
-    labels = metadata.get("labels", {})
+    labels, annotations = metadata.get("labels", {}), metadata.get("annotations", {})
+    queue = _chosen(labels, (names.QUEUE,))
+    kueue = ((name, value) for name, value in labels.items() if name.startswith(names.KUEUE))
     return {
         "metadata": {
             **_chosen(metadata, _METADATA),
             "ownerReferences": owners,
-            "labels": {name: value for name, value in labels.items() if name.startswith(names.KUEUE)},
-            "annotations": _chosen(metadata.get("annotations", {}), (names.MADE_FROM, names.SUSPEND)),
+            "labels": queue | dict(islice(kueue, _KUEUE_LABELS)),
+            "annotations": {
+                name: value[:_LONGEST_TEXT]
+                for name, value in _chosen(annotations, (names.MADE_FROM, names.SUSPEND)).items()
+            },
         },
         "spec": _chosen(spec, _SPEC),
         "status": {
             **_chosen(status, _STATUS),
             "conditions": [
-                {**condition, "message": condition.get("message", "")[:_LONGEST_MESSAGE]}
+                {**condition, "message": condition.get("message", "")[:_LONGEST_TEXT]}
                 for condition in status.get("conditions", ())
                 if condition["type"] in _CONDITIONS and condition["status"] == "True"
             ],

@@ -1,28 +1,70 @@
-"""What the operator reads of a Job's pods, when it asks for them: a small copy of each, and Events about them."""
+"""What the operator reads of a Job's pods, when it asks for them: a small copy of each, and Events about them.
+
+Whoever may make pods and Events in a namespace can make many, with labels, annotations and texts of any length.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
-from trainjob_operator.trainjob.observation.observed_job import ObservedJob
+from trainjobs.api.pod_contract import INDEX
+from trainjobs.api.trainjob import MOST_PODS
+from trainjobs.kube.client import Listing
 from trainjobs.kube.resources import Object
+
+MOST_LOOKED_AT: Final = 2 * MOST_PODS
+"""Pods: as many as a Job has at a time, and their forerunners."""
+MOST_WARNINGS: Final = 1000
+_LONGEST_NOTE: Final = 1024
+"""Bytes that the API server takes as an Event's note; what is written as a core/v1 Event may be longer."""
+
+
+def looked_at(job_uid: str, pages: Iterable[Listing]) -> list[Object]:
+    """Of the Job's pods among those that pages list what is read."""
+    made = (pod for page in pages for pod in page.items if _made_by(job_uid, pod))
+    return [pod_projection(pod) for pod in islice(made, MOST_LOOKED_AT)]
+
+
+def warnings(pages: Iterable[Listing]) -> list[Object]:
+    """Of the Events that pages list what is read."""
+    every = (event for page in pages for event in page.items)
+    return [event_projection(event) for event in islice(every, MOST_WARNINGS)]
 
 
 def pod_projection(pod: Object) -> Object:
     """What is read of a pod: without its template, which may be a megabyte and is in each of ten thousand."""
     metadata, spec = pod["metadata"], pod.get("spec", {})
-    kept = ("name", "labels", "ownerReferences", "creationTimestamp", "deletionTimestamp")
+    labels = metadata.get("labels", {})
     return {
-        "metadata": {name: metadata[name] for name in kept if name in metadata},
+        "metadata": {
+            **_chosen(metadata, ("name", "creationTimestamp", "deletionTimestamp")),
+            "labels": _chosen(labels, (INDEX,)),
+        },
         "spec": {"nodeName": spec.get("nodeName", "")},
         "status": pod.get("status", {}),
     }
 
 
-def made_by(job: ObservedJob, pod: Object) -> bool:
+def _made_by(job_uid: str, pod: Object) -> bool:
     """Whether a pod is the Job's. Its labels anybody may put on a pod, and then speak for the run."""
     owners = pod["metadata"].get("ownerReferences", ())
-    return any(owner["uid"] == job.uid and owner.get("controller") for owner in owners)
+    return any(owner["uid"] == job_uid and owner.get("controller") for owner in owners)
+
+
+def event_projection(event: Object) -> Object:
+    """What is read of an Event."""
+    return {
+        **_chosen(event, ("series", "deprecatedLastTimestamp", "eventTime", "reason")),
+        "regarding": _chosen(event["regarding"], ("kind", "name")),
+        "note": event.get("note", "")[:_LONGEST_NOTE],
+    }
+
+
+def _chosen(part: Object, fields: tuple[str, ...]) -> Object:
+    return {name: part[name] for name in fields if name in part}
 
 
 @dataclass(frozen=True, slots=True)
