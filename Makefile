@@ -11,7 +11,7 @@ demo: $(READY)
 	$(BIN)/trainjobs run manifests/examples/mnist/trainjob.yaml --fresh
 
 test: lint unit
-	$(BIN)/python -m pytest tests/processes tests/ray tests/cluster
+	$(BIN)/python -m pytest tests/processes tests/adapters tests/ray tests/cluster
 	TRAINJOBS_GPU_TESTS=cpu $(BIN)/python -m pytest tests/gpu -k "not ray"
 
 unit: $(READY)

@@ -31,8 +31,8 @@ from stopping_quality import Run, recorded
 from trainjobs.stopping import extrapolation as shipped
 
 LIMITS = (0.05, 0.1, 0.2)
-AIM = 0.05
-"""The limit that the weights are made for."""
+ASKED = (0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3, 0.4)
+"""The limits that the weights are made for."""
 MARGINS = {"val_accuracy": (0.0, 0.002, 0.01), "val_loss": (0.0, 0.01, 0.05)}
 TESTED = {"val_accuracy": "test_accuracy", "val_loss": "test_loss"}
 SHAPES = [lambda t, a=a: -(t**-a) for a in (0.25, 0.5, 1.0, 2.0)] + [
@@ -113,36 +113,84 @@ def _moments(values: tuple[float, ...], margin: float) -> tuple[Moment, ...]:
     return tuple(found)
 
 
-def fitted(tuning: Sequence[Case]) -> tuple[float, ...]:
-    """Weights of the largest likelihood, the first one raised until few enough of the tuning runs are stopped wrongly.
+Scores = Sequence[np.ndarray]
+"""Of the moments of each case: the logarithm of the odds that the rest improves."""
 
-    Without that they are too sure: who asks after every report stops at the luckiest one.
+
+@dataclass(frozen=True)
+class Table:
+    """A case as numbers: a row of features for each moment, and whether the rest improved."""
+
+    task: str
+    x: np.ndarray
+    y: np.ndarray
+
+
+def fitted(tuning: Sequence[Case]) -> tuple[float, ...]:
+    """Weights whose probabilities hold where they stop a run, of a task that they were not fitted to.
+
+    Fitted to all moments alike they are too sure: who asks after every report stops at the luckiest one. So they are
+    spread and shifted (Platt 1999) to hold at the stops, and once more at those of each task by the weights of the
+    others, as in cross-conformal prediction (Vovk 2015).
     """
-    tables = [np.array([moment.features for moment in case.moments]) for case in tuning]
-    truths = [np.array([moment.improves for moment in case.moments]) for case in tuning]
-    weights = _likeliest(np.concatenate(tables), np.concatenate(truths))
-    while _wrong(tables, truths, weights, AIM) > AIM:
-        weights[0] += 0.05
+    tables = [
+        Table(
+            case.run.task,
+            np.array([each.features for each in case.moments]),
+            np.array([each.improves for each in case.moments]),
+        )
+        for case in tuning
+    ]
+    without = {
+        task: _calibrated([each for each in tables if each.task != task])
+        for task in sorted({each.task for each in tables})
+    }
+    shift, spread = _platt(tables, [each.x @ without[each.task] for each in tables])
+    weights = spread * _calibrated(tables)
+    weights[0] += shift
     return tuple(round(float(weight), 3) for weight in weights)
 
 
-def _likeliest(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def _calibrated(tables: Sequence[Table]) -> np.ndarray:
+    """Weights that hold at their own stops."""
+    weights = _likeliest(
+        np.concatenate([each.x for each in tables]), np.concatenate([each.y for each in tables])
+    )
+    shift, spread = _platt(tables, [each.x @ weights for each in tables])
+    weights *= spread
+    weights[0] += shift
+    return weights
+
+
+def _platt(tables: Sequence[Table], scores: Scores) -> tuple[float, float]:
+    """Shift and spread with which scores hold at the stops that they lead to."""
+    shift, spread = 0.0, 1.0
+    for _ in range(8):
+        at, improved = _stops(tables, [shift + spread * each for each in scores])
+        more, wider = _likeliest(np.stack([np.ones_like(at), at], axis=1), improved, decay=1e-3)
+        shift, spread = more + wider * shift, wider * spread
+    return shift, spread
+
+
+def _stops(tables: Sequence[Table], scores: Scores) -> tuple[np.ndarray, np.ndarray]:
+    """Scores, and whether the rest improved, at all moments at which some limit stops a case."""
+    at, improved = [], []
+    for table, score in zip(tables, scores, strict=True):
+        below = [score < math.log(limit / (1 - limit)) for limit in ASKED]
+        for i in {int(each.argmax()) for each in below if each.any()}:
+            at.append(score[i])
+            improved.append(table.y[i])
+    return np.array(at), np.array(improved)
+
+
+def _likeliest(x: np.ndarray, y: np.ndarray, decay: float = 0.1) -> np.ndarray:
     """By Newton's method, with a little weight decay."""
     weights = np.zeros(x.shape[1])
     for _ in range(30):
         p = 1 / (1 + np.exp(-x @ weights))
-        curvature = (x * (p * (1 - p))[:, None]).T @ x + 0.1 * np.eye(len(weights))
-        weights += np.linalg.solve(curvature, x.T @ (y - p) - 0.1 * weights)
+        curvature = (x * (p * (1 - p))[:, None]).T @ x + decay * np.eye(len(weights))
+        weights += np.linalg.solve(curvature, x.T @ (y - p) - decay * weights)
     return weights
-
-
-def _wrong(
-    tables: Sequence[np.ndarray], truths: Sequence[np.ndarray], weights: np.ndarray, limit: float
-) -> float:
-    """Share of the stops below a limit after which the run would have improved."""
-    below = [1 / (1 + np.exp(-x @ weights)) < limit for x in tables]
-    stops = [y[b.argmax()] for b, y in zip(below, truths, strict=True) if b.any()]
-    return float(np.mean(stops))
 
 
 def regression(moment: Moment) -> float:

@@ -20,7 +20,7 @@ from ray.tune.schedulers import (
     TrialScheduler,
 )
 
-from trainjobs.sweep.scheduling import CriteriaStopper, PruningScheduler
+from trainjobs.sweeps.scheduling import CriteriaStopper, PruningScheduler
 
 Factory = Callable[[str, str, int, int], TrialScheduler]
 CONTINUE, PAUSE, STOP = TrialScheduler.CONTINUE, TrialScheduler.PAUSE, TrialScheduler.STOP

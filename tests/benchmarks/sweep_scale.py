@@ -24,7 +24,7 @@ from machine import machine
 from trainjobs.api.pruning import Objective, Pruning
 from trainjobs.stopping import Observation
 from trainjobs.stopping.across import Curve
-from trainjobs.sweep.scheduling import PruningScheduler
+from trainjobs.sweeps.scheduling import PruningScheduler
 
 CRITERIA: dict[str, dict[str, Any]] = {
     "median": {},

@@ -169,6 +169,22 @@ def test_the_code_of_an_earlier_trainjob_of_the_name_stays_for_the_next_one(
     assert gpus.get("trainjob/mnist")["metadata"]["uid"] in [owner["uid"] for owner in owners]
 
 
+def test_the_log_of_somebody_elses_pod_is_not_the_runs(gpus: Kubectl, trainjobs: Command):
+    gpus.create(manifest())
+    labels = {"trainjobs.dev/trainjob": "mnist", "batch.kubernetes.io/job-completion-index": "0"}
+    security = {
+        "allowPrivilegeEscalation": False,
+        "runAsNonRoot": True,
+        "capabilities": {"drop": ["ALL"]},
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    trainer = {"name": "trainer", "image": "x", "securityContext": security}
+    metadata = {"name": "mnist-0-abcde", "labels": labels}
+    gpus.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {"containers": [trainer]}})
+    done = trainjobs("logs", "mnist")
+    assert (done.returncode, "mnist has no pod 0" in done.stderr) == (Exit.NO_INPUT, True)
+
+
 def test_stop_waits_until_the_run_is_complete(
     gpus: Kubectl, operator: Operator, nodes: FakeNodes, code: Path, trainjobs: Command, begun
 ):

@@ -42,6 +42,26 @@ def test_applying_twice_changes_nothing_the_second_time(team: Kubectl, client: K
     assert client.apply(service(team, port=81))["spec"]["ports"][0]["port"] == 81
 
 
+def test_a_status_is_written_beside_what_others_write_and_not_over_what_they_change(
+    team: Kubectl, client: KubeClient
+):
+    key = Key(team.namespace, "mnist")
+    client.create(trainjob(team))
+    known = client.patch(TRAINJOBS, key, {"status": {"restarts": 1}}, "status")
+    client.patch(TRAINJOBS, key, {"status": {"restarts": 2}}, "status")
+    says = {"conditions": [{"type": "Running", "status": "True", "reason": "Running", "message": "training",
+                            "lastTransitionTime": "2026-11-21T10:00:00Z"}]}  # fmt: skip
+    written = client.patch_status_meanwhile(TRAINJOBS, key, known, says)
+    assert written["status"]["restarts"] == 2
+    assert written["status"]["conditions"] == says["conditions"]
+    for refused in (known, {**written, "metadata": {**written["metadata"], "uid": "another"}}):
+        with pytest.raises(ApiError, match="422"):
+            client.patch_status_meanwhile(TRAINJOBS, key, refused, {"conditions": []})
+    client.patch(TRAINJOBS, key, {"spec": {"suspend": True}})
+    with pytest.raises(ApiError, match="422"):
+        client.patch_status_meanwhile(TRAINJOBS, key, written, {"conditions": []})
+
+
 def test_what_is_not_there_is_none_and_a_refusal_has_its_words(team: Kubectl, client: KubeClient):
     key = Key(team.namespace, "web")
     assert client.get(SERVICES, key) is None

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ import urllib3
 from admitted import free, values
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from operated import eventually, reaches, running, trainjob, trains
+from operated import eventually, pods, reaches, running, trainjob, trains
 from sweep_manifests import sweep_manifest
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import NAMESPACE_ANNOTATIONS
@@ -335,3 +336,51 @@ def test_whatever_a_user_writes_harms_nobody(
     watched.is_unharmed()
     clear()
     record_property("states of those objects", dict(seen.most_common()))
+
+
+@dataclass
+class Outrun:
+    """The operator's connection, of whose requests that change a status each comes just after a write of the pod's."""
+
+    transport: HttpTransport
+    pod_writes: Callable[[], object] = lambda: None
+    writes: int = 0
+
+    def request(self, method: str, path: str, *rest: Any, **options: Any) -> dict[str, Any]:
+        if method == "PATCH" and path.endswith("/trainjobs/mnist/status"):
+            self.writes += 1
+            self.pod_writes()
+        return self.transport.request(method, path, *rest, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.transport, name)
+
+
+def test_a_run_that_writes_faster_than_the_operator_holds_up_neither_what_is_said_of_it_nor_its_deadline(
+    gpus: Kubectl,
+    shipped: HttpTransport,
+    control_plane: ControlPlane,
+    record_property: Callable[[str, object], None],
+):
+    outrun, steps = Outrun(shipped), count()
+    with running(outrun, namespaces=(gpus.namespace,)):
+        gpus.create(trainjob(activeDeadlineSeconds=3))
+        eventually(lambda: len(pods(gpus)) == 2, "2 pods")
+        bound = (f"--bound-object-name={min(pods(gpus))}", "--bound-object-kind=Pod")
+        token = gpus("create", "token", "trainjobs-runner", *bound).strip()
+        client, path = Client(control_plane, token), TRAINJOBS.path(gpus.namespace, "mnist", "status")
+
+        def write() -> None:
+            now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            training = {"epoch": 1, "step": next(steps), "lastUpdateTime": now}
+            status = {"startTime": now, "training": training}
+            client("PATCH", path, {"status": status}, "application/merge-patch+json")
+
+        outrun.pod_writes = write
+        write()
+        eventually(
+            lambda: gpus.get("job/mnist")["spec"].get("activeDeadlineSeconds") == 1, "the deadline is obeyed"
+        )
+        reaches(gpus, "DeadlineExceeded")
+    record_property("statuses written by the operator", outrun.writes)
+    assert client.answers[2] >= 2

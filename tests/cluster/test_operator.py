@@ -230,6 +230,19 @@ def test_what_somebody_takes_from_around_a_run_is_there_again(
     assert state(gpus) == "Running"
 
 
+@pytest.mark.parametrize("kind", ["rolebinding", "serviceaccount"])
+def test_a_run_that_has_to_hear_of_a_stop_is_given_its_rights_again(
+    gpus: Kubectl, operator: Operator, kind: str
+):
+    gpus.create(trainjob())
+    trains(gpus)
+    gpus("delete", kind, "trainjobs-runner")
+    gpus("patch", "tjob", "mnist", "--type=merge", '--patch={"spec": {"stop": {"reason": "enough"}}}')
+    eventually(
+        lambda: "trainjobs-runner" in gpus("get", kind, "--output=name"), f"the {kind} is there", within_s=10
+    )
+
+
 @pytest.mark.parametrize("edit", [{"parallelism": 1}, {"completions": 1, "parallelism": 1}], ids=str)
 def test_a_job_whose_pods_somebody_has_made_fewer_gets_them_back(
     gpus: Kubectl, operator: Operator, edit: dict[str, int]

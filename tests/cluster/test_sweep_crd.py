@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -108,30 +109,40 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_the_command_line_applies_a_sweep_and_follows_it_to_its_end(team, tmp_path, end):
+def test_who_applies_a_sweep_and_who_watches_it_read_the_same_to_its_end(team, tmp_path, end):
     reason, message, code = ENDS[end]
     file = tmp_path / "sweep.yaml"
     file.write_text(json.dumps(sweep_manifest()))
-    command = [sys.executable, "-m", "trainjobs", "sweep", str(file), "--cluster", "-n", team.namespace]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "KUBECONFIG": str(team.kubeconfig)},
-    ) as following:
-        try:
-            team.wait("tsweep/tuned", "--for=create")
+    with followed(team, "sweep", str(file), "--cluster") as applying:
+        team.wait("tsweep/tuned", "--for=create")
+        with followed(team, "watch", "trainsweep/tuned") as watching:
             pruned = {"trial": "0002", "state": "Pruned", "epoch": 3, "objective": "0.5", "reason": "worse"}
             says(team, latest=[pruned, {"trial": "0001", "state": "Running"}])
-            line = following.stdout.readline()
-            assert line == "trial 0002  Pruned at epoch 3, objective 0.5: worse\n"
+            for process in (applying, watching):
+                told = iter(process.stdout.readline, "")
+                assert "trial 0002  Pruned at epoch 3, objective 0.5: worse\n" in told
             best = {"trial": "0001", "metric": "val_loss", "objective": "0.125"}
-            says(team, **conditions(end, reason, message), best=best, completionTime="2026-01-01T00:00:00Z")
-            rest, _ = following.communicate(timeout=60)
+            trials = {"total": 6, "ended": 6}
+            known = {**conditions(end, reason, message), "best": best, "trials": trials}
+            says(team, **known, completionTime="2026-01-01T00:00:00Z")
+            rest = [process.communicate(timeout=60)[0] for process in (applying, watching)]
+    last = f"{reason}  6 of 6 trials ended  best val_loss 0.125 (trial 0001)\n"
+    applied, watched = (text[text.index(last) :] for text in rest)
+    assert applied == watched
+    assert f"\n{message}\n" in applied
+    assert (applying.returncode, watching.returncode) == (code, code)
+
+
+@contextmanager
+def followed(team, *words):
+    """A command that goes on until the sweep has ended."""
+    environment = {**os.environ, "KUBECONFIG": str(team.kubeconfig), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "trainjobs", *words, "-n", team.namespace]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
+        try:
+            yield process
         finally:
-            following.kill()
-    assert rest == f"{reason}: {message}; best is trial 0001, val_loss 0.125  \n".replace("  \n", "\n")
-    assert following.returncode == code
+            process.kill()
 
 
 def test_the_command_line_says_what_the_api_server_refuses(team, tmp_path):

@@ -17,6 +17,9 @@ from testbed.controlplane import ControlPlane
 from testbed.kubectl import RESTRICTED, Kubectl
 from testbed.node import Node
 
+from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import Starting
+
 RECIPES = Path(__file__).parents[1] / "support" / "recipes"
 END_S = 540.0
 """For a whole sweep; half of it is for a machine that is busy."""
@@ -46,6 +49,11 @@ class Sweeps(Team):
         (file,) = self.disk.glob(f"{name}-*/trials.jsonl")
         return [json.loads(line) for line in file.read_text().splitlines()]
 
+    def begun(self, name: str, trial: str) -> list[Starting]:
+        """Whenever a slot began with a trial."""
+        (directory,) = self.disk.glob(f"{name}-*/trials/{trial}")
+        return [event for event in RunDirectory(directory).events() if isinstance(event, Starting)]
+
     def finished(self, name: str) -> dict[str, dict[str, Any]]:
         """Trials that are over, by name; each ends once."""
         ends = [line for line in self.lines(name) if "state" in line]
@@ -74,12 +82,20 @@ def team(
     kubectl("delete", "namespace", inside.namespace, "--wait=false")
 
 
-def digits(name: str, *hidden: int, config: dict[str, Any] | None = None, epochs: int = 4, **spec: Any):
-    """A sweep of two slots, each a pod with two ranks, over the widths of a network."""
+def digits(
+    name: str,
+    *hidden: int,
+    config: dict[str, Any] | None = None,
+    epochs: int = 4,
+    nodes: int = 1,
+    **spec: Any,
+):
+    """A sweep of two slots, each of two ranks, over the widths of a network."""
     trainer = {
+        "numNodes": nodes,
         "entrypoint": "digits:train",
         "maxEpochs": epochs,
-        "numProcPerNode": 2,
+        "numProcPerNode": 2 // nodes,
         "config": config or {},
         "code": {"configMap": "code"},
         "env": ENVIRONMENT,
@@ -138,12 +154,19 @@ def test_a_suspended_sweep_keeps_finished_trials_and_goes_on_with_the_others(tea
     assert team.status("paused")["restarts"] == 1
 
 
-def test_a_pod_killed_amid_it_costs_no_trial(team):
-    team.kubectl.apply(digits("killed", 16, 17, 18, 19, config={"pause": 0.02}))
-    team.wait_until(lambda: team.ended("killed") >= 1, "killed", END_S)
-    victim = team.pods("killed")[1]["metadata"]["name"]
+@pytest.mark.parametrize("nodes", [1, 2])
+def test_a_pod_killed_amid_it_costs_no_trial_and_disturbs_one(team, nodes):
+    name = f"killed-{nodes}"
+    team.kubectl.apply(digits(name, 16, 17, 18, 19, config={"pause": 0.02}, nodes=nodes))
+    team.wait_until(lambda: team.ended(name) >= 1, name, END_S)
+    pods = team.pods(name)
+    assert len(pods) == 2 * nodes
+    victim = pods[-1]["metadata"]["name"]
     team.kubectl("delete", "pod", victim, "--grace-period=0", "--force")
-    team.wait_for("killed", "Complete", timeout_s=END_S)
-    ends = team.finished("killed")
+    team.wait_for(name, "Complete", timeout_s=END_S)
+    ends = team.finished(name)
     assert len(ends) == 4
     assert {trial["state"] for trial in ends.values()} == {"Finished"}
+    begun = [team.begun(name, trial) for trial in ends]
+    assert [each.nodes for trial in begun for each in trial] == [nodes] * 5
+    assert max(map(len, begun)) == 2

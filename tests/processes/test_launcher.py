@@ -202,6 +202,17 @@ def test_a_rank_runs_where_the_command_was_called_and_finds_itself_in_ray_train_
     ]
 
 
+def test_a_variable_of_the_manifest_is_there_before_anything_reads_it(desk):
+    """Of those that are read once, OpenMP's is the one that shows without a GPU; the command's own says otherwise."""
+    manifest = MANIFEST.replace("{entrypoint", '{env: [{name: OMP_NUM_THREADS, value: "3"}], entrypoint')
+    (desk / "job/trainjob.yaml").write_text(manifest)
+    process = start(desk, SURROUNDINGS, OMP_NUM_THREADS="1")
+    process.communicate(timeout=300)
+    events = RunDirectory(desk / "runs/tiny").events()
+    found = [json.loads(e.text) for e in events if isinstance(e, Printed) and e.text.startswith("{")]
+    assert [one["threads"] for one in found] == [3, 3]
+
+
 ENDS = {
     "its end": (),
     "SIGKILL of the command": (signal.SIGKILL,),

@@ -5,11 +5,12 @@ from ray.cluster_utils import Cluster
 from sweeps import sweep, trials
 
 from trainjobs.api.manifest import Manifest
+from trainjobs.driver.ray_internals.node import lean
 from trainjobs.driver.ray_launcher import RayCluster, set_defaults
 from trainjobs.runs.events import Started, Starting
-from trainjobs.sweep.driver import SweepRun
-from trainjobs.sweep.record import SweepDirectory
-from trainjobs.sweep.space import checked
+from trainjobs.sweeps.driver import SweepRun
+from trainjobs.sweeps.record import SweepDirectory
+from trainjobs.sweeps.space import checked
 
 
 def test_a_trial_on_two_nodes_survives_a_rank_and_a_node_as_one_on_a_single_node_does(tmp_path):
@@ -21,9 +22,11 @@ def test_a_trial_on_two_nodes_survives_a_rank_and_a_node_as_one_on_a_single_node
     told = []
     directory = SweepDirectory(tmp_path / "out")
     set_defaults()
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster = Cluster()
     try:
-        cluster.add_node(num_cpus=1)
+        with lean():
+            for _ in range(2):
+                cluster.add_node(num_cpus=1, include_dashboard=False)
         nodes = RayCluster(cluster.address, 2, "127.0.0.1", lost=str)
         with directory.hold():
             directory.write_sweep(spec)

@@ -9,8 +9,8 @@ from trainjobs.runs.directory import RunDirectory
 from trainjobs.stopping import Observation
 from trainjobs.stopping.across import Curve
 from trainjobs.stopping.across.panel import PruningPanel
-from trainjobs.sweep.record import SweepDirectory, Trial, TrialState, name_of
-from trainjobs.sweep.space import drawn, trial_job
+from trainjobs.sweeps.record import SweepDirectory, Trial, TrialState, name_of
+from trainjobs.sweeps.space import drawn, trial_job
 
 PARAMETERS = {
     "learningRate": {"logUniform": {"min": 0.001, "max": 1.0}},

@@ -4,6 +4,7 @@ import ast
 import re
 from functools import cache
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
@@ -16,6 +17,7 @@ from trainjobs.api.manifest import Manifest
 from trainjobs.api.reasons import KubernetesReason, Reason
 from trainjobs.api.sweep import TrainSweep
 from trainjobs.api.trainjob import TrainJob
+from trainjobs.exits import Exit, UserError
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -72,6 +74,31 @@ def test_every_message_on_the_page_of_symptoms_is_one_of_the_programs():
     assert [words for words in quoted if not is_said(words)] == []
 
 
+@cache
+def raised() -> list[tuple[Exit, str]]:
+    """The user's errors that the program raises, by their exit codes, with their texts."""
+    return [
+        (kinds[node.func.id].exit_code, text)
+        for kinds in [{kind.__name__: kind for kind in UserError.__subclasses__()}]
+        for path in (ROOT / "trainjobs").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in kinds
+        for argument in node.args
+        if (text := _text(argument))
+    ]
+
+
+def test_the_exit_code_beside_a_message_is_the_one_that_it_is_raised_with():
+    page = (DOCS / "troubleshooting.md").read_text()
+    shown = re.findall(r"`([^`|]{15,})` \((\d+)\)", page)
+    found = [
+        (words, int(code), {int(one) for one, text in raised() if words in text}) for words, code in shown
+    ]
+    checked = [(words, code, codes) for words, code, codes in found if codes]
+    assert len(checked) > 15
+    assert [words for words, code, codes in checked if codes != {code}] == []
+
+
 def test_a_message_that_no_program_has_is_noticed():
     assert not is_said("no step for … minutes")
     assert is_said("no step for … s (progressDeadlineSeconds)")
@@ -121,10 +148,11 @@ def whole(document):
     }
 
 
-def test_every_field_that_others_call_otherwise_is_one_of_ours():
-    rows = re.findall(r"^\| [^|]* \| ([^|]*) \|.*\|$", (DOCS / "coming-from.md").read_text(), re.MULTILINE)
+@pytest.mark.parametrize(("page", "at_least"), [("coming-from.md", 40), ("criteria.md", 12)])
+def test_every_field_that_a_table_recommends_is_one_of_ours(page, at_least):
+    rows = re.findall(r"^\| [^|]* \| ([^|]*) \|.*\|$", (DOCS / page).read_text(), re.MULTILINE)
     shown = [words for row in rows for words in re.findall(r"`([a-z]\w+: [^`]+)`", row)]
-    assert len(shown) > 50
+    assert len(shown) > at_least
     for words in shown:
         ((name, value),) = yaml.safe_load(words).items()
         assert any(is_valid(kind, name, value) for kind in kinds()), words
@@ -151,6 +179,12 @@ def is_valid(kind, name, value):
     except ValidationError:
         return False
     return True
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_script_is_python(page):
+    for text in blocks(page, "python"):
+        ast.parse(dedent(re.sub(r"^#.*\n", "", text)))  # a part of a class stands below its file
 
 
 def test_every_page_with_commands_that_no_test_runs_says_why():

@@ -16,9 +16,9 @@ OUTLIVES: Final = (
 )
 NAMES: Final = "must be unset, since pods of a run find each other by the names that its Job gives them"
 RESTARTS: Final = (
-    "must be Never; remove it: backoffLimit says how often a failed attempt is followed by another one"
+    "must be Never or unset, since no container of a run is restarted: backoffLimit says how often a failed attempt is "
+    "followed by another one"
 )
-IN_PLACE: Final = "must be unset: backoffLimit says how often a failed attempt is followed by another one"
 HOST: Final = "must be unset, since the node itself would call that address; without it the pod is called"
 HANDLERS: Final = (
     ("livenessProbe",),
@@ -28,11 +28,6 @@ HANDLERS: Final = (
     ("lifecycle", "preStop"),
 )
 """Fields of a container that say what the kubelet calls."""
-RESTART_ALL: Final = "RestartAllContainers"
-"""What a rule of a container may do to its pod: the trainer begins again, and no Job has heard of a failure.
-
-https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle#container-restart-rules (from 1.34 on).
-"""
 CALLS: Final = ("httpGet", "tcpSocket")
 """Of those, the ways to call something that has an address.
 
@@ -49,7 +44,9 @@ def refused_in(spec: dict[str, Any]) -> Iterator[tuple[Location, Any, str]]:
     for i, container in _containers(spec, "containers"):
         if container.get("name") != CONTAINER:
             yield ("containers", i, "name"), container.get("name"), OUTLIVES
-    yield from _restarts_in_place(spec)
+        for name, value in container.items():
+            if name in ("restartPolicy", "restartPolicyRules") and value != "Never":
+                yield ("containers", i, name), value, RESTARTS
     for kind in ("containers", "initContainers"):
         for i, container in _containers(spec, kind):
             for handler in HANDLERS:
@@ -57,20 +54,6 @@ def refused_in(spec: dict[str, Any]) -> Iterator[tuple[Location, Any, str]]:
                     host = _below(container, (*handler, call, "host"))
                     if host not in (None, ""):
                         yield (kind, i, *handler, call, "host"), host, HOST
-
-
-def _restarts_in_place(spec: dict[str, Any]) -> Iterator[tuple[Location, Any, str]]:
-    """Of a container in a pod that stays."""
-    for i, container in _containers(spec, "containers"):
-        if container.get("restartPolicy", "Never") != "Never":
-            yield ("containers", i, "restartPolicy"), container["restartPolicy"], RESTARTS
-        if container.get("restartPolicyRules"):
-            yield ("containers", i, "restartPolicyRules"), container["restartPolicyRules"], IN_PLACE
-    for i, container in _containers(spec, "initContainers"):
-        rules = container.get("restartPolicyRules")
-        for rule in rules if isinstance(rules, list) else ():
-            if _below(rule, ("action",)) == RESTART_ALL:
-                yield ("initContainers", i, "restartPolicyRules"), rule, IN_PLACE
 
 
 def _containers(spec: dict[str, Any], kind: str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -8,7 +8,7 @@ from trainjobs.cli.rendering.terminal import Output, show
 from trainjobs.cli.run_report import read
 from trainjobs.cli.sweep import show_result
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.sweep.record import SweepDirectory
+from trainjobs.sweeps.record import SweepDirectory
 from trainjobs.views.writing import write_json
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from trainjobs.api.manifest import dump
 from trainjobs.exits import NoInput
-from trainjobs.sweep.record import SweepDirectory
-from trainjobs.sweep.space import trial_job
+from trainjobs.sweeps.record import SweepDirectory
+from trainjobs.sweeps.space import trial_job
 from trainjobs.views.writing import write_line
 
 

@@ -7,7 +7,7 @@ from trainjobs.cli.places import run_at
 from trainjobs.exits import CannotCreate, UsageError, user_error
 from trainjobs.runs.directory import RunDirectory, write_whole
 from trainjobs.runs.regular import opened
-from trainjobs.sweep.record import SweepDirectory
+from trainjobs.sweeps.record import SweepDirectory
 from trainjobs.views.page.document import MARK
 from trainjobs.views.writing import write_line
 

@@ -15,13 +15,13 @@ from trainjobs.cli.rendering.terminal import Output, reading, say, show
 from trainjobs.cli.signals import heard
 from trainjobs.exits import CannotCreate, Exit, UsageError
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.sweep.events import SweepEvent
-from trainjobs.sweep.record import SweepDirectory, changed_since
-from trainjobs.sweep.space import checked
+from trainjobs.sweeps.events import SweepEvent
+from trainjobs.sweeps.record import SweepDirectory, changed_since
+from trainjobs.sweeps.space import checked
 from trainjobs.views.writing import outlived, write_json
 
 if TYPE_CHECKING:
-    from trainjobs.sweep.driver import SweepRun
+    from trainjobs.sweeps.driver import SweepRun
 
 _EXITS = {"Complete": Exit.DONE, "Interrupted": Exit.INTERRUPTED, "Failed": Exit.USER_CODE}
 
@@ -77,7 +77,7 @@ def _prepare(directory: SweepDirectory, job: TrainSweep, *, resume: bool) -> Non
 
 
 def _run(job: TrainSweep, directory: SweepDirectory, code: Path, output: Output) -> dict[str, Any]:
-    from trainjobs.sweep.driver import SweepRun
+    from trainjobs.sweeps.driver import SweepRun
 
     with chosen_sweep_view(job, output) as view:
 

@@ -12,7 +12,7 @@ from trainjobs.cli import entrypoint
 from trainjobs.cli.rendering.terminal import Output, exit_code, reading
 from trainjobs.exits import Exit, UserError
 from trainjobs.lint import Advice, advise
-from trainjobs.sweep.space import checked
+from trainjobs.sweeps.space import checked
 from trainjobs.views.formatting import count
 from trainjobs.views.writing import write_json, write_line
 

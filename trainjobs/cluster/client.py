@@ -23,7 +23,7 @@ from trainjobs.cluster.trainsweep import ClusterTrainSweep
 from trainjobs.exits import CannotCreate, NoInput
 from trainjobs.kube.client import KubeClient
 from trainjobs.kube.config import cluster
-from trainjobs.kube.resources import PODS, TRAINJOBS, TRAINSWEEPS, Object
+from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, TRAINSWEEPS, Object
 from trainjobs.kube.transport import ApiError
 
 MANAGER: Final = "trainjobs-cli"
@@ -86,7 +86,8 @@ class Client(Objects[ClusterTrainJob]):
         found = self.get(name)
         with answered(f"logs of {name}"):
             selector = f"{LABEL}={name},{INDEX}=0"
-            pods = list(self._kube.list(PODS, found.key.namespace, selector).items)
+            listed = self._kube.list(PODS, found.key.namespace, selector).items
+            pods = [pod for pod in listed if _is_of_job(pod, name)]  # labels anybody may put on a pod
             if not pods:
                 raise NoInput(f"{name} has no pod 0, so there is no log: it is {found.state}")
             newest = max(pods, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
@@ -105,6 +106,13 @@ class Client(Objects[ClusterTrainJob]):
                 f"there is a TrainJob {name} in namespace {namespace}: delete it, or give this one another name "
                 "(--set metadata.name=…)"
             ) from None
+
+
+def _is_of_job(pod: Object, name: str) -> bool:
+    owners = pod["metadata"].get("ownerReferences", ())
+    return any(
+        (owner["kind"], owner["name"], owner.get("controller")) == (JOBS.kind, name, True) for owner in owners
+    )
 
 
 class Sweeps(Objects[ClusterTrainSweep]):

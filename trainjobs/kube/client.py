@@ -155,6 +155,27 @@ class KubeClient:
         body = {"metadata": {"resourceVersion": resource_version}, "status": status}
         return self.patch(resource, key, body, "status")
 
+    def patch_status_meanwhile(self, resource: Resource, key: Key, known: Object, status: Object) -> Object:
+        """Set these fields of the status of this very object, whatever others write into it at the same time; not
+        (ApiError 422) if its spec or one of these fields has changed since it was `known`. A JSON patch (RFC 6902)."""
+        metadata, before = known["metadata"], known.get("status") or {}
+        is_so = {
+            "/metadata/uid": metadata["uid"],
+            "/metadata/generation": metadata.get("generation"),
+            **{f"/status/{name}": before.get(name) for name in status},
+        }
+        steps = [
+            *({"op": "test", "path": path, "value": value} for path, value in is_so.items()),
+            *({"op": "add", "path": f"/status/{name}", "value": value} for name, value in status.items()),
+        ]
+        return self.transport.request(
+            "PATCH",
+            resource.path(*key, "status"),
+            {"fieldManager": self.manager},
+            steps,
+            "application/json-patch+json",
+        )
+
     def delete(self, resource: Resource, key: Key, uid: str) -> None:
         """Delete this very object, its dependents after it; nothing if it is gone or another has its name."""
         body: Object = {"preconditions": {"uid": uid}, "propagationPolicy": "Background"}

@@ -99,7 +99,7 @@ class Transport(Protocol):
         method: str,
         path: str,
         query: Query = NO_QUERY,
-        body: Object | None = None,
+        body: Object | list[Object] | None = None,
         content_type: str = "application/json",
     ) -> Object:
         """One request and its answer; the `items` of a list can only be gone through. Raises TransportError."""
@@ -135,7 +135,7 @@ class HttpTransport:
         method: str,
         path: str,
         query: Query = NO_QUERY,
-        body: Object | None = None,
+        body: Object | list[Object] | None = None,
         content_type: str = "application/json",
     ) -> Object:
         """One request and its answer."""

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 
 from trainjobs.api.base import Location, path_text
 from trainjobs.api.length import Length
+from trainjobs.api.pod_contract import PodEnvironment
 from trainjobs.api.stopping import Divergence, Mode, Monitored, NonFiniteMetric, StartAfter, Watched
 from trainjobs.api.trainjob import TrainJob
 from trainjobs.lint.metric_name import is_on_test, is_on_training, usual_mode
@@ -246,6 +247,15 @@ def _no_storage(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
         )
 
 
+def _set_by_the_operator(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
+    for i, variable in enumerate(job.spec.trainer.env):
+        if variable.name in PodEnvironment.variables():
+            yield (
+                ("spec", "trainer", "env", i, "name"),
+                f"is {variable.name}, which in a cluster is the operator's, so this is not used there: take another",
+            )
+
+
 def _starts_stopped(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
     if job.spec.stop is not None:
         yield ("spec", "stop"), "is set, so the run completes as soon as it has started: remove it to train"
@@ -263,5 +273,6 @@ _RULES: Final[tuple[Callable[[TrainJob, DataFacts], Iterator[Finding]], ...]] = 
     _patience_for_data,
     _no_test_set,
     _no_storage,
+    _set_by_the_operator,
     _starts_stopped,
 )

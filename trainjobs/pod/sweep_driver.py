@@ -24,11 +24,11 @@ from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.status_writer import Document, StatusWriter
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.run_state import now
-from trainjobs.sweep.driver import SweepRun
-from trainjobs.sweep.events import SweepEvent
-from trainjobs.sweep.lines import trial_line
-from trainjobs.sweep.record import SweepDirectory, Table, TrialState, changed_since
-from trainjobs.sweep.space import problems
+from trainjobs.sweeps.driver import SweepRun
+from trainjobs.sweeps.events import SweepEvent
+from trainjobs.sweeps.lines import trial_line
+from trainjobs.sweeps.record import SweepDirectory, Table, TrialState, changed_since
+from trainjobs.sweeps.space import problems
 from trainjobs.views.writing import write_line
 
 

@@ -19,7 +19,7 @@ from trainjobs.api.sweep_status import (
 )
 from trainjobs.pod.status_writer import Document
 from trainjobs.runs.run_state import now
-from trainjobs.sweep.record import Table, Trial, TrialState
+from trainjobs.sweeps.record import Table, Trial, TrialState
 
 OWNED = {"start_time", "restarts", "failed_attempts", "trials", "best", "latest", "summary", "accounting"}
 """Fields that a sweep writes; the operator writes the others."""

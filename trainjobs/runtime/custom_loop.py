@@ -50,6 +50,11 @@ class StoppingCoordinator:
             )
         return cls(StoppingCoordinator._loop_of_this_process)
 
+    @classmethod
+    def is_bound(cls) -> bool:
+        """Whether `current()` has an answer: a run of trainjobs has started this process."""
+        return StoppingCoordinator._loop_of_this_process is not None
+
     @property
     def epoch(self) -> int:
         """Epochs reported so far; where a resumed loop starts to count."""
@@ -119,6 +124,20 @@ class StoppingCoordinator:
             if not loop.checkpoints.halted:
                 return self._end_epoch()
             loop.finish()
+        return Report({}, loop.coordinator.decision, leave=True)
+
+    def report_amid(self, **metrics: object) -> Report:
+        """Report amid an epoch, which goes on after it; else as `report`."""
+        loop = self._loop
+        for name, value in metrics.items():
+            loop.meters.add(name, value)
+        with suppress(Interrupted):
+            if not loop.checkpoints.halted:
+                self._enter_epoch()
+                report = loop.evaluation.judge()
+                if report.leave:
+                    loop.finish()
+                return report
         return Report({}, loop.coordinator.decision, leave=True)
 
     def _enter_epoch(self) -> None:

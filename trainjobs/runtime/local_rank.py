@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch.distributed import TCPStore  # type: ignore[attr-defined]  # torch's own stubs hide it
 
+from trainjobs.api import EnvironmentVariable
 from trainjobs.runs.attempt import Setup
 from trainjobs.runs.share import LOOPBACK, Share
 from trainjobs.runtime import ray_context
@@ -31,8 +33,6 @@ def train_rank(setup: Setup, rank: int, share: Share, listener: socket.socket | 
         listener: where rank 0's store will listen; none on a machine without rank 0.
     """
     np.random.seed()  # forked processes would all draw the same; Python's own is seeded anew at a fork
-    if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, torch.get_num_threads() // share.count))
     context = _joined(setup, rank, share, listener)
     try:
         work(setup, context, broadcast)
@@ -58,6 +58,7 @@ def _leave_group() -> None:
 
 def _joined(setup: Setup, rank: int, share: Share, listener: socket.socket | None) -> WorkerContext:
     """This process as a rank: what programs for torchrun and Ray Train look for, and the process group."""
+    _take_environment(setup.spec.trainer.env, share.count)
     local_rank, world_size = rank - share.first, share.world_size
     _as_torchrun(rank, local_rank, share)
     device = _device(setup.spec.trainer.num_gpus > 0, local_rank, share.count)
@@ -68,6 +69,17 @@ def _joined(setup: Setup, rank: int, share: Share, listener: socket.socket | Non
     dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
     ray_context.offer(rank, world_size)
     return WorkerContext(rank, world_size, device)
+
+
+def _take_environment(variables: Sequence[EnvironmentVariable], ranks_here: int) -> None:
+    """Set the manifest's variables before gloo and CUDA read theirs, which is when they start. OpenMP has read its own,
+    as the process that this one was forked from had it."""
+    os.environ.update({each.name: each.value or "" for each in variables if each.value_from is None})
+    threads = os.environ.get("OMP_NUM_THREADS")
+    if threads is None:
+        torch.set_num_threads(max(1, torch.get_num_threads() // ranks_here))
+    elif threads.isdecimal() and int(threads) > 0:
+        torch.set_num_threads(int(threads))
 
 
 def _end_within(seconds: float) -> None:

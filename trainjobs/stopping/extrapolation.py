@@ -32,7 +32,7 @@ LEVEL: Final = 5
 """Last values whose mean is where the metric is now."""
 FARTHEST: Final = 15.0
 """What a distance counts at most: on a constant metric there is no noise to measure it by."""
-WEIGHTS: Final = (-4.427, 0.519, -1.098, 1.267, 0.441, 0.316, -0.68, -0.216, 0.021)
+WEIGHTS: Final = (-3.216, 0.47, -0.857, 0.932, 0.468, 0.185, -0.657, -0.191, 0.015, -2.084)
 """Of the `features`, printed by the benchmark."""
 
 
@@ -147,8 +147,8 @@ def features(gains: Values, known: Values, left: float, waited: int, seen: int) 
     """What the probability depends on, without a unit.
 
     Three counts (left, waited, seen: of values without any trend, the best of the next `left` beats the best of `seen`
-    with left / (left + seen)) and four distances in standard deviations of the noise: to the goal, also squared; along
-    the slope; of the goal beyond the last values; and covered so far.
+    with left / (left + seen)); four distances in standard deviations of the noise: to the goal, also squared; along
+    the slope; of the goal beyond the last values; and covered so far; and the share of the last steps that went down.
 
     Args:
         gains: the last values; higher is better.
@@ -165,7 +165,8 @@ def features(gains: Values, known: Values, left: float, waited: int, seen: int) 
     counts = (math.log(max(left, 1.0)), math.log(waited + 1), math.log(seen))
     ways = (goal - mean(last[-LEVEL:]), slope(last) * left, goal - max(last), best - first)
     distances = tuple(_in_noise(way, noise) for way in ways)
-    return (1.0, *counts, *distances, distances[0] * abs(distances[0]))
+    worse = sum(step < 0 for step in steps) / len(steps)
+    return (1.0, *counts, *distances, distances[0] * abs(distances[0]), worse)
 
 
 def logistic(parts: Values) -> float:

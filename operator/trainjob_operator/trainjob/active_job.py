@@ -12,6 +12,7 @@ from trainjob_operator.trainjob.deadlines import (
     Deadline,
     deadlines,
     last_heard,
+    silent_from,
     started,
 )
 from trainjob_operator.trainjob.objects import names
@@ -79,6 +80,16 @@ class ActiveJob:
             return Plan(requeue_after_s=left_s)
         state = self._state()
         return self._plan_for(state, patch_job=self._job_patch(state))
+
+    @property
+    def should_be_heard(self) -> bool:
+        """Whether a run is asked something, or has said nothing for long."""
+        if self.job.suspend or not started(self.observed.status, self.job):
+            return False
+        since = self._silent_from()
+        return self.observed.trainjob.spec.stop is not None or (
+            since is not None and since <= self.observed.now
+        )
 
     def _state(self) -> State:
         job = self.job
@@ -206,7 +217,7 @@ class ActiveJob:
         waits = [max(0.0, (moment - now).total_seconds()) for moment in moments]
         if state.kind is Kind.STARTING:
             waits.append(SLOW_START_S)
-        later = (self._suspension_times_out(), self._disrupted_from())
+        later = (self._suspension_times_out(), self._disrupted_from(), self._silent_from())
         waits += [(moment - now).total_seconds() for moment in later if moment and moment > now]
         return min(waits, default=None)
 
@@ -220,6 +231,10 @@ class ActiveJob:
             return None
         since = self.job.suspended_since or idle_since(self.observed.status) or self.observed.now
         return since + timedelta(seconds=TERMINATION_TIMEOUT_S)
+
+    def _silent_from(self) -> datetime | None:
+        start = self.job.start_time
+        return silent_from(self.observed, start) if start is not None else None
 
     def _follows_stop(self) -> bool:
         """Whether there is a run that hears of a stop."""

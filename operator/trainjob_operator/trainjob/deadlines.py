@@ -16,6 +16,9 @@ from trainjobs.api.status import TrainJobStatus
 MARGIN_S: Final = 120
 """Seconds that the run, which watches its own progress, has more than its deadlines before the operator steps in."""
 
+SILENCE_S: Final = 600
+"""Seconds without a word of a run, at most, after which what it needs to write its status is looked at."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
@@ -79,12 +82,27 @@ def deadlines(observed: Valid, job: ObservedJob, disrupted_since: datetime | Non
 
 
 def _progress_deadline(observed: Valid, start_time: datetime) -> Deadline:
-    spec = observed.trainjob.spec
-    quiet_s = spec.progress_deadline_seconds + spec.startup_deadline_seconds + MARGIN_S
-    signs = (last_heard(observed.status), running_since(observed.status), start_time)
+    silence_s = _longest_silence_s(observed)
     return Deadline(
-        max(sign for sign in signs if sign is not None) + timedelta(seconds=quiet_s),
+        _last_sign(observed, start_time) + timedelta(seconds=silence_s),
         Reason.NO_PROGRESS,
-        f"the run has said nothing for {quiet_s} s (progressDeadlineSeconds, startupDeadlineSeconds and "
+        f"the run has said nothing for {silence_s} s (progressDeadlineSeconds, startupDeadlineSeconds and "
         f"{MARGIN_S} s)",
     )
+
+
+def silent_from(observed: Valid, start_time: datetime) -> datetime:
+    """When a run that goes on saying nothing is looked at, well before its deadline: it may not be let."""
+    return _last_sign(observed, start_time) + timedelta(
+        seconds=min(SILENCE_S, _longest_silence_s(observed) / 2)
+    )
+
+
+def _longest_silence_s(observed: Valid) -> int:
+    spec = observed.trainjob.spec
+    return spec.progress_deadline_seconds + spec.startup_deadline_seconds + MARGIN_S
+
+
+def _last_sign(observed: Valid, start_time: datetime) -> datetime:
+    signs = (last_heard(observed.status), running_since(observed.status), start_time)
+    return max(sign for sign in signs if sign is not None)

@@ -61,11 +61,14 @@ def plan(observed: Valid | Invalid, new_token: Callable[[], str], settings: Sett
         return _name_taken(observed)
     if job is None or job.deleting:
         return _without_job(observed, new_token, settings)
-    found = ActiveJob(observed, job).plan()
+    active = ActiveJob(observed, job)
+    found = active.plan()
     if job.finished or job.ending_since is not None or found.delete_job:
         return found
     may_lack_token = found.expected_pods and observed.status.start_time is not None
-    return replace(found, keep=_around(observed.trainjob, new_token() if may_lack_token else None))
+    keep = _around(observed.trainjob, new_token() if may_lack_token else None)
+    may_lack_rights = found.expected_pods or active.should_be_heard
+    return replace(found, keep=(*keep, *(dependents.runner(observed.trainjob) if may_lack_rights else ())))
 
 
 def broken(raw: Object, job: ObservedJob | None, cause: Exception, now: datetime) -> Plan:

@@ -152,14 +152,14 @@ class TrainJobReconciler:
 
     def _plan(self, observed: Valid | Invalid, key: Key) -> Plan:
         first = plan(observed, _new_token, self.settings)
-        if not first.wants_pods or isinstance(observed, Invalid):
+        if not first.wants_pods or observed.job is None or isinstance(observed, Invalid):
             return first
-        pods = self._pods(key, first.expected_pods)
+        pods = self._pods(observed.job, key, first.expected_pods)
         return plan(replace(observed, pods=pods), _new_token, self.settings)
 
-    def _pods(self, key: Key, expected: int) -> ObservedPods:
+    def _pods(self, job: ObservedJob, key: Key, expected: int) -> ObservedPods:
         labels = f"{LABELS[self.resource.kind]}={key.name}"
-        pods = looked_at(self.client.pages(PODS, key.namespace, labels))
+        pods = looked_at(self.client.pages(PODS, key.namespace, labels), job)
         about = unexplained(pods, expected, key.name) if expected else None
         if about is None:
             return ObservedPods(pods)
@@ -189,6 +189,8 @@ class TrainJobReconciler:
         for item in plan.keep:
             if item["kind"] == SECRETS.kind:
                 is_changed |= self._keep_secret(item, key)
+            elif resource_of(item) in SHARED:
+                self._make(item, is_new=False)
             elif not self._is_intact(item, key):
                 log.warning("%s: its %s was deleted or edited, and is made again", key, item["kind"])
                 self._make(item, is_new=False)
@@ -264,8 +266,7 @@ class TrainJobReconciler:
 
     def _write_status(self, status: Object, raw: Object, key: Key, now: datetime) -> bool:
         """Write these fields, and an Event about them; whether that changed the TrainJob."""
-        version = raw["metadata"]["resourceVersion"]
-        written = self.client.patch_status(self.resource, key, version, status)
+        written = self._written(status, raw, key)
         is_changed = self.trainjobs.put(written)
         if "completionTime" in status:
             self.metrics.ended(self.trainjobs.projection(written))
@@ -278,6 +279,19 @@ class TrainJobReconciler:
                 level = logging.INFO if is_normal else logging.WARNING
                 log.log(level, "%s: event %s not written: %s", key, event["reason"], error)
         return is_changed
+
+    def _written(self, status: Object, raw: Object, key: Key) -> Object:
+        """The TrainJob with these fields. A run that writes all the time keeps nobody from saying how it is: what it
+        wrote meanwhile the next pass goes by. An end waits for its last word, since no pass follows it."""
+        try:
+            return self.client.patch_status(self.resource, key, raw["metadata"]["resourceVersion"], status)
+        except ApiError as conflict:
+            if conflict.status != 409 or "completionTime" in status:
+                raise
+            try:
+                return self.client.patch_status_meanwhile(self.resource, key, raw, status)
+            except ApiError:
+                raise conflict from None
 
 
 def _is_going(item: Object) -> bool:

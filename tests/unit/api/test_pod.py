@@ -57,29 +57,20 @@ def test_what_is_quickly_read_is_taken(text):
     )
 
 
-RESTART = {"action": "Restart", "exitCodes": {"operator": "In", "values": [1]}}
 CALL = {"port": 80, "host": "169.254.169.254"}
 
 
 @pytest.mark.parametrize(
     ("spec", "problem"),
     [
-        ({"restartPolicy": "Always"}, 'restartPolicy: "Always": must be Never; remove it: '),
+        ({"restartPolicy": "Always"}, 'restartPolicy: "Always": must be Never or unset, since '),
         (
-            {"containers": [{"name": "trainer", "restartPolicy": "Always"}]},
-            'containers[0].restartPolicy: "Always": must be Never; remove it: ',
+            {"containers": [{"name": "trainer", "restartPolicy": "OnFailure"}]},
+            'containers[0].restartPolicy: "OnFailure": must be Never or unset, since ',
         ),
         (
-            {"containers": [{"name": "trainer", "restartPolicy": "Never", "restartPolicyRules": [RESTART]}]},
-            "containers[0].restartPolicyRules: ",
-        ),
-        (
-            {
-                "initContainers": [
-                    {"name": "proxy", "restartPolicyRules": [{**RESTART, "action": "RestartAllContainers"}]}
-                ]
-            },
-            "initContainers[0].restartPolicyRules: ",
+            {"containers": [{"name": "trainer", "restartPolicyRules": []}]},
+            "containers[0].restartPolicyRules: []: must be Never or unset, since ",
         ),
         ({"subdomain": "mine"}, 'subdomain: "mine": must be unset, since pods of a run find each other'),
         ({"hostname": "mine"}, 'hostname: "mine": must be unset, since pods of a run find each other'),
@@ -115,7 +106,6 @@ def test_what_no_pod_of_a_run_may_have_is_refused_where_it_is_written(spec, prob
     [
         {"restartPolicy": "Never"},
         {"initContainers": [{"name": "proxy", "restartPolicy": "Always"}]},
-        {"initContainers": [{"name": "fetch", "restartPolicy": "Never", "restartPolicyRules": [RESTART]}]},
         {"containers": [{"name": "trainer", "livenessProbe": {"httpGet": {"port": 80, "host": ""}}}]},
         {"containers": "no list", "initContainers": ["no container"]},
         {"containers": [{"name": "trainer", "lifecycle": ["no handler"]}]},
@@ -129,5 +119,5 @@ def test_what_a_pod_may_have_or_kubernetes_refuses_is_taken(spec):
 def test_the_charts_policy_says_it_in_the_same_words():
     root = Path(__file__).parents[3]
     said = " ".join((root / "manifests" / "install.yaml").read_text().split())
-    for rule in (pod_rules.OUTLIVES, pod_rules.NAMES, pod_rules.RESTARTS, pod_rules.IN_PLACE, pod_rules.HOST):
+    for rule in (pod_rules.OUTLIVES, pod_rules.NAMES, pod_rules.RESTARTS, pod_rules.HOST):
         assert rule in said

@@ -181,6 +181,11 @@ def test_a_sound_manifest_needs_no_advice(quiet):
             "the pods of 3 nodes share no disk",
         ),
         (job(stop={"reason": "enough"}), "spec.stop", "remove it to train"),
+        (
+            job(trainer={"env": [{"name": "LEVEL"}, {"name": "TRAINJOBS_HEAD", "value": "x"}]}),
+            "spec.trainer.env[1].name",
+            "is TRAINJOBS_HEAD, which in a cluster is the operator's",
+        ),
         (job(suspend=True), "spec.suspend", "until it is set to false"),
     ],
 )

@@ -8,7 +8,7 @@ from sweep_manifests import sweep_manifest
 from trainjobs.api.manifest import parse_sweep
 from trainjobs.api.sweep_status import LATEST, TrainSweepStatus
 from trainjobs.pod.sweep_status import accounting, described, owned
-from trainjobs.sweep.record import Table, Trial, TrialState
+from trainjobs.sweeps.record import Table, Trial, TrialState
 
 SWEEP = parse_sweep(
     sweep_manifest(

@@ -29,10 +29,10 @@ def by(**parameters):
 @pytest.mark.parametrize(
     ("criterion", "values", "expected"),
     [
-        (RULE, OVERFITTED, 36),  # the best, at epoch 13, is left far behind
-        (by(probability=0.2), OVERFITTED, 26),
-        (by(minDelta=0.05), LEARNT, 33),  # nothing that counts since epoch 7
-        (by(minDelta=0.1, minDeltaMode="Relative"), LEARNT, 38),
+        (RULE, OVERFITTED, 33),  # the best, at epoch 13, is left far behind
+        (by(probability=0.2), OVERFITTED, 25),
+        (by(minDelta=0.05), LEARNT, 37),  # nothing that counts since epoch 7
+        (by(minDelta=0.1, minDeltaMode="Relative"), LEARNT, 43),
         (RULE, LEARNT[:60], None),  # it falls on, by less and less
         (RULE, FALLS[:99], None),
         (RULE, NOISE[:60], None),  # the best of the next 40 beats the best of 60 in two cases of five
@@ -59,7 +59,7 @@ def test_a_score_is_judged_as_a_loss_upside_down(first_stop):
     assert first_stop(RULE, upside_down, mode="max") == first_stop(RULE, OVERFITTED)
 
 
-@pytest.mark.parametrize(("rule", "expected"), [("Stop", 14), ("Count", 36), ("Ignore", 36)])
+@pytest.mark.parametrize(("rule", "expected"), [("Stop", 14), ("Count", 34), ("Ignore", 34)])
 def test_nan_is_no_improvement_and_no_noise(first_stop, rule, expected):
     values = [*OVERFITTED[:13], NAN, *OVERFITTED[14:]]
     stop = first_stop(by(nonFinite=rule), values)
@@ -77,7 +77,7 @@ def test_a_run_in_steps_is_judged_by_the_reports_that_are_left_at_its_pace():
     history = [
         Observation(1, 10 * i, 0.0, {"m": value}, whole=False) for i, value in enumerate(OVERFITTED, start=1)
     ]
-    assert replay(panel, history).criteria[0].stop.step == 360
+    assert replay(panel, history).criteria[0].stop.step == 330
 
 
 def test_how_much_is_left_is_not_guessed():
@@ -97,7 +97,7 @@ def test_the_sentence_has_the_numbers(verdict):
     assert said.stop
     assert said.reason == (
         "m 0.830032 will improve on 0.298593 (epoch 13) by more than 0.01 in the 60 reports that are left "
-        "with probability 0.029, less than 0.05"
+        "with probability 0.015, less than 0.05"
     )
     assert (said.closeness, said.best_epoch) == (1.0, 13)
 
@@ -147,7 +147,7 @@ def judging(metric):
 
 
 @pytest.mark.parametrize(("metric", "mode"), [("val_accuracy", "max"), ("val_loss", "min")])
-def test_five_percent_are_no_more_than_eight_on_runs_it_was_not_made_with(first_stop, metric, mode):
+def test_five_percent_are_five_on_runs_it_was_not_made_with(first_stop, metric, mode):
     stopping = Stopping.model_validate({"monitor": "m", "mode": mode, "criteria": [RULE]})
     best, wrong, stops = max if mode == "max" else min, 0, 0
     for values in judging(metric):
@@ -157,4 +157,4 @@ def test_five_percent_are_no_more_than_eight_on_runs_it_was_not_made_with(first_
             stops += 1
             wrong += best(values) != best(values[: stop.epoch])
     assert stops > 80
-    assert 0.02 < wrong / stops < 0.085
+    assert 0.03 < wrong / stops < 0.06

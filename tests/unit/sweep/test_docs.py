@@ -9,7 +9,7 @@ from pages import blocks
 from trainjobs.api.manifest import Manifest
 from trainjobs.api.pruning import PruningCriterion
 from trainjobs.api.sweep import TrainSweep
-from trainjobs.sweep.space import checked
+from trainjobs.sweeps.space import checked
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "sweeps.md"

@@ -3,9 +3,9 @@ import pytest
 from trainjobs.exits import Exit, StorageError
 from trainjobs.runs.requests import InterruptRequest
 from trainjobs.stopping import Observation
-from trainjobs.sweep.driver import SweepRun, lacking, reached, slots_of
-from trainjobs.sweep.record import SweepDirectory, Table, Trial, TrialState
-from trainjobs.sweep.requests import FileControl
+from trainjobs.sweeps.driver import SweepRun, lacking, reached, slots_of
+from trainjobs.sweeps.record import SweepDirectory, Table, Trial, TrialState
+from trainjobs.sweeps.requests import FileControl
 
 X = {"x": {"grid": [1, 2]}}
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from trainjobs.exits import ConfigError, DataError
-from trainjobs.sweep.record import Trial, TrialState, name_of
-from trainjobs.sweep.searching import source_of
-from trainjobs.sweep.space import problems
+from trainjobs.sweeps.record import Trial, TrialState, name_of
+from trainjobs.sweeps.searching import SweepSearch, source_of
+from trainjobs.sweeps.space import problems
 
 STARTUP = 8
 
@@ -60,6 +60,16 @@ def test_a_resume_knows_what_was_learnt(sweep_of):
     more = played(again, 20, distance, first=41)
     assert {trial.proposed for trial in more} == {"tpe"}
     assert sum(trial.objective for trial in more) / 20 < 0.2
+
+
+def test_no_trial_waits_for_another_to_end(sweep_of):
+    spec = sweep_of({"x": {"uniform": {"min": 0, "max": 1}}}).spec
+    source = source_of(spec)
+    known = played(source, STARTUP, distance)
+    search = SweepSearch(spec, source, [], len(known), known.append, lambda: False)
+    under_way = [search.suggest(str(number))["trial"] for number in range(8)]
+    assert under_way == [name_of(STARTUP + number) for number in range(1, 9)]
+    assert {trial.proposed for trial in known[STARTUP:]} == {"tpe"}
 
 
 def test_a_greater_objective_is_better_where_the_manifest_says_so(sweep_of):

@@ -1,6 +1,6 @@
 import pytest
 
-from trainjobs.sweep.preload import imported
+from trainjobs.sweeps.preload import imported
 
 CODE = """
 import os, yaml

@@ -7,8 +7,8 @@ from trainjobs.api.pruning import Objective
 from trainjobs.exits import CannotCreate, DataError
 from trainjobs.runs.requests import InterruptRequest, PruneRequest
 from trainjobs.stopping import Observation
-from trainjobs.sweep.record import SweepDirectory, Table, Trial, TrialState
-from trainjobs.sweep.requests import FileControl
+from trainjobs.sweeps.record import SweepDirectory, Table, Trial, TrialState
+from trainjobs.sweeps.requests import FileControl
 
 
 def test_trials_are_what_their_lines_add_up_to(tmp_path):

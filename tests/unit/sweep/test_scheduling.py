@@ -9,9 +9,9 @@ from trainjobs.api.pruning import Objective, Pruning
 from trainjobs.exits import ConfigError
 from trainjobs.stopping import Observation, Panel, replay
 from trainjobs.stopping.across import judge
-from trainjobs.sweep.record import SweepDirectory
-from trainjobs.sweep.requests import FileControl
-from trainjobs.sweep.scheduling import CriteriaStopper, HaltFirst, PruningScheduler
+from trainjobs.sweeps.record import SweepDirectory
+from trainjobs.sweeps.requests import FileControl
+from trainjobs.sweeps.scheduling import CriteriaStopper, HaltFirst, PruningScheduler
 
 SPEC = {
     "objective": {"metric": "loss"},

@@ -1,6 +1,6 @@
 import pytest
 
-from trainjobs.sweep.space import drawn, grid, problems, trial_job
+from trainjobs.sweeps.space import drawn, grid, problems, trial_job
 
 LR = {"logUniform": {"min": 1e-4, "max": 1e-1}}
 

@@ -96,7 +96,7 @@ def test_a_job_that_is_deleted_after_the_end_is_not_made_again():
         ),
         (
             {"restartPolicy": "OnFailure"},
-            'restartPolicy: "OnFailure": must be Never; remove it: backoffLimit',
+            'restartPolicy: "OnFailure": must be Never or unset, since no container',
         ),
     ],
 )
@@ -146,3 +146,31 @@ def test_a_template_joins_no_other_run_and_no_queue():
     made = planned(trainjob(podTemplate=template), None, 1).create[-1]
     assert made["metadata"]["labels"] == {"team": "vision", "trainjobs.dev/trainjob": "mnist"}
     assert made["spec"]["template"]["metadata"]["labels"] == made["metadata"]["labels"]
+
+
+RUNNER = {"ServiceAccount", "RoleBinding"}
+
+
+@pytest.mark.parametrize(
+    ("status", "spec", "now", "kept"),
+    [
+        (heard(50), {}, 60, False),
+        (heard(50), {}, 649, False),
+        (heard(50), {}, 650, True),  # nobody lets it write, perhaps
+        (heard(50), {"progressDeadlineSeconds": 60, "startupDeadlineSeconds": 60}, 170, True),
+        (heard(50), {"stop": {}}, 60, True),  # it has to hear of that
+        ({}, {}, 10, False),
+        ({}, {}, 40, True),  # pods that do not come may lack their account
+        (heard(50), {"suspend": True}, 900, False),
+    ],
+)
+def test_who_should_be_heard_of_is_given_its_rights_again(status, spec, now, kept):
+    raw = trainjob(status, **spec)
+    job = job_of(raw, ready=2 if status else 0, suspend=spec.get("suspend", False))
+    found = planned(raw, job, now)
+    assert ({item["kind"] for item in found.keep} >= RUNNER) is kept
+
+
+def test_who_says_nothing_is_looked_at_before_its_deadline():
+    raw = trainjob(heard(50))
+    assert planned(raw, job_of(raw, ready=2), 60).requeue_after_s == 590

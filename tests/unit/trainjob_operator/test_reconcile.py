@@ -419,6 +419,36 @@ def test_a_job_that_is_refused_fails_the_trainjob_with_the_servers_words(reconci
     assert store.log.count("PATCH trainjobs/mnist/status") == 1
 
 
+@pytest.mark.parametrize(
+    ("owners", "reason"),
+    [
+        ([], "Starting"),
+        ([{"uid": "another", "controller": True}], "Starting"),
+        ([{"uid": f"uid-{JOB}"}], "Starting"),
+        ([{"uid": f"uid-{JOB}", "controller": True}], "ImagePullBackOff"),
+    ],
+    ids=str,
+)
+def test_a_pod_speaks_for_a_run_when_its_job_has_made_it_whatever_its_labels_say(
+    reconciler, store, trainjob, owners, reason
+):
+    trainjob()
+    reconciler.reconcile(KEY)
+    waiting = {"state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}
+    store.objects["/api/v1/namespaces/team/pods/mnist-0-abcde"] = {
+        "metadata": {"name": "mnist-0-abcde", "labels": {LABEL: "mnist"}, "ownerReferences": owners},
+        "status": {"phase": "Pending", "containerStatuses": [{"name": "trainer", **waiting}]},
+    }
+    job = store.objects[JOB]
+    store.version += 1
+    newer = {**job["metadata"], "resourceVersion": str(store.version)}
+    reconciler.jobs.put(
+        {**job, "metadata": newer, "status": {"startTime": "2026-11-21T09:59:00Z", "active": 1}}
+    )
+    reconciler.reconcile(KEY)
+    assert reconciler.trainjobs.get(KEY)["status"]["conditions"][0]["reason"] == reason
+
+
 def test_a_pass_that_breaks_says_so_in_the_trainjob_and_gives_the_nodes_back(reconciler, store, trainjob):
     trainjob()
     reconciler.reconcile(KEY)
@@ -489,3 +519,17 @@ def test_an_end_stays_also_when_the_trainjob_may_not_be_deleted(reconciler, stor
         reconciler.reconcile(KEY)
     assert store.log == ["DELETE trainjobs/mnist"]
     assert reconciler.trainjobs.get(KEY)["status"] == ended
+
+
+CONFLICT = ApiError(409, "Conflict", "the object has been modified")
+
+
+@pytest.mark.parametrize(("stop", "writes"), [(False, 2), (True, 1)])
+def test_what_a_run_writes_meanwhile_is_written_beside_but_not_with_an_end(
+    reconciler, store, trainjob, stop, writes
+):
+    trainjob(**({"stop": {}} if stop else {"suspend": True}))
+    store.refuse["PATCH trainjobs/mnist/status"] = CONFLICT
+    with pytest.raises(ApiError, match="409"):
+        reconciler.reconcile(KEY)
+    assert store.log.count("PATCH trainjobs/mnist/status") == writes

@@ -105,19 +105,16 @@ def submit(file: Path, overrides: Sequence[str], place: Place, output: Output, *
 
 
 def watch(name: str, place: Place, output: Output) -> int:
-    """A line for each change until it ends, then how it did; return its exit code."""
+    """Lines for each change until it ends, then how it did; return its exit code."""
     with place.client() as client:
         objects, bare = _chosen(client, name)
-        told, around = "", Around(objects, bare)
+        changes, around = views.Changes(), Around(objects, bare)
         for found in objects.watch(bare, lambda error: say(f"the connection is lost, trying again: {error}")):
             if output is Output.JSON:
                 write_json(views.document(found))
-                continue
-            for line in around.news():
-                write_line(line)
-            if (line := views.line(found)) != told:
-                write_line(line)
-                told = line
+            else:
+                for line in (*around.news(), *changes.since(found)):
+                    write_line(line)
     if output is Output.TEXT:
         show(["", *views.explained(found)])
     return found.exit_code

@@ -31,14 +31,35 @@ class _Told:
     facts: Facts
     columns: tuple[str, str, str, str]
     """Of a list: EPOCH, BEST, STOPPED BY, SAVED GPU H."""
+    ended: Sequence[tuple[str, str]] = ()
+    """Its trials that have ended, the latest last, each with a line."""
 
 
 def _told(found: "Found") -> _Told:
     from trainjobs.cluster import ClusterTrainSweep
 
     if isinstance(found, ClusterTrainSweep):
-        return _Told(list(_sweep_progress(found)), _sweep_facts(found), _sweep_columns(found))
+        ended = list(_ended_trials(found))
+        return _Told(list(_sweep_progress(found)), _sweep_facts(found), _sweep_columns(found), ended)
     return _Told(list(_progress(found)), _facts(found), _columns(found))
+
+
+class Changes:
+    """What a person who follows it reads: each trial of a sweep that has ended, and where the whole stands."""
+
+    def __init__(self) -> None:
+        self._line = ""
+        self._ended: set[str] = set()
+
+    def since(self, found: "Found") -> Iterator[str]:
+        """A line for each thing that is new."""
+        for trial, end in _told(found).ended:
+            if trial not in self._ended:
+                self._ended.add(trial)
+                yield end
+        if (now := line(found)) != self._line:
+            self._line = now
+            yield now
 
 
 def line(found: "Found") -> str:
@@ -183,6 +204,14 @@ def _sweep_facts(sweep: "ClusterTrainSweep") -> Facts:
         yield "saved", f"{amount.epochs_saved:g} epochs, about {duration(amount.seconds_saved)} (an estimate)"
     if sweep.status.restarts:
         yield "restarts", str(sweep.status.restarts)
+
+
+def _ended_trials(sweep: "ClusterTrainSweep") -> Iterator[tuple[str, str]]:
+    for trial in reversed(sweep.status.latest):
+        if trial.reason:
+            value = f", objective {_short(trial.objective)}" if trial.objective is not None else ""
+            ended = f"trial {trial.trial}  {trial.state} at epoch {trial.epoch:,}{value}"
+            yield trial.trial, f"{ended}: {on_one_line(trial.reason)}"
 
 
 def _sweep_columns(sweep: "ClusterTrainSweep") -> tuple[str, str, str, str]:

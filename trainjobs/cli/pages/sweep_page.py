@@ -11,8 +11,8 @@ from trainjobs.cli.pages.parts import Cells, KeyFigure, TableCell, TableRow, mea
 from trainjobs.cli.rendering.sweep_table import saved_of_sweep, state_of_sweep, tally
 from trainjobs.stopping.across import Curve
 from trainjobs.stopping.wording import number
-from trainjobs.sweep.lines import values as parameters_line
-from trainjobs.sweep.record import SweepDirectory, Table, Trial, TrialState
+from trainjobs.sweeps.lines import values as parameters_line
+from trainjobs.sweeps.record import SweepDirectory, Table, Trial, TrialState
 from trainjobs.views.formatting import count, duration
 from trainjobs.views.page import dot_chart
 from trainjobs.views.page.dot_chart import Dot, DotChart

@@ -14,9 +14,9 @@ from trainjobs.api.sweep import TrainSweep
 from trainjobs.cli.rendering.terminal import Output, console
 from trainjobs.runs.codec import jsonable
 from trainjobs.stopping.wording import number
-from trainjobs.sweep.events import SweepEvent
-from trainjobs.sweep.lines import trial_line, values
-from trainjobs.sweep.record import SweepDirectory, Table, TrialState
+from trainjobs.sweeps.events import SweepEvent
+from trainjobs.sweeps.lines import trial_line, values
+from trainjobs.sweeps.record import SweepDirectory, Table, TrialState
 from trainjobs.views.formatting import count
 from trainjobs.views.writing import write_json, write_line
 

@@ -91,7 +91,7 @@ class Evaluation:
         decision = self._coordinator.decision
         metrics = reported.observation.metrics if reported.observation else {}
         leave = decision is not None and not decision.unwinds
-        return Report(metrics, decision, leave)
+        return Report(metrics, decision, leave, reported.best)
 
     def _point(self) -> ResumePoint | None:
         """Where a resumed function would come back to from this report, if other ranks halt before it."""

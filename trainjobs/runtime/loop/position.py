@@ -38,6 +38,8 @@ class Report(Mapping[str, float]):
     decision: Decision | None
     """What ended the run; None while it goes on."""
     leave: bool = False
+    best: bool = False
+    """It is the best so far, by the criteria of now."""
 
     def __bool__(self) -> bool:
         return self.leave

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from trainjob_operator.trainjob.observation.observed_job import ObservedJob
 from trainjobs.api.pod_contract import INDEX
 from trainjobs.api.trainjob import MOST_PODS
 from trainjobs.kube.client import Listing
@@ -22,9 +23,9 @@ _LONGEST_NOTE: Final = 1024
 """Bytes that the API server takes as an Event's note; what is written as a core/v1 Event may be longer."""
 
 
-def looked_at(pages: Iterable[Listing]) -> list[Object]:
-    """Of the pods that pages list what is read."""
-    return [pod_projection(pod) for pod in _first(pages, MOST_LOOKED_AT)]
+def looked_at(pages: Iterable[Listing], job: ObservedJob) -> list[Object]:
+    """Of the pods that pages list, and the Job has made, what is read."""
+    return [pod_projection(pod) for pod in _first(pages, MOST_LOOKED_AT) if made_by(job, pod)]
 
 
 def warnings(pages: Iterable[Listing]) -> list[Object]:
@@ -44,6 +45,12 @@ def pod_projection(pod: Object) -> Object:
         "spec": {"nodeName": spec.get("nodeName", "")},
         "status": pod.get("status", {}),
     }
+
+
+def made_by(job: ObservedJob, pod: Object) -> bool:
+    """Whether a pod is the Job's. Its labels anybody may put on a pod, and then speak for the run."""
+    owners = pod["metadata"].get("ownerReferences", ())
+    return any(owner["uid"] == job.uid and owner.get("controller") for owner in owners)
 
 
 def event_projection(event: Object) -> Object:

@@ -161,3 +161,23 @@ def test_the_line_of_a_sweep_says_how_far_it_is():
         "Running  1 of 6 trials ended  2 running  best val_loss 0.0712346 (trial 0003)"
     )
     assert views.line(swept({})) == "New"
+
+
+def test_who_follows_a_sweep_reads_once_of_each_trial_that_has_ended():
+    first = {**SWEPT, "conditions": [{**SWEPT["conditions"][0], "type": "Running", "reason": "Running"}]}
+    trains = {"trial": "0007", "state": "Running", "epoch": 1}
+    ended = {"trial": "0007", "state": "Failed", "epoch": 1, "reason": "a bug\nof the trial"}
+    changes = views.Changes()
+    seen = [
+        {**first, "latest": [trains, *SWEPT["latest"]]},
+        {**first, "latest": [ended, *SWEPT["latest"]]},
+        {**SWEPT, "latest": [ended, *SWEPT["latest"]]},
+    ]
+    assert [list(changes.since(swept(status))) for status in seen] == [
+        [
+            "trial 0006  Pruned at epoch 2, objective 0.9: worse than 0.5",
+            "Running  6 of 6 trials ended  best val_loss 0.0712346 (trial 0003)",
+        ],
+        ["trial 0007  Failed at epoch 1: a bug of the trial"],
+        ["Finished  6 of 6 trials ended  best val_loss 0.0712346 (trial 0003)"],
+    ]

@@ -21,7 +21,7 @@ from trainjobs.exits import ConfigError
 from trainjobs.runs.requests import PruneRequest
 from trainjobs.stopping import Observation, Panel, PanelState
 from trainjobs.stopping.across import Curve, PruningPanel, PruningRuling
-from trainjobs.sweep.record import SweepDirectory
+from trainjobs.sweeps.record import SweepDirectory
 
 
 class PruningScheduler(FIFOScheduler):  # type: ignore[misc]  # Ray has no types

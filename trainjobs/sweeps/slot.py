@@ -21,11 +21,11 @@ from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.recorder import Result
 from trainjobs.stopping import Observation
-from trainjobs.sweep.preload import server
-from trainjobs.sweep.record import SweepDirectory
-from trainjobs.sweep.requests import FileControl
-from trainjobs.sweep.space import Parameters, trial_job
-from trainjobs.sweep.spanning import SpanningWorkers, answer, members
+from trainjobs.sweeps.preload import server
+from trainjobs.sweeps.record import SweepDirectory
+from trainjobs.sweeps.requests import FileControl
+from trainjobs.sweeps.space import Parameters, trial_job
+from trainjobs.sweeps.spanning import SpanningWorkers, answer, members
 
 REPORTED = ("epoch", "step", "seconds", "whole")
 """What a report tells beside its metrics."""

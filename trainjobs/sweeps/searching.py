@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from ray.tune.search import Searcher
 
 from trainjobs.api.sweep import TrainSweepSpec
-from trainjobs.sweep.record import Trial, name_of
-from trainjobs.sweep.space import Parameters, drawn, grid
+from trainjobs.sweeps.record import Trial, name_of
+from trainjobs.sweeps.space import Parameters, drawn, grid
 
 
 class Source(Protocol):
@@ -57,7 +57,7 @@ def source_of(spec: TrainSweepSpec) -> Source:
     if spec.search.grid is not None:
         return GridSource(spec)
     if spec.search.optuna is not None:
-        from trainjobs.sweep.model_based import OptunaSource
+        from trainjobs.sweeps.model_based import OptunaSource
 
         return OptunaSource(spec, spec.search.optuna)
     return RandomSource(spec)

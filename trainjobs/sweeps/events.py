@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from trainjobs.sweep.record import Trial
+from trainjobs.sweeps.record import Trial
 
 
 @dataclass(frozen=True, slots=True)

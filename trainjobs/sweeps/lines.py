@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from trainjobs.stopping.wording import number
-from trainjobs.sweep.record import Table, Trial, TrialState
+from trainjobs.sweeps.record import Table, Trial, TrialState
 from trainjobs.views.formatting import count
 
 

@@ -18,9 +18,9 @@ from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.requests import InterruptRequest, StopRequest
 from trainjobs.stopping.across import Curve, PruningPanel
 from trainjobs.stopping.across.curve import shown
-from trainjobs.sweep.events import SweepEvent, Tell
-from trainjobs.sweep.record import SweepDirectory, Table, Trial, TrialState
-from trainjobs.sweep.searching import Source, SweepSearch, source_of
+from trainjobs.sweeps.events import SweepEvent, Tell
+from trainjobs.sweeps.record import SweepDirectory, Table, Trial, TrialState
+from trainjobs.sweeps.searching import Source, SweepSearch, source_of
 
 SLOT_RESTARTS = 3
 """How often a trial goes on in a new slot when its slot's own process has died."""
@@ -139,7 +139,7 @@ class SweepRun:
 
     def _judge_again(self) -> None:
         """A trial that would have been pruned, had the sweep not ended just then, is pruned now."""
-        from trainjobs.sweep.scheduling import request_of
+        from trainjobs.sweeps.scheduling import request_of
 
         panel = PruningPanel.of(self.sweep.spec.pruning, self.sweep.spec.objective)
         for name, trial in self.table.trials.items():
@@ -169,7 +169,7 @@ class SweepRun:
         if result.get("done"):
             self._ended(name, result)
             return
-        from trainjobs.sweep.scheduling import observation
+        from trainjobs.sweeps.scheduling import observation
 
         seen = observation(result)
         objective = self.sweep.spec.objective
@@ -312,8 +312,8 @@ def _fit(run: SweepRun, search: SweepSearch, slots: int, left: int) -> None:
     import ray
     from ray import tune
 
-    from trainjobs.sweep.scheduling import HaltFirst, PruningScheduler
-    from trainjobs.sweep.slot import Slot
+    from trainjobs.sweeps.scheduling import HaltFirst, PruningScheduler
+    from trainjobs.sweeps.slot import Slot
 
     class Follow(tune.Callback):  # type: ignore[misc]  # Ray has no types
         """Passes on what Ray Tune tells."""

@@ -25,8 +25,8 @@ from trainjobs.driver.local_launcher import LocalGroup, LocalWorkers, TeamEnd, e
 from trainjobs.exits import Exit
 from trainjobs.runs.attempt import Setup
 from trainjobs.runs.share import Share
-from trainjobs.sweep.preload import server
-from trainjobs.sweep.record import SweepDirectory
+from trainjobs.sweeps.preload import server
+from trainjobs.sweeps.record import SweepDirectory
 
 
 class Member:

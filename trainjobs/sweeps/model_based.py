@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from trainjobs.api.monitoring import Mode
 from trainjobs.api.sweep import Optuna, Parameter, Sampler, TrainSweepSpec
 from trainjobs.exits import ConfigError, DataError
-from trainjobs.sweep.record import Trial, TrialState, name_of
-from trainjobs.sweep.space import Parameters
+from trainjobs.sweeps.record import Trial, TrialState, name_of
+from trainjobs.sweeps.space import Parameters
 
 if TYPE_CHECKING:
     import optuna
