@@ -103,6 +103,9 @@ def nested(levels):
         ({"podTemplate": {"spec": nested(900)}}, "spec.podTemplate"),
         ({"stopping": {"criteria": [{"all": [{"all": [{"plateau": nested(900)}]}]}]}}, "spec.stopping"),
         ({"stopping": {"criteria": [{"name": "x" * (LONGEST + 1)}]}}, "spec.stopping"),
+        ({"trainer": {"config": {"a": [{}] * 100_000}}}, "spec.trainer.config"),
+        ({"trainer": {"env": [{"name": "A", "valueFrom": {"a": [{}] * 100_000}}]}}, "spec.trainer.env"),
+        ({"podTemplate": {"spec": {"a": [{}] * 100_000}}}, "spec.podTemplate.spec"),
         ({"trainer": {"resourcesPerNode": {"limits": {LONG_TEXT: "1"}}}}, "spec.trainer.resourcesPerNode"),
     ],
 )

@@ -14,6 +14,7 @@ from itertools import islice
 from sys import intern
 from typing import Any, Final
 
+from trainjobs.api.pod import LONGEST_FREE
 from trainjobs.kube.resources import Object
 
 DEEPEST: Final = 64
@@ -84,17 +85,29 @@ def abridged(spec: Object) -> Object:
 
 def _trainer(trainer: Object) -> Object:
     short = {name: TOO_DEEP if is_deep(value) else value for name, value in trainer.items()}
-    short = _digested(short, "config")
-    if "env" in short and len(text := _text(short["env"])) > LONG:
+    short = _digested(_within(short, "config"), "config")
+    if len(_text(_sources(short.get("env")))) > LONGEST_FREE:
+        short["env"] = f"(longer than {LONGEST_FREE} characters)"
+    elif "env" in short and len(text := _text(short["env"])) > LONG:
         short["env"] = [{"name": "sha256", "value": hashlib.sha256(text.encode()).hexdigest()}]
     return {name: _readable(value, LONGEST_OF_TRAINER) for name, value in short.items()}
 
 
 def _template(template: Object) -> Object:
-    short = _digested(template, "spec")
+    short = _digested(_within(template, "spec"), "spec")
     if "metadata" in short:
         short["metadata"] = _digested(_digested(short["metadata"], "annotations"), "labels")
     return short
+
+
+def _within(part: Object, name: str) -> Object:
+    """A copy in which what is longer than it may be is refused without a look at the whole, which takes 100 MB."""
+    return {**part, name: _readable(part[name], LONGEST_FREE)} if name in part else part
+
+
+def _sources(env: Any) -> list[Any]:
+    """What is free-form there."""
+    return [each.get("valueFrom") for each in env if isinstance(each, dict)] if isinstance(env, list) else []
 
 
 def _digested(part: Object, name: str) -> Object:
