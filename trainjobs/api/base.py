@@ -81,7 +81,6 @@ class Model(BaseModel):
     """
 
     model_config = ConfigDict(
-        defer_build=True,  # a command uses few of them, and to build them all takes longer than most of what it does
         alias_generator=to_camel,
         populate_by_name=True,
         extra="forbid",
