@@ -42,6 +42,14 @@ RULES: dict[str, dict[str, Any]] = {
     "one epoch": {"budget": {"epochs": 1}},
     **{f"patience {p} on accuracy": {"plateau": {"patience": p, **ON_ACCURACY}} for p in PATIENCES},
     **{f"patience {p} on loss": {"plateau": {"patience": p, **ON_LOSS}} for p in PATIENCES},
+    "adaptive, tightened": {"adaptivePatience": {"patience": 20, "tightenAfter": 0.3, **ON_LOSS}},
+    "adaptive, margin decays": {
+        "adaptivePatience": {"patience": 10, "minDelta": 0.01, "decay": 3, **ON_LOSS}
+    },
+    "both metrics for 10": {"all": [{"plateau": {"patience": 10, **on}} for on in (ON_ACCURACY, ON_LOSS)]},
+    "weighted, patience 10": {
+        "weighted": {"patience": 10, "others": [{"metric": "val_accuracy", "mode": "max"}], **ON_LOSS}
+    },
     "overfitting, gap 0.3 for 3": {"overfitting": {"gap": 0.3, "patience": 3, **ON_LOSS}},
     "divergence by 50 % for 3": {"divergence": {"factor": 0.5, "patience": 3, **ON_LOSS}},
     "auto": {"auto": {}},
