@@ -1,7 +1,7 @@
-"""Whatever happens between the operator and the API server, a TrainJob ends as if nothing had happened.
+"""Whatever happens between the operator and the API server, a TrainJob or TrainSweep ends as if nothing had happened.
 
 Every scenario is run once undisturbed, and then again with each fault; `faults/seam.py` says what they are. All runs
-of a test go on at the same time, each with operators and a TrainJob of its own.
+of a test go on at the same time, each with operators and an object of its own.
 """
 
 import itertools
@@ -28,6 +28,7 @@ from trainjobs.kube.transport import ApiError, connect
 AT_ONCE = 24
 """Trials that go on at the same time; most of their time they wait for the Job controller."""
 
+OBJECTS = ("trainjobs", "trainsweeps")
 CONFLICT = ApiError(409, "Conflict", "the object has been modified")
 
 serial = itertools.count()
@@ -98,7 +99,7 @@ def test_whichever_event_is_missed_the_end_is_the_same(stage, undisturbed):
     assert_alike(trials, undisturbed)
 
 
-@pytest.mark.parametrize("late", [("trainjobs",), ("jobs",), ("trainjobs", "jobs")], ids="+".join)
+@pytest.mark.parametrize("late", [OBJECTS, ("jobs",), (*OBJECTS, "jobs")], ids="+".join)
 def test_a_stale_cache_leads_to_the_same_end(stage, undisturbed, late):
     trials = [Trial(stage, scenario, named(scenario), Late(*late)) for scenario in undisturbed]
     assert_alike(trials, undisturbed)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from trainjobs.kube.client import KubeClient
-from trainjobs.kube.resources import JOBS, NETWORK_POLICIES, SECRETS, SERVICES, TRAINJOBS, Key, Object
+from trainjobs.kube.resources import JOBS, NETWORK_POLICIES, SECRETS, SERVICES, Key, Object, Resource
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 VARYING = (
@@ -16,9 +16,9 @@ VARYING = (
 """Fields that differ between two runs in which nothing went wrong."""
 
 
-def picture(client: KubeClient, key: Key) -> dict[str, Any]:
-    """The TrainJob and what belongs to it. An object that is not there, or about to go, is None."""
-    trainjob = client.get(TRAINJOBS, key)
+def picture(client: KubeClient, kind: Resource, key: Key) -> dict[str, Any]:
+    """The object and what belongs to it. What is not there, or about to go, is None."""
+    trainjob = client.get(kind, key)
     owner = trainjob["metadata"]["uid"] if trainjob else "?"
     wanted = {
         "Job": (JOBS, key),
@@ -26,8 +26,8 @@ def picture(client: KubeClient, key: Key) -> dict[str, Any]:
         "NetworkPolicy": (NETWORK_POLICIES, key),
         "Secret": (SECRETS, Key(key.namespace, f"{key.name}-ray-token-{owner[:8]}")),
     }
-    found = {"TrainJob": trainjob, **{kind: client.get(*place) for kind, place in wanted.items()}}
-    return {kind: _drawn(item, key, owner) for kind, item in found.items()}
+    found = {kind.kind: trainjob, **{name: client.get(*place) for name, place in wanted.items()}}
+    return {name: _drawn(item, key, owner, is_ours=name == kind.kind) for name, item in found.items()}
 
 
 def difference(wanted: Any, found: Any, path: str = "") -> list[str]:
@@ -40,7 +40,7 @@ def difference(wanted: Any, found: Any, path: str = "") -> list[str]:
     return [] if wanted == found else [f"{path.lstrip('.')}: {found!r}, undisturbed {wanted!r}"]
 
 
-def _drawn(item: Object | None, key: Key, owner: str) -> Any:
+def _drawn(item: Object | None, key: Key, owner: str, *, is_ours: bool) -> Any:
     if item is None or "deletionTimestamp" in item["metadata"]:
         return None
     status = item.get("status") or {}
@@ -48,14 +48,14 @@ def _drawn(item: Object | None, key: Key, owner: str) -> Any:
         "generation"
     )
     text = _plain(item, key, owner)
-    if item["kind"] == TRAINJOBS.kind:
+    if is_ours:
         # Whether anybody saw a state that passed at once is chance, and leaves Running=False behind or not.
         first, *others = text["status"]["conditions"]
         kept = [each for each in others if (each["type"], each["status"]) != ("Running", "False")]
         text["status"]["conditions"] = [first, *kept]
     if item["kind"] == SECRETS.kind:
         text["data"] = sorted(text["data"])
-    return {**text, "status is behind": lags and item["kind"] == TRAINJOBS.kind}
+    return {**text, "status is behind": lags and is_ours}
 
 
 def _plain(value: Any, key: Key, owner: str) -> Any:

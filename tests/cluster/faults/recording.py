@@ -1,4 +1,4 @@
-"""What the API server's watches have said since the start: each event once, kept apart by TrainJob.
+"""What the API server's watches have said since the start: each event once, kept apart by TrainJob and TrainSweep.
 
 One real watch of each kind serves every operator of a test, so that hundreds of them cost no connection each, and
 the test decides what an operator hears of it and when. It is also how the test itself awaits things.
@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from trainjobs.api.pod_contract import LABEL
+from trainjobs.api.pod_contract import LABEL, SWEEP_LABEL
 from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import (
     JOBS,
@@ -20,6 +20,7 @@ from trainjobs.kube.resources import (
     PODS,
     SERVICES,
     TRAINJOBS,
+    TRAINSWEEPS,
     Key,
     Object,
     Resource,
@@ -27,7 +28,12 @@ from trainjobs.kube.resources import (
 )
 from trainjobs.kube.transport import TransportError
 
-KINDS = ((TRAINJOBS, ""), *((resource, LABEL) for resource in (JOBS, SERVICES, NETWORK_POLICIES, PODS)))
+LABELS = (LABEL, SWEEP_LABEL)
+OWNED = (JOBS, SERVICES, NETWORK_POLICIES, PODS)
+KINDS = (
+    *((TRAINJOBS, ""), (TRAINSWEEPS, "")),
+    *((resource, label) for resource in OWNED for label in LABELS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +123,7 @@ class Recording:
     def _add(self, resource: Resource, event: Object, item: Object) -> None:
         if event["type"] == "BOOKMARK":
             return
-        name = item["metadata"].get("labels", {}).get(LABEL) if resource is PODS else None
+        labels = item["metadata"].get("labels", {}) if resource is PODS else {}
+        name = next((labels[label] for label in LABELS if label in labels), None)
         key = Key(item["metadata"]["namespace"], name) if name else key_of(item)
         self.of(key).add(Heard(resource, event, time.monotonic()))

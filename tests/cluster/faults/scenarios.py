@@ -1,16 +1,17 @@
-"""What a user and a training run do in the life of a TrainJob. Each ends in a state that is the same every time."""
+"""What a user and a training run do in the life of a TrainJob or a TrainSweep. Each life ends the same every time."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import wraps
 
 from faults.picture import picture
 from faults.recording import Timeline
 from testbed.fakenodes import PREFIX
 
 from trainjobs.kube.client import KubeClient
-from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, Key, Object, key_of
+from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, TRAINSWEEPS, Key, Object, Resource, key_of
 
 STEP_S = 60.0
 """How long one step may take, faults included."""
@@ -21,15 +22,26 @@ STOPPED = {
 }
 
 
+SWEEP = {
+    "parameters": {"rate": {"uniform": {"min": 0, "max": 1}}},
+    "objective": {"metric": "val_loss"},
+    "maxTrials": 6,
+}
+
+
 class StuckError(AssertionError):
     """The operator did not bring a TrainJob to where it should be."""
 
 
 class Player:
-    """The user, the pods' fate and the run's status patches, for one TrainJob; waits for events, never polls."""
+    """The user, the pods' fate and the run's status patches, for one TrainJob or, as `kind` says, TrainSweep of one
+    slot; waits for events, never polls."""
 
-    def __init__(self, client: KubeClient, key: Key, timeline: Timeline, step_s: float = STEP_S) -> None:
+    def __init__(
+        self, client: KubeClient, kind: Resource, key: Key, timeline: Timeline, step_s: float = STEP_S
+    ) -> None:
         self.client = client
+        self.kind = kind
         self.key = key
         self.timeline = timeline
         self.step_s = step_s
@@ -38,21 +50,23 @@ class Player:
 
     def creates(self, **spec) -> None:
         trainer = {"entrypoint": "train:train", "maxEpochs": 100, "numNodes": 1, **spec.pop("trainer", {})}
+        one = {"trainer": trainer}
+        asked = one if self.kind is TRAINJOBS else {**SWEEP, "template": {"spec": one}}
         made = self.client.create(
             {
-                "apiVersion": TRAINJOBS.api_version,
-                "kind": TRAINJOBS.kind,
+                "apiVersion": self.kind.api_version,
+                "kind": self.kind.kind,
                 "metadata": {"name": self.key.name, "namespace": self.key.namespace},
-                "spec": {"trainer": trainer, **spec},
+                "spec": {**asked, **spec},
             }
         )
         self._uid = made["metadata"]["uid"]
 
     def changes(self, **spec) -> None:
-        self.client.patch(TRAINJOBS, self.key, {"spec": spec})
+        self.client.patch(self.kind, self.key, {"spec": spec})
 
     def deletes(self) -> None:
-        self.client.delete(TRAINJOBS, self.key, self._uid)
+        self.client.delete(self.kind, self.key, self._uid)
 
     def trains(self, nodes: int = 1) -> None:
         """All pods run, and the run says so."""
@@ -63,10 +77,13 @@ class Player:
     def says(self, **status) -> None:
         """What the run would write."""
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 1))
-        status = {"startTime": now, "training": {"epoch": 7, "step": 70, "lastUpdateTime": now}, **status}
+        alive = {"training": {"epoch": 7, "step": 70, "lastUpdateTime": now}}
+        if self.kind is TRAINSWEEPS:
+            alive = {"trials": {"total": 6, "running": 1, "lastUpdateTime": now}}
+        status = {"startTime": now, **alive, **status}
         self.client.transport.request(
             "PATCH",
-            TRAINJOBS.path(*self.key, "status"),
+            self.kind.path(*self.key, "status"),
             {},
             {"status": status},
             "application/merge-patch+json",
@@ -87,13 +104,13 @@ class Player:
         self._await(lambda: self._has_ended(reason), f"the end {reason}")
 
     def vanishes(self) -> None:
-        self._await(lambda: self.timeline.one(TRAINJOBS) is None, "no TrainJob")
+        self._await(lambda: self.timeline.one(self.kind) is None, f"no {self.kind.kind}")
 
     def leaves_nothing(self) -> None:
         """What belonged to the TrainJob has gone too, by Kubernetes' garbage collection."""
         self.vanishes()
         self._await(lambda: not (self.timeline.all(JOBS) or self.timeline.all(PODS)), "no Job and no pods")
-        while any(picture(self.client, self.key).values()):
+        while any(picture(self.client, self.kind, self.key).values()):
             time.sleep(0.2)
 
     def _has_told(self, reason: str) -> bool:
@@ -101,7 +118,7 @@ class Player:
             heard = self.timeline.events[self._read]
             self._read += 1
             if (
-                heard.resource is TRAINJOBS
+                heard.resource is self.kind
                 and heard.event["object"]["metadata"]["uid"] == self._uid
                 and told(heard.event["object"]) == reason
             ):
@@ -109,7 +126,7 @@ class Player:
         return False
 
     def _has_ended(self, reason: str) -> bool:
-        trainjob = self.timeline.one(TRAINJOBS)
+        trainjob = self.timeline.one(self.kind)
         conditions = ((trainjob or {}).get("status") or {}).get("conditions") or [{}]
         return conditions[0].get("type") in ("Complete", "Failed") and conditions[0]["reason"] == reason
 
@@ -120,7 +137,7 @@ class Player:
 
     def _await(self, holds: Callable[[], bool], what: str) -> None:
         if not self.timeline.await_(holds, self.step_s):
-            trainjob = self.timeline.one(TRAINJOBS) or {}
+            trainjob = self.timeline.one(self.kind) or {}
             raise StuckError(f"not within {self.step_s} s: {what}; status {trainjob.get('status')}")
 
 
@@ -218,6 +235,20 @@ def time_to_live(player: Player) -> None:
     player.leaves_nothing()
 
 
+def swept(scenario: Callable[[Player], None]) -> Callable[[Player], None]:
+    """The same of a TrainSweep."""
+
+    @wraps(scenario)
+    def play(player: Player) -> None:
+        scenario(player)
+
+    play.__name__ = f"swept_{scenario.__name__}"
+    SWEPT.append(play)
+    return play
+
+
+SWEPT: list[Callable[[Player], None]] = []
+"""Scenarios of TrainSweeps: what an operator does of its own for them, it does in these."""
 SCENARIOS = (
     finish,
     early_stop,
@@ -229,7 +260,13 @@ SCENARIOS = (
     failure,
     recreate,
     time_to_live,
+    *map(swept, (finish, stop_while_suspended, suspend_and_resume)),
 )
+
+
+def kind_of(scenario: Callable[[Player], None]) -> Resource:
+    """Whose life it is."""
+    return TRAINSWEEPS if scenario in SWEPT else TRAINJOBS
 
 
 def _owner(item: Object) -> str:

@@ -1,8 +1,8 @@
 """The operator's transport, and what can go wrong there.
 
-A seam belongs to one life of an operator and to one TrainJob: lists and watches of the whole cluster are narrowed
-to it, so many operators work side by side in one cluster and none sees another's. It answers for the Lease
-itself: every operator here leads.
+A seam belongs to one life of an operator and to one TrainJob or TrainSweep: lists and watches of the whole cluster
+are narrowed to it, so many operators work side by side in one cluster and none sees another's. It answers for the
+Lease itself: every operator here leads.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from faults.recording import Recording
 
@@ -19,7 +19,7 @@ from trainjobs.kube.transport import ApiError, HttpTransport, TransportError
 
 FAULTY_S = 20.0
 """How long requests are refused; as the operator waits ever longer, not much more happens in a longer time."""
-NARROWED = ("/v1alpha1/trainjobs", "/v1/jobs", "/v1/services", "/v1/networkpolicies")
+NARROWED = ("/v1alpha1/trainjobs", "/v1alpha1/trainsweeps", "/v1/jobs", "/v1/services", "/v1/networkpolicies")
 """Ends of the paths of lists of the whole cluster."""
 MISSED_S = 0.3
 """Seconds between an event that is not delivered and the answer "too old" that makes the operator list again."""
@@ -175,7 +175,7 @@ class Seam:
         while True:
             heard = self._next(position)
             position += 1
-            if heard.resource.plural != plural or heard.version <= since:
+            if heard.resource.plural != plural or heard.version <= since or not _has(heard.event, query):
                 continue
             self._wait(heard.at + self._fault.lag_s(plural))
             if self._fault.misses():
@@ -198,6 +198,12 @@ class Seam:
     def _narrowed(self, path: str) -> str:
         head, _, plural = path.rpartition("/")
         return f"{head}/namespaces/{self._key.namespace}/{plural}"
+
+
+def _has(event: Object, query: Mapping[str, str]) -> bool:
+    """Whether the label that is asked for is there, if one is."""
+    label = query.get("labelSelector", "")
+    return not label or label in event["object"]["metadata"].get("labels", {})
 
 
 def _conditions(item: Object) -> list[str]:

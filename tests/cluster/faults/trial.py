@@ -10,14 +10,14 @@ from typing import Any
 
 from faults.picture import difference, picture
 from faults.recording import Recording
-from faults.scenarios import Player, StuckError, told
+from faults.scenarios import Player, StuckError, kind_of, told
 from faults.seam import Fault, Seam
 
 from trainjob_operator.app import Operator, Options
 from trainjob_operator.core.work_queue import WorkQueue
 from trainjob_operator.trainjob.plan import Settings
 from trainjobs.kube.client import KubeClient
-from trainjobs.kube.resources import TRAINJOBS, Key
+from trainjobs.kube.resources import TRAINJOBS, Key, Resource
 from trainjobs.kube.transport import HttpTransport
 
 Scenario = Callable[[Player], None]
@@ -57,13 +57,14 @@ class Stage:
 class Life:
     """One operator from its start to its end."""
 
-    def __init__(self, stage: Stage, key: Key, fault: Fault) -> None:
+    def __init__(self, stage: Stage, kind: Resource, key: Key, fault: Fault) -> None:
         self.seam = Seam(stage.operators, stage.recording, key, fault)
         settings = Settings("testbed.local/host:1")
         options = Options(
             "trial", Key("default", "none"), settings, workers=2, health_address=("127.0.0.1", 0)
         )
         self.operator = stage.make(self.seam, options)
+        self._kind = kind
         self._key = key
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.operator.run, args=[self._stop])
@@ -77,7 +78,7 @@ class Life:
         assert not self._thread.is_alive()
 
     def passes(self) -> None:
-        """Have it look at the TrainJob, and return when it has and nothing is left to do now."""
+        """Have it look at its object, and return when it has and nothing is left to do now."""
         self._queue.add(self._key)
         deadline = time.monotonic() + CONVERGED_S
         while not self._is_idle():
@@ -91,8 +92,8 @@ class Life:
 
     @property
     def _queue(self) -> WorkQueue[Key]:
-        trainjobs, _ = self.operator.controllers
-        return trainjobs.queue
+        trainjobs, trainsweeps = self.operator.controllers
+        return (trainjobs if self._kind is TRAINJOBS else trainsweeps).queue
 
 
 @dataclass
@@ -110,13 +111,17 @@ class Trial:
     def key(self) -> Key:
         return Key(self.stage.namespace, self.name)
 
+    @property
+    def kind(self) -> Resource:
+        return kind_of(self.scenario)
+
     def undisturbed(self) -> Undisturbed:
         """Run without comparison."""
         try:
             self._play()
             self._rests()
             seam = self.lives[0].seam
-            end = picture(KubeClient(self.stage.transport), self.key)
+            end = picture(KubeClient(self.stage.transport), self.kind, self.key)
             return Undisturbed(end, tuple(seam.writes), tuple(seam.delivered))
         finally:
             self._close()
@@ -140,10 +145,11 @@ class Trial:
         watchman.start()
         self._watchman = watchman
         timeline = self.stage.recording.of(self.key)
-        self.scenario(Player(KubeClient(self.stage.transport), self.key, timeline, self.stage.step_s))
+        client = KubeClient(self.stage.transport)
+        self.scenario(Player(client, self.kind, self.key, timeline, self.stage.step_s))
 
     def _begin(self) -> None:
-        self.lives.append(Life(self.stage, self.key, self.fault))
+        self.lives.append(Life(self.stage, self.kind, self.key, self.fault))
 
     def _revive(self) -> None:
         """A killed operator is followed by a fresh one."""
@@ -155,7 +161,7 @@ class Trial:
     def _converges(self, wanted: Undisturbed) -> list[str]:
         client = KubeClient(self.stage.transport)
         deadline = time.monotonic() + self.stage.patience_s
-        while found := difference(wanted.end, picture(client, self.key)):
+        while found := difference(wanted.end, picture(client, self.kind, self.key)):
             if time.monotonic() > deadline:
                 return found
             time.sleep(0.2)
@@ -172,7 +178,7 @@ class Trial:
             if life.seam.writes:
                 return [f"at rest: {life.seam.writes}"]
             life.seam.writes = done
-        fresh = Life(self.stage, self.key, Fault())
+        fresh = Life(self.stage, self.kind, self.key, Fault())
         try:
             fresh.passes()
             return [f"a fresh operator: {fresh.seam.writes}"] if fresh.seam.writes else []
@@ -184,7 +190,7 @@ class Trial:
         ended: dict[str, str] = {}
         for heard in self.stage.recording.of(self.key).events:
             item = heard.event["object"]
-            if heard.resource is TRAINJOBS:
+            if heard.resource is self.kind:
                 conditions = (item.get("status") or {}).get("conditions") or [{}]
                 uid, end = item["metadata"]["uid"], conditions[0].get("type") in ("Complete", "Failed")
                 if uid in ended and ended[uid] != told(item):
