@@ -5,6 +5,7 @@
     from trainjobs.adapters.ignite import EarlyStopping
     from trainjobs.adapters.keras import EarlyStopping
     from trainjobs.adapters.accelerate import EarlyStopping
+    from trainjobs.adapters.ray import EarlyStopping
 
 The framework trains, and its checkpoints are its own; here a report is reduced over the ranks and judged, all ranks
 stop at one step, and a run directory keeps why. Read `judged_run.py` first, then `kept_run.py`; `arguments.py` says
