@@ -43,6 +43,23 @@ def torchrun(program, place, *arguments, ranks=2):
     return told(place, ranks)
 
 
+def compare(framework, cases, place):
+    """Run a framework's curves, and give what compares a case's stops."""
+    (place / "cases.json").write_text(json.dumps(cases))
+    answers = torchrun(ROOT / f"tests/adapters/programs/{framework}_curves.py", place, "cases.json")
+
+    def check(name, *, differs=False):
+        first, *others = (answer[name] for answer in answers)
+        assert others == [first]
+        assert differs or first["ours"] == first["theirs"]
+        kept = Kept(place / "runs" / name)
+        kept.check()
+        assert set(kept.steps.values()) == {first["ours"]}
+        return first
+
+    return check
+
+
 def program_of(heading, place):
     """The program below a heading of docs/adapters.md, as a file in `place`."""
     section = re.split(r"^## ", (ROOT / "docs/adapters.md").read_text(), flags=re.MULTILINE)
@@ -61,6 +78,7 @@ def environment():
         "CUDA_VISIBLE_DEVICES": "",
         "KERAS_BACKEND": "torch",
         "HF_HUB_OFFLINE": "1",
+        "RAY_ADDRESS": "local",
         "TOKENIZERS_PARALLELISM": "false",
     }
 
@@ -134,3 +152,7 @@ class Kept:
         assert (stopped.name, stopped.stop.reason) == (decision["criterion"], decision["reason"])
         assert load_run(self.path).history[-1].epoch == stopped.stop.epoch
         return stopped.stop.epoch
+
+    def check_stopped_early(self):
+        assert self.check() is not None
+        assert self.result["state"] == "EarlyStopped"
