@@ -90,7 +90,6 @@ class Controller:
             for namespace in host.namespaces or ("",)
         }
         self._metrics = host.metrics
-        self._metrics.depth.labels(name).set_function(lambda: len(self.queue))
 
     @property
     def reflectors(self) -> list[Reflector]:
