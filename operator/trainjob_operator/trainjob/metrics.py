@@ -62,7 +62,7 @@ class KindMetrics(Protocol):
         """Count these whenever Prometheus asks."""
 
 
-class Ends:
+class EndCounter:
     """Counts each end once, also when the answer to its write was lost; none of what had ended before.
 
     The process that works looks at each object in each pass, so an end counts there that has seen it alive. Nothing

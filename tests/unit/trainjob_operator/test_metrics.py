@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from trainjob_operator.trainjob.metrics import FAMILIES, MODELS, Ends, Metrics
+from trainjob_operator.trainjob.metrics import FAMILIES, MODELS, EndCounter, Metrics
 from trainjobs.api.reasons import Reason
 
 STATUS = {
@@ -122,7 +122,7 @@ def test_what_an_end_counts_was_there_at_0_before_it(metrics, item):
 @pytest.fixture
 def ends(metrics, item):
     """`ends.look(…)`, and how many ends are counted."""
-    ends = Ends(metrics)
+    ends = EndCounter(metrics)
 
     def look(uid="u1", name="a", **status):
         made = {"uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"}
