@@ -21,14 +21,16 @@ LEASE = Key("trainjobs-system", "trainjobs-operator")
 
 
 @contextmanager
-def running(transport: Transport, lease: Key = LEASE, namespaces: tuple[str, ...] = ()) -> Iterator[Operator]:
-    """An operator in threads of this process."""
+def running(
+    transport: Transport, lease: Key = LEASE, namespaces: tuple[str, ...] = (), port: int = 0
+) -> Iterator[Operator]:
+    """An operator in threads of this process; its metrics are at a port of 127.0.0.1."""
     options = Options(
         f"operator-{next(serial)}",
         lease,
         Settings("testbed.local/host:1"),
         namespaces,
-        health_address=("127.0.0.1", 0),
+        health_address=("127.0.0.1", port),
     )
     operator = Operator(transport, options)
     stop = threading.Event()

@@ -18,6 +18,7 @@ from testbed.kubectl import Kubectl
 
 from trainjob_operator.core.loop_metrics import LoopMetrics
 from trainjob_operator.trainjob.metrics import Metrics
+from trainjob_operator.trainsweep.metrics import SweepMetrics
 
 GENERATED = (
     "manifests/crds/trainjobs.trainjobs.dev.yaml",
@@ -245,7 +246,7 @@ def test_monitoring_is_off_by_default_and_asks_for_metrics_that_there_are(helm: 
     dashboard = json.loads(only(items, "ConfigMap")["data"]["trainjobs.json"])
     panels = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
     asked = {name for text in (*alerts, *panels) for name in re.findall(r"\b[a-z]+(?:_[a-z]+)+\b", text)}
-    functions = {"histogram_quantile"}
+    functions = {"histogram_quantile", "min_over_time", "label_replace", "model_type"}
     assert len(asked) > 8
     assert asked - functions <= set(exposed())
 
@@ -283,9 +284,10 @@ def module(name: str, version: str, checksum: str) -> Path:
 def exposed():
     """Names under which Prometheus gets the operator's metrics."""
     registry = CollectorRegistry()
-    LoopMetrics(registry), Metrics(registry)
+    LoopMetrics(registry), SweepMetrics(registry)
+    metrics = Metrics(registry)
+    metrics.watch(list)
     for metric in registry.collect():
         suffix = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count")}.get(metric.type, ("",))
         yield from (metric.name + each for each in suffix)
-    # Those that need a TrainJob to be there.
-    yield from ("trainjobs_model_performance", "trainjobs_trainjobs")
+    yield "trainjobs_trainsweeps"  # SweepMetrics' own collector, as that of TrainJobs

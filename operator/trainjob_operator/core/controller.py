@@ -90,7 +90,7 @@ class Controller:
             for namespace in host.namespaces or ("",)
         }
         self._metrics = host.metrics
-        self._metrics.depth.labels(name).set_function(lambda: len(self.queue))
+        self._metrics.errors.labels(name)  # the first one is an increase, too
 
     @property
     def reflectors(self) -> list[Reflector]:

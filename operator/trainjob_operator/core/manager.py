@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from trainjob_operator.core.controller import Controller, Host
 from trainjob_operator.core.health import HealthServer
@@ -29,6 +30,7 @@ class Manager:
         self._threads: list[threading.Thread] = []
         for controller in self.controllers:
             host.metrics.leading.labels(controller.name).set_function(elector.leading.is_set)
+            host.metrics.depth.labels(controller.name).set_function(partial(self._depth, controller))
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop`, or until the Lease is lost: then the process should end and begin anew.
@@ -52,6 +54,10 @@ class Manager:
             self._close()
             elector.join()
             self.health.stop()
+
+    def _depth(self, controller: Controller) -> int:
+        """Keys that wait for a worker; a follower has none, and its keys wait for nothing."""
+        return len(controller.queue) if self.elector.leading.is_set() else 0
 
     def _start_workers(self, stop: threading.Event) -> list[threading.Thread]:
         return [

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.controller import Controller, Host, WatchSource
-from trainjob_operator.trainjob.metrics import KindMetrics, Metrics
+from trainjob_operator.trainjob.metrics import EndCounter, KindMetrics, Metrics
 from trainjob_operator.trainjob.objects.dependents import guards
 from trainjob_operator.trainjob.observation.excerpt import excerpt
 from trainjob_operator.trainjob.observation.observed_job import job_projection
@@ -56,7 +56,7 @@ def controller_of(kind: TrainedKind, metrics: KindMetrics, host: Host, settings:
                 jobs,
                 around,
                 settings,
-                metrics,
+                EndCounter(metrics),
                 host.identity,
                 lambda: datetime.now(UTC),
             ),

@@ -10,18 +10,19 @@ import re
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from math import isfinite
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from trainjobs.api.reading import read_status
 from trainjobs.api.reasons import KubernetesReason, Reason
 from trainjobs.api.status import Accounting
 from trainjobs.api.stopping import Criterion
-from trainjobs.api.trainjob import Trainer
-from trainjobs.kube.resources import Object
+from trainjobs.api.trainjob import Trainer, TrainJobSpec
+from trainjobs.kube.resources import Key, Object, key_of
 
 MODEL_TYPE: Final = "trainjobs.dev/model-type"
 """Label of a TrainJob that says what kind of model it trains, for metrics."""
@@ -30,6 +31,18 @@ STATES: Final = frozenset((*Reason, *KubernetesReason))
 OTHER: Final = "other"
 MODELS: Final = 100
 """Kinds of models that are counted by name: those first seen."""
+UNKNOWN: Final = "unknown"
+"""Kind of model of a TrainJob without that label."""
+NON_FINITE: Final = "nonFinite"
+"""Strategy of a stop at NaN or infinity, whichever criterion saw it."""
+FAMILIES: Final = tuple(Criterion.model_fields[name].alias or name for name in Criterion.alternatives())
+"""Kinds of criteria, as manifests have them."""
+ENDS: Final = (
+    *(Reason.FINISHED, Reason.EARLY_STOPPED, Reason.STOP_REQUESTED, Reason.FAILED),
+    *(Reason.STARTUP_DEADLINE_EXCEEDED, Reason.DEADLINE_EXCEEDED, Reason.NO_PROGRESS),
+    *(Reason.BACKOFF_LIMIT_EXCEEDED, Reason.USER_ERROR),
+)
+"""How TrainJobs end."""
 
 
 Objects = Callable[[], Iterable[Object]]
@@ -39,11 +52,39 @@ Objects = Callable[[], Iterable[Object]]
 class KindMetrics(Protocol):
     """Those of one kind."""
 
+    def alive(self, trainjob: Object) -> None:
+        """One has not ended: have at 0 what its end would count, or Prometheus would miss the first of a kind."""
+
     def ended(self, trainjob: Object) -> None:
         """One has ended: count it once."""
 
     def watch(self, objects: Objects) -> None:
         """Count these whenever Prometheus asks."""
+
+
+class EndCounter:
+    """Counts each end once, also when the answer to its write was lost; none of what had ended before.
+
+    The process that works looks at each object in each pass, so an end counts there that has seen it alive. Nothing
+    is remembered over a restart: counters begin at 0, as Prometheus expects, and old ends are not counted again.
+    """
+
+    def __init__(self, metrics: KindMetrics) -> None:
+        self._metrics = metrics
+        self._alive: dict[Key, str] = {}
+
+    def look(self, item: Object) -> None:
+        """One is as it is here; passes over one key never run side by side."""
+        key, uid = key_of(item), item["metadata"]["uid"]
+        if "completionTime" not in (item.get("status") or {}):
+            self._alive[key] = uid
+            self._metrics.alive(item)
+        elif self._alive.pop(key, "") == uid:
+            self._metrics.ended(item)
+
+    def gone(self, key: Key) -> None:
+        """There is none of this name any more."""
+        self._alive.pop(key, None)
 
 
 class Metrics:
@@ -58,6 +99,10 @@ class Metrics:
             ["strategy", "model_type"],
             registry=self.registry,
         )
+        self._ended = Counter(
+            "trainjobs_ended", "TrainJobs that have ended, by what ended them.", ["reason"],
+            registry=self.registry,
+        )  # fmt: skip
         self._saved_hours = Gauge(
             "trainjobs_training_time_saved_hours",
             "Estimate: hours that the rest up to maxEpochs or maxSteps would have taken.",
@@ -67,18 +112,31 @@ class Metrics:
             "trainjobs_gpu_seconds", "Seconds times GPUs of finished runs: used, and saved by estimate.", ["kind"],
             registry=self.registry,
         )  # fmt: skip
+        for family in FAMILIES:
+            self._early_stops.labels(family, UNKNOWN)
+        for reason in ENDS:
+            self._ended.labels(reason)
+        for kind in ("used", "saved"):
+            self._gpu_seconds.labels(kind)
+
+    def alive(self, trainjob: Object) -> None:
+        """One has not ended: its kind of model and its criteria are counted from 0."""
+        families = (family for each in _criteria(trainjob) for family in FAMILIES if family in each)
+        for family in (*families, NON_FINITE):
+            self._early_stops.labels(family, self._model(trainjob))
 
     def ended(self, trainjob: Object) -> None:
         """A TrainJob has ended: count it once."""
+        self._ended.labels(_state(trainjob)).inc()
         status = read_status(trainjob.get("status"), datetime.now(UTC))
         trainer = counted(trainjob["spec"]["trainer"])
         accounting = status.accounting or Accounting()
         most_s = lifetime_s(trainjob, status.completion_time)
         gpu_s = most_s * trainer.num_gpus
         if status.stopping is not None and status.stopping.criterion is not None:
-            self._early_stops.labels(
-                _family(trainjob, status.stopping.criterion), self._model(trainjob)
-            ).inc()
+            finite = status.stopping.value is None or isfinite(float(status.stopping.value))
+            family = _family(trainjob, status.stopping.criterion) if finite else NON_FINITE
+            self._early_stops.labels(family, self._model(trainjob)).inc()
         self._saved_hours.inc(min(accounting.seconds_saved, most_s * trainer.length.amount) / 3600)
         self._gpu_seconds.labels("used").inc(min(accounting.gpu_seconds_used, gpu_s))
         self._gpu_seconds.labels("saved").inc(
@@ -86,7 +144,7 @@ class Metrics:
         )
 
     def _model(self, trainjob: Object) -> str:
-        model = trainjob["metadata"].get("labels", {}).get(MODEL_TYPE, "unknown")
+        model = trainjob["metadata"].get("labels", {}).get(MODEL_TYPE, UNKNOWN)
         if len(self._models) < MODELS:
             self._models.add(model)
         return model if model in self._models else OTHER
@@ -95,6 +153,7 @@ class Metrics:
         """Count these whenever Prometheus asks."""
         self.registry.register(States("trainjobs_trainjobs", "TrainJobs that are there.", trainjobs))
         self.registry.register(_BestValues(trainjobs))
+        self.registry.register(_Progress(trainjobs))
 
 
 def counted(trainer: Object) -> Trainer:
@@ -112,12 +171,17 @@ def lifetime_s(item: Object, completion_time: datetime | None) -> float:
 
 def _family(trainjob: Object, criterion: str) -> str:
     """What kind of criterion it is that has this name."""
-    families = [Criterion.model_fields[name].alias or name for name in Criterion.alternatives()]
-    for each in trainjob["spec"].get("stopping", {}).get("criteria", ()):
+    for each in _criteria(trainjob):
         if each.get("name") == criterion:
-            return next((family for family in families if family in each), OTHER)
+            return next((family for family in FAMILIES if family in each), OTHER)
     unnamed = re.sub(r"-[0-9]+$", "", criterion)
-    return unnamed if unnamed in families else OTHER
+    return unnamed if unnamed in FAMILIES else OTHER
+
+
+def _criteria(trainjob: Object) -> Iterable[Object]:
+    """Those that the cache keeps; what cannot be read has none."""
+    stopping = trainjob["spec"].get("stopping")
+    return (stopping.get("criteria") or ()) if isinstance(stopping, dict) else ()
 
 
 class States(Collector):
@@ -158,6 +222,47 @@ class _BestValues(Collector):
             for metric, value in _best(trainjob.get("status") or {}):
                 best.add_metric([metadata["namespace"], metadata["name"], metric], value)
         return [best]
+
+
+class _Progress(Collector):
+    """Of each TrainJob: how often it was started again, and when those that run have last been heard of."""
+
+    def __init__(self, trainjobs: Objects) -> None:
+        self._trainjobs = trainjobs
+
+    def collect(self) -> Iterable[Metric]:
+        labels, now = ["namespace", "trainjob"], datetime.now(UTC)
+        restarts = CounterMetricFamily(
+            "trainjobs_restarts", "Attempts after the first one, for whatever cause.", labels=labels
+        )
+        reported = GaugeMetricFamily(
+            "trainjobs_last_report_timestamp_seconds", "When a run that trains last wrote its status.", labels=labels
+        )  # fmt: skip
+        deadline = GaugeMetricFamily(
+            "trainjobs_progress_deadline_seconds", "How long a run that trains may take for a step.", labels=labels
+        )  # fmt: skip
+        for trainjob in self._trainjobs():
+            status, which = trainjob.get("status") or {}, [*key_of(trainjob)]
+            restarts.add_metric(which, status.get("restarts", 0))
+            if not _trains(status):
+                continue
+            known = read_status({"training": {"lastUpdateTime": _last_update(status)}}, now).training
+            if known is not None and known.last_update_time is not None:
+                reported.add_metric(which, known.last_update_time.timestamp())
+                deadline.add_metric(which, trainjob["spec"].get("progressDeadlineSeconds", _DEADLINE_S))
+        return [restarts, reported, deadline]
+
+
+_DEADLINE_S: Final = TrainJobSpec.model_fields["progress_deadline_seconds"].default
+
+
+def _trains(status: Object) -> bool:
+    first: Object = next(iter(status.get("conditions") or ()), {})
+    return (first.get("type"), first.get("status")) == ("Running", "True")
+
+
+def _last_update(status: Object) -> object:
+    return (status.get("training") or {}).get("lastUpdateTime")
 
 
 def _best(status: Object) -> Iterator[tuple[str, float]]:

@@ -49,10 +49,13 @@ log = logging.getLogger(__name__)
 
 
 class Counting(Protocol):
-    """Counts what has ended."""
+    """Counts what ends."""
 
-    def ended(self, trainjob: Object) -> None:
-        """One has, as the cache keeps it."""
+    def look(self, item: Object) -> None:
+        """One is so, as the cache keeps it."""
+
+    def gone(self, key: Key) -> None:
+        """There is none of this name any more."""
 
 
 View = Callable[[Object], Object]
@@ -73,7 +76,7 @@ class TrainJobReconciler:
     guards: Mapping[Resource, Cache]
     """Of what stands around a Job: whether it is there and does its work."""
     settings: Settings
-    metrics: Counting
+    ends: Counting
     identity: str
     """Who says so in Events."""
     now: Callable[[], datetime]
@@ -86,6 +89,10 @@ class TrainJobReconciler:
         """One pass; returns the seconds until the next one that is needed anyway. Raises TransportError and
         RepeatError; the pass is then to be repeated."""
         raw = self.trainjobs.get(key)
+        if raw is None:
+            self.ends.gone(key)
+        else:
+            self.ends.look(raw)
         if raw is None or (_is_going(raw) and not self._is_held(raw, key)):
             return None  # what belongs to it is collected by Kubernetes
         now = self.now()
@@ -268,8 +275,7 @@ class TrainJobReconciler:
         """Write these fields, and an Event about them; whether that changed the TrainJob."""
         written = self._written(status, raw, key)
         is_changed = self.trainjobs.put(written)
-        if "completionTime" in status:
-            self.metrics.ended(self.trainjobs.projection(written))
+        self.ends.look(self.trainjobs.projection(written))
         event = event_for(raw, status, self.identity, now)
         if event is not None:
             try:

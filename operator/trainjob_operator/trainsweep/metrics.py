@@ -16,6 +16,11 @@ from trainjobs.kube.resources import Object
 MOST_TRIALS: Final = 100_000
 """Trials that a sweep can have, by its schema."""
 
+OUTCOMES: Final = {
+    "succeeded": "succeeded", "earlyStopped": "early_stopped", "pruned": "pruned", "failed": "failed"
+}  # fmt: skip
+"""Ends of trials, each with its field of the counts."""
+
 
 class SweepMetrics:
     """Those of TrainSweeps."""
@@ -34,19 +39,20 @@ class SweepMetrics:
             ["kind"],
             registry=self.registry,
         )
+        for outcome in OUTCOMES:
+            self._trials.labels(outcome)
+        for kind in ("used", "saved"):
+            self._gpu_seconds.labels(kind)
+
+    def alive(self, trainjob: Object) -> None:
+        """One has not ended; all that its end counts is there from the start."""
 
     def ended(self, trainjob: Object) -> None:
         """A TrainSweep has ended: count it once."""
         status = read_sweep_status(trainjob.get("status"), datetime.now(UTC))
         trials, accounting = status.trials or TrialCounts(), status.accounting or Accounting()
-        outcomes = {
-            "succeeded": trials.succeeded,
-            "earlyStopped": trials.early_stopped,
-            "pruned": trials.pruned,
-            "failed": trials.failed,
-        }
-        for outcome, many in outcomes.items():
-            self._trials.labels(outcome).inc(min(many, MOST_TRIALS))
+        for outcome, field in OUTCOMES.items():
+            self._trials.labels(outcome).inc(min(getattr(trials, field), MOST_TRIALS))
         trainer = counted(trainjob["spec"]["trainer"])
         gpu_s = lifetime_s(trainjob, status.completion_time) * trainer.num_gpus
         self._gpu_seconds.labels("used").inc(min(accounting.gpu_seconds_used, gpu_s))

@@ -31,6 +31,7 @@ PARTS = {
     "node": (requirements.NODE_COMMANDS, requirements.NODE_TOOLS),
     "fake_nodes": (requirements.CONTROL_PLANE_COMMANDS, requirements.FAKE_NODES_TOOLS),
     "images": (built_images.COMMANDS, ()),
+    "prometheus": (("prometheus", "promtool"), ()),
 }
 """Part of the bed → commands and tools it needs."""
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+import urllib.request
 from dataclasses import dataclass, field
 
 import pytest
@@ -114,3 +115,21 @@ def test_a_change_of_one_kind_is_no_work_for_the_other(store, put, greeter, oper
     eventually(lambda: not len(trainjobs.queue) and not len(greetings.queue))
     assert len(greeter.passes) <= 2  # it is there, and its status is written
     assert status(store, GREETINGS) == {"said": "hello mnist"}
+
+
+def test_keys_of_a_follower_wait_for_nothing(store, put, greeter, operator):
+    greeter.may_go_on.set()
+    eventually(operator.elector.leading.is_set)
+    put(TRAINJOBS, {"trainer": {"entrypoint": "train:train", "maxEpochs": 1}})
+    options = Options("operator-2", Key("system", "lease"), health_address=("127.0.0.1", 0))
+    follower, stop = Operator(store, options), threading.Event()
+    thread = threading.Thread(target=follower.run, args=[stop])
+    thread.start()
+    try:
+        eventually(lambda: len(follower.controllers[0].queue) == 1)
+        with urllib.request.urlopen(f"http://127.0.0.1:{follower.health.port}/metrics") as answer:
+            assert 'workqueue_depth{name="trainjob"} 0.0' in answer.read().decode()
+    finally:
+        stop.set()
+        thread.join(30)
+    assert not thread.is_alive()

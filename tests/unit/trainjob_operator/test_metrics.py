@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from trainjob_operator.trainjob.metrics import MODELS, Metrics
+from trainjob_operator.trainjob.metrics import FAMILIES, MODELS, EndCounter, Metrics
 from trainjobs.api.reasons import Reason
 
 STATUS = {
@@ -91,7 +91,85 @@ def test_a_best_value_that_is_no_number_is_left_out_and_the_others_are_not(metri
     metrics.watch(lambda: [{**item("a", 1), "status": odd}, {**item("b", 2), "status": STATUS}])
     text = generate_latest(metrics.registry).decode()
     assert 'trainjobs_model_performance{metric="val_loss",namespace="team",trainjob="b"} 0.25' in text
-    assert 'trainjob="a"' not in text
+    assert 'trainjobs_model_performance{metric="val_loss",namespace="team",trainjob="a"}' not in text
+
+
+@pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-Infinity"])
+def test_a_stop_at_nan_or_infinity_is_told_apart_whichever_criterion_saw_it(ended, value):
+    read = ended(stopping={"criterion": "plateau", "value": value})
+    labels = {"model_type": "unknown"}
+    assert read("trainjobs_early_stop_events_total", {"strategy": "nonFinite", **labels}) == 1
+    assert read("trainjobs_early_stop_events_total", {"strategy": "plateau", **labels}) == 0
+
+
+def test_what_an_end_counts_was_there_at_0_before_it(metrics, item):
+    def series():
+        text = generate_latest(metrics.registry).decode()
+        return {line.rpartition(" ")[0] for line in text.splitlines() if "_created" not in line}
+
+    labels = {"labels": {"trainjobs.dev/model-type": "cnn"}, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    job = {**item("a", 1, **labels), "spec": SPEC}
+    metrics.alive(job)
+    before = series()
+    metrics.ended({**job, "status": STATUS})
+    metrics.ended({**job, "status": {**STATUS, "stopping": {"criterion": "mine", "value": "nan"}}})
+    assert series() == before
+    zero = [metrics.registry.get_sample_value("trainjobs_early_stop_events_total",
+            {"strategy": family, "model_type": "unknown"}) for family in FAMILIES]  # fmt: skip
+    assert set(zero) == {0}
+
+
+@pytest.fixture
+def ends(metrics, item):
+    """`ends.look(…)`, and how many ends are counted."""
+    ends = EndCounter(metrics)
+
+    def look(uid="u1", name="a", **status):
+        made = {"uid": uid, "creationTimestamp": "2026-01-01T00:00:00Z"}
+        ends.look({**item(name, 1, **made), "spec": SPEC, "status": status})
+        return metrics.registry.get_sample_value("trainjobs_ended_total", {"reason": "EarlyStopped"})
+
+    return look
+
+
+def test_an_end_counts_once_however_often_it_is_looked_at(ends):
+    assert ends() == 0
+    assert [ends(**STATUS), ends(**STATUS)] == [1, 1]
+
+
+def test_what_had_ended_before_this_process_worked_is_not_counted_again(ends):
+    assert ends(**STATUS) == 0
+
+
+def test_a_successor_of_the_same_name_counts_for_itself(ends):
+    ends()
+    assert ends("u2", **STATUS) == 0
+    ends("u3")
+    assert ends("u3", **STATUS) == 1
+
+
+def test_runs_that_train_say_when_they_were_last_heard_of(metrics, item):
+    running = [{"type": "Running", "status": "True", "reason": "Running"}]
+    heard = {"training": {"lastUpdateTime": "2026-01-01T00:00:10Z"}}
+    statuses = {
+        "trains": {"conditions": running, "restarts": 2, **heard},
+        "ended": {**STATUS, **heard},
+        "new": {},
+        "odd": {"conditions": running, "training": {"lastUpdateTime": "yesterday"}},
+        "ahead": {"conditions": running, "training": {"lastUpdateTime": "9999-01-01T00:00:00Z"}},
+    }
+    spec = {**SPEC, "progressDeadlineSeconds": 60}
+    metrics.watch(
+        lambda: [{**item(name, 1), "spec": spec, "status": each} for name, each in statuses.items()]
+    )
+
+    def read(name, of):
+        return metrics.registry.get_sample_value(name, {"namespace": "team", "trainjob": of})
+
+    heard_at = {of: read("trainjobs_last_report_timestamp_seconds", of) for of in statuses}
+    assert heard_at == {"trains": 1767225610.0, "ended": None, "new": None, "odd": None, "ahead": 0.0}
+    assert read("trainjobs_progress_deadline_seconds", "trains") == 60
+    assert [read("trainjobs_restarts_total", of) for of in ("trains", "new")] == [2, 0]
 
 
 def test_a_state_that_nobody_knows_is_another(metrics, item):

@@ -10,7 +10,7 @@ from stored_api import Store
 from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.controller import RepeatError
 from trainjob_operator.trainjob.api_errors import NameTakenError
-from trainjob_operator.trainjob.metrics import Metrics
+from trainjob_operator.trainjob.metrics import EndCounter, Metrics
 from trainjob_operator.trainjob.objects.dependents import guards
 from trainjob_operator.trainjob.observation import observed
 from trainjob_operator.trainjob.observation.observed_job import job_projection
@@ -38,7 +38,7 @@ def reconciler(store):
         Cache(job_projection),
         {resource: Cache(projection) for resource, projection in guards(LABEL).items()},
         Settings(),
-        Metrics(CollectorRegistry()),
+        EndCounter(Metrics(CollectorRegistry())),
         "operator-1",
         lambda: NOW,
     )
