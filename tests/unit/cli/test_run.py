@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from played_run import run
 
-from trainjobs.cli.launcher import named_cluster
 from trainjobs.driver.forkserver import ForkServer
 from trainjobs.exits import StorageError
+from trainjobs.local.launching import named_cluster
 from trainjobs.runs.directory import RunDirectory
 
 MORE = ("--set", "spec.trainer.maxEpochs=200")

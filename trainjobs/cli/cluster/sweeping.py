@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from trainjobs.api.manifest import Manifest
 from trainjobs.cli.cluster.place import Place
-from trainjobs.cli.rendering.terminal import Output, reading, say
-from trainjobs.exits import ConfigError, Exit
+from trainjobs.cli.rendering.terminal import Output, say
+from trainjobs.exits import ConfigError, Exit, reading
 from trainjobs.sweeps.space import checked
 from trainjobs.views.printable import on_one_line
 from trainjobs.views.writing import write_json, write_line
