@@ -175,7 +175,7 @@ def test_a_plain_script_as_documented_gives_its_own_function_and_runs_once(desk)
 def test_a_script_that_multiprocessing_imports_does_not_begin_again(desk):
     ended = done(desk, SPAWNING)
     assert "put the call below if __name__" in ended.stdout + ended.stderr
-    assert ended.stdout.splitlines()[-1] == "failed 70"
+    assert ended.stdout.splitlines()[-1] == "failed 1"
     assert [path.name for path in (desk / "runs").iterdir()] == ["tiny"]
 
 

@@ -190,7 +190,8 @@ def _check_not_imported(name: str) -> None:
     """A script that calls this is imported by other processes, too: by workers, for its training function, which is
     all that they want of it; and by those that `multiprocessing` starts, which must not begin everything again."""
     end_import()
-    if multiprocessing.parent_process() is not None and _in_import():
+    starting = getattr(multiprocessing.current_process(), "_inheriting", False)
+    if starting or (multiprocessing.parent_process() is not None and _in_import()):
         raise UsageError(
             f"trainjobs.{name} is called while a process of multiprocessing imports this script; "
             'put the call below if __name__ == "__main__":'
