@@ -69,7 +69,7 @@ apiVersion: trainjobs.dev/v1alpha1
 kind: TrainSweep
 metadata: {name: few}
 spec:
-  trials: 2
+  maxTrials: 2
   objective: {metric: val_loss, mode: min}
   parameters: {a: {grid: [1, 2]}}
   template: {spec: {trainer: {entrypoint: tiny_train:train, maxEpochs: 2}}}
