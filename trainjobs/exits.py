@@ -8,11 +8,15 @@ UserError                 something the user can mend; `exit_code` says which ki
 ├── CannotCreate      73  a run directory that cannot be made or is taken
 ├── StorageError      74  reading or writing failed: disk full, file system gone
 ├── NoPermission      77  not allowed to read or write there
-└── ConfigError       78  a manifest that says something impossible
+├── ConfigError       78  a manifest that says something impossible
+└── RunFailed             the training failed: `trainjobs.run` and `trainjobs.sweep` raise it with the code of the end
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
-from typing import ClassVar, Final
+from pathlib import Path
+from typing import Any, Final
 
 
 class Exit(IntEnum):
@@ -59,7 +63,7 @@ interruption. With one of them pod 0's agent leaves, and the Job fails at once."
 class UserError(Exception):
     """Something the user can mend. `str(error)` says it all: what is wrong, the value, what to do."""
 
-    exit_code: ClassVar[Exit] = Exit.USAGE
+    exit_code: Exit = Exit.USAGE
 
 
 class UsageError(UserError):
@@ -110,6 +114,23 @@ class ConfigError(UserError):
     exit_code = Exit.CONFIG
 
 
+class RunFailed(UserError):
+    """A run or a sweep that somebody's program has begun has failed.
+
+    Args:
+        message: why, in a sentence.
+        exit_code: what the command would have ended with.
+        result: how far it came, as `trainjobs.run` or `trainjobs.sweep` returns it.
+    """
+
+    exit_code = Exit.FAILURE
+
+    def __init__(self, message: str, exit_code: Exit = Exit.FAILURE, result: Any = None) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.result = result
+
+
 def user_error(error: OSError, doing: str) -> UserError:
     """The error a user should see for one of the operating system, e.g. `doing` = "writing runs/mnist"."""
     message = f"{doing}: {error.strerror or error}"
@@ -118,3 +139,15 @@ def user_error(error: OSError, doing: str) -> UserError:
     if isinstance(error, PermissionError):
         return NoPermission(message)
     return StorageError(message)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn the system's refusal to read `path` into the user's error."""
+    try:
+        yield
+    except IsADirectoryError as error:
+        example = min(path.glob("*.yaml"), default=path / "trainjob.yaml")
+        raise UsageError(f"{path}: is a directory; name a file in it, such as {example}") from error
+    except OSError as error:
+        raise user_error(error, f"reading {path}") from error

@@ -7,8 +7,8 @@ from trials import Trial
 
 from trainjobs.api import Stopping
 from trainjobs.cli.rendering.summary import document
-from trainjobs.cli.run_report import read
 from trainjobs.exits import Exit
+from trainjobs.local.run_report import read
 from trainjobs.runs import events
 
 PATIENT = {"monitor": "loss", "restoreBest": True, "criteria": [{"plateau": {"patience": 3}}]}

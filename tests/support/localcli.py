@@ -7,8 +7,9 @@ import os
 import threading
 from pathlib import Path
 
-from trainjobs.cli import launcher, main
+from trainjobs.cli import main
 from trainjobs.driver.forkserver import ForkServer
+from trainjobs.local import launching
 
 
 class SlowServer(ForkServer):
@@ -21,5 +22,5 @@ class SlowServer(ForkServer):
 
 if __name__ == "__main__":
     kind = SlowServer if "SLOW_START" in os.environ else ForkServer
-    launcher.ForkServer = lambda: kind(["torch", "trainjobs.runtime.local_rank"])
+    launching.ForkServer = lambda: kind(["torch", "trainjobs.runtime.local_rank"])
     main()

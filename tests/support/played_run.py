@@ -5,7 +5,7 @@ from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
 from trainjobs.driver.forkserver import ForkServer
-from trainjobs.runs.recorder import Result
+from trainjobs.runs.recorder import RunEnd
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def driver(recording, monkeypatch):
             exit_code = self.play()
             for event in recording.events:
                 sink(event)
-            return Result(exit_code, {})
+            return RunEnd(exit_code, {})
 
     made = Driver()
     monkeypatch.setattr("trainjobs.driver.driver.train", made.train)

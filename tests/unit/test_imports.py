@@ -18,6 +18,7 @@ HEAVY = ("torch", "ray", "kubernetes", "numpy", "pyarrow", "requests", "google.a
         "trainjobs.coordination",
         "trainjobs.runtime",
         "trainjobs.recorded",
+        "trainjobs.local.api",
         "trainjobs.cli",
         "trainjobs.cli.run",
         "trainjobs.cli.explain",

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from trainjobs.cli.launcher import Launcher, launching
 from trainjobs.cli.rendering.terminal import Output, mistakes_told
+from trainjobs.local.launching import Launcher, launching
 from trainjobs.views.writing import write_line
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from pathlib import Path
 from trainjobs.cli.program import program
 from trainjobs.cli.rendering.summary import document, frames, next_commands, next_line, summary
 from trainjobs.cli.rendering.terminal import Output, show
-from trainjobs.cli.run_report import read
 from trainjobs.cli.sweep import show_result
+from trainjobs.local.run_report import read
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.sweeps.record import SweepDirectory
 from trainjobs.views.writing import write_json

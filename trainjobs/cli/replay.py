@@ -14,9 +14,9 @@ from trainjobs.api.manifest import Manifest, SpecError
 from trainjobs.cli.curves.found import RunLog, curves
 from trainjobs.cli.rendering.criteria_table import criteria_table
 from trainjobs.cli.rendering.facts import facts_list
-from trainjobs.cli.rendering.terminal import Output, reading, show
+from trainjobs.cli.rendering.terminal import Output, show
 from trainjobs.cli.replays import Subject, replay_many
-from trainjobs.exits import DataError
+from trainjobs.exits import DataError, reading
 from trainjobs.runs.codec import jsonable
 from trainjobs.runs.events import CriterionResult
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Replay, StopPoint

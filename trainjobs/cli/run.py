@@ -1,31 +1,29 @@
 """`trainjobs run`: train on this machine."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainjobs.api.manifest import Manifest, Problem, SpecError
-from trainjobs.cli import entrypoint
-from trainjobs.cli.beginning import move_aside, prepare, why_done
+from trainjobs.api.manifest import Manifest, SpecError
 from trainjobs.cli.departure import Departure
-from trainjobs.cli.launcher import Launch
-from trainjobs.cli.rendering.terminal import Output, console, reading, say, show
-from trainjobs.cli.run_report import RunReport, read
+from trainjobs.cli.rendering.terminal import Output, console, say, show
 from trainjobs.cli.signals import Interruption
-from trainjobs.driver.requests import Control
-from trainjobs.exits import Exit, UsageError, UserError
+from trainjobs.exits import UserError, reading
+from trainjobs.local import running
+from trainjobs.local.launching import Launch
+from trainjobs.local.run_report import RunReport, read
+from trainjobs.local.running import Beginning, EndedRun, Start
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import Event
 from trainjobs.views.jsonlines import JsonLines
 from trainjobs.views.plain import Beside, Plain
 from trainjobs.views.view import View
-from trainjobs.views.writing import outlived, write_json
+from trainjobs.views.writing import write_json
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
-    from trainjobs.driver.launcher import Workers
 
 
 def run(
@@ -42,77 +40,27 @@ def run(
 
     Raises UserError or SpecError.
     """
-    if resume and fresh:
-        raise UsageError("--resume goes on and --fresh begins anew: choose one")
+    start = Start(file.resolve().parent, resume, fresh, run_dir)
     with reading(file):
         manifest = Manifest.read(file, overrides)
-    job = manifest.job()
-    if found := entrypoint.problem(manifest, job):
-        raise SpecError([found])
-    if launch.only_one and (several := _several(manifest, job)):
-        raise SpecError(several)
+    ended = running.run(manifest, start, launch, say, partial(shown, output))
     options = [*launch.options, *(word for override in overrides for word in ("--set", override))]
-    directory = RunDirectory(_expanded(run_dir or Path("runs") / job.metadata.name))
-    directory.check_ours()
-    if fresh:
-        move_aside(directory)
-    elif directory.exists() and directory.finished() and (why := why_done(directory, job, resume=resume)):
-        say(f"{directory.path}: {why}")
-        return told(directory, job, file, options, output, Exit.DONE)
-    with directory.hold():
-        resumable = prepare(directory, job, resume=resume, fresh=fresh)
-        workers = launch.workers(job.spec.trainer.num_workers)
-        code = train(job, directory, file.resolve().parent, workers, output, resumable=resumable)
-    return told(directory, job, file, options, output, code)
+    return told(ended, file, options, output)
 
 
-def _expanded(path: Path) -> Path:
-    try:
-        return path.expanduser()
-    except RuntimeError as error:
-        raise UsageError(f"--run-dir {path}: there is no such home directory") from error
+@contextmanager
+def shown(output: Output, beginning: Beginning) -> Iterator[Callable[[Event], None]]:
+    """Show the events of a run, with the signals handled."""
+    name = beginning.job.metadata.name
+    with chosen_view(name, output, shared=beginning.inline) as view:
+        leaving = Departure(name, beginning.directory)
+        with Interruption(beginning.control, view, leaving, resumable=beginning.resumable) as interruption:
 
-
-def _several(manifest: Manifest, job: "TrainJob") -> list[Problem]:
-    """What makes `job` more than one worker."""
-    numbers = {"numNodes": job.spec.trainer.num_nodes, "numProcPerNode": job.spec.trainer.num_proc_per_node}
-    return [
-        manifest.problem(
-            ("spec", "trainer", name),
-            number,
-            f"--launcher inline trains one worker; add --set spec.trainer.{name}=1, or choose --launcher local",
-        )
-        for name, number in numbers.items()
-        if number > 1
-    ]
-
-
-def train(
-    job: "TrainJob",
-    directory: RunDirectory,
-    code: Path,
-    workers: "Workers",
-    output: Output,
-    *,
-    resumable: bool,
-) -> int:
-    """Run the driver under a view, with the signals handled; `code` is where the training code lies."""
-    from trainjobs.driver.driver import train as drive
-    from trainjobs.driver.inline_launcher import InlineWorkers
-
-    control, inline = Control(), workers if isinstance(workers, InlineWorkers) else None
-    with ExitStack() as stack:
-        view = stack.enter_context(chosen_view(job.metadata.name, output, shared=inline is not None))
-        leaving = Departure(job.metadata.name, directory)
-        interruption = stack.enter_context(Interruption(control, view, leaving, resumable=resumable))
-
-        def sink(event: Event) -> None:
-            interruption.follow(event)
-            with outlived():
+            def follow(event: Event) -> None:
+                interruption.follow(event)
                 view(event)
 
-        run = partial(drive, job, directory, sink, control, code, workers)
-        return int((inline.beside(run) if inline else run()).exit_code)
+            yield follow
 
 
 def chosen_view(name: str, output: Output, *, shared: bool = False) -> View:
@@ -130,15 +78,14 @@ def chosen_view(name: str, output: Output, *, shared: bool = False) -> View:
     return Display(screen, name)
 
 
-def told(
-    directory: RunDirectory, job: "TrainJob", file: Path, options: Sequence[str], output: Output, code: int
-) -> int:
-    """Sum the run up, if what is kept of it can be read; return `code`. `options` are those that belong to the run, for
-    whoever begins it again."""
+def told(ended: EndedRun, file: Path, options: Sequence[str], output: Output) -> int:
+    """Sum the run up, if what is kept of it can be read; return its exit code. `options` are those that belong to the
+    run, for whoever begins it again."""
     from trainjobs.cli.rendering.summary import document, next_commands, next_line, summary
 
+    code = int(ended.exit_code)
     try:
-        report = _report(directory, job)
+        report = _report(ended.directory, ended.job)
     except UserError as error:
         say(f"{error}; the run is not summed up")
         if output is Output.JSON:

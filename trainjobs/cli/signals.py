@@ -7,7 +7,6 @@ debugger's prompt is the debugger's.
 
 import os
 import signal
-from bdb import Bdb
 from contextlib import suppress
 from enum import Enum, auto
 from types import FrameType
@@ -15,17 +14,9 @@ from typing import Any, Protocol, Self
 
 from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit
+from trainjobs.local.signals import NAMES, at_prompt, heard
 from trainjobs.runs.events import Checkpointed, Decided, Event, Halted, Restarting, Started
 from trainjobs.views.view import View
-
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
-
-
-def heard() -> list[signal.Signals]:
-    """Those that are handled: not SIGHUP under `nohup`."""
-    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [number for number in SIGNALS if not (nohup and number is signal.SIGHUP)]
 
 
 class _Phase(Enum):
@@ -93,9 +84,9 @@ class Interruption:
                 self._resumable = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if number == signal.SIGINT and _at_prompt(frame):
+        if number == signal.SIGINT and at_prompt(frame):
             raise KeyboardInterrupt
-        name = _NAMES[signal.Signals(number)]
+        name = NAMES[signal.Signals(number)]
         again, self._asked = (
             self._asked,
             True,
@@ -125,12 +116,3 @@ class Interruption:
         return (
             "--resume goes on from the last checkpoint" if self._resumable else "there is no checkpoint yet"
         )
-
-
-def _at_prompt(frame: FrameType | None) -> bool:
-    """Whether a debugger is asking for commands: pdb, or one that is made from it."""
-    while frame is not None:
-        if frame.f_code.co_name == "interaction" and isinstance(frame.f_locals.get("self"), Bdb):
-            return True
-        frame = frame.f_back
-    return False

@@ -10,8 +10,8 @@ from trainjobs.api.trainjob import Stop
 from trainjobs.cli.places import run_at
 from trainjobs.cli.rendering.summary import document, headline
 from trainjobs.cli.rendering.terminal import Output, say, show
-from trainjobs.cli.run_report import read
 from trainjobs.exits import Exit, NoInput
+from trainjobs.local.run_report import read
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.following import LOOK_S
 from trainjobs.views.lines import halted

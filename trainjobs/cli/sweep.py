@@ -1,8 +1,9 @@
 """`trainjobs sweep`: many trials of one template on this machine."""
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -10,20 +11,19 @@ from typing import TYPE_CHECKING, Any
 from trainjobs.api.manifest import Manifest
 from trainjobs.api.sweep import TrainSweep
 from trainjobs.cli.departure import leave_no_process
-from trainjobs.cli.rendering.sweep_table import TrialLines, chosen_sweep_view, sweep_summary
-from trainjobs.cli.rendering.terminal import Output, reading, say, show
-from trainjobs.cli.signals import heard
-from trainjobs.exits import CannotCreate, Exit, UsageError
-from trainjobs.runs.directory import RunDirectory
-from trainjobs.sweeps.events import SweepEvent
-from trainjobs.sweeps.record import SweepDirectory, changed_since
-from trainjobs.sweeps.space import checked
+from trainjobs.cli.rendering.sweep_table import chosen_sweep_view, sweep_summary
+from trainjobs.cli.rendering.terminal import Output, say, show
+from trainjobs.exits import Exit, reading
+from trainjobs.local import sweeping
+from trainjobs.local.running import Start
+from trainjobs.local.signals import heard
+from trainjobs.sweeps.events import Tell
+from trainjobs.sweeps.lines import TrialLines
+from trainjobs.sweeps.record import SweepDirectory
 from trainjobs.views.writing import outlived, write_json
 
 if TYPE_CHECKING:
     from trainjobs.sweeps.driver import SweepRun
-
-_EXITS = {"Complete": Exit.DONE, "Interrupted": Exit.INTERRUPTED, "Failed": Exit.USER_CODE}
 
 
 def sweep(
@@ -36,20 +36,12 @@ def sweep(
     output: Output,
 ) -> int:
     """Sweep, show it, sum it up; return the exit code. Raises UserError or SpecError."""
-    if resume and fresh:
-        raise UsageError("--resume goes on and --fresh begins anew: choose one")
+    start = Start(file.resolve().parent, resume, fresh, sweep_dir)
     with reading(file):
-        job = checked(Manifest.read(file, overrides))
-    directory = SweepDirectory(sweep_dir or Path("sweeps") / job.metadata.name)
-    directory.check_ours()
-    if fresh and directory.exists():
-        with directory.hold():
-            say(f"moved the earlier sweep to {RunDirectory(directory.path).move_aside()}")
-    with directory.hold():
-        _prepare(directory, job, resume=resume)
-        document = _run(job, directory, file.resolve().parent, output)
-    show_result(directory, document, output)
-    return int(_EXITS[document["state"]])
+        manifest = Manifest.read(file, overrides)
+    ended = sweeping.sweep(manifest, start, say, partial(_shown, output))
+    show_result(ended.directory, ended.document, output)
+    return int(ended.exit_code)
 
 
 def show_result(directory: SweepDirectory, document: dict[str, Any], output: Output) -> None:
@@ -60,32 +52,9 @@ def show_result(directory: SweepDirectory, document: dict[str, Any], output: Out
     show(["", *sweep_summary(directory, document)])
 
 
-def _prepare(directory: SweepDirectory, job: TrainSweep, *, resume: bool) -> None:
-    """Raises CannotCreate for a sweep that is there already and not to be resumed, or is another."""
-    begun = directory.exists() and directory.trials()
-    if begun and not resume:
-        raise CannotCreate(
-            f"{directory.path}: holds a sweep with {len(begun)} trials; --resume goes on with it, "
-            "--fresh moves it aside and begins anew"
-        )
-    if begun and (changed := changed_since(directory.sweep(), job)):
-        raise CannotCreate(
-            f"{directory.path}: was begun with another spec.{', spec.'.join(changed)}; put it back to resume, "
-            "or begin anew with --fresh"
-        )
-    directory.write_sweep(job)
-
-
-def _run(job: TrainSweep, directory: SweepDirectory, code: Path, output: Output) -> dict[str, Any]:
-    from trainjobs.sweeps.driver import SweepRun
-
+def _shown(output: Output, job: TrainSweep, made: "Callable[[Tell], SweepRun]") -> dict[str, Any]:
     with chosen_sweep_view(job, output) as view:
-
-        def tell(event: SweepEvent) -> None:
-            with outlived():
-                view(event)
-
-        run = SweepRun(job, directory, code, tell)
+        run = made(view)
         view.table = run.table
         with interruptible(run, view):
             return run.run()

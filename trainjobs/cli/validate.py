@@ -8,10 +8,10 @@ from typing import Any
 from trainjobs.api import Stopping, TrainJob
 from trainjobs.api.manifest import Manifest, Problem, SpecError
 from trainjobs.api.sweep import TrainSweep
-from trainjobs.cli import entrypoint
-from trainjobs.cli.rendering.terminal import Output, exit_code, reading
-from trainjobs.exits import Exit, UserError
+from trainjobs.cli.rendering.terminal import Output, exit_code
+from trainjobs.exits import Exit, UserError, reading
 from trainjobs.lint import Advice, advise
+from trainjobs.local import entrypoint
 from trainjobs.sweeps.space import checked
 from trainjobs.views.formatting import count
 from trainjobs.views.writing import write_json, write_line
@@ -60,7 +60,7 @@ def check(file: Path) -> Checked:
 
 def _of_job(file: Path, manifest: Manifest, job: TrainJob) -> Checked:
     advice = tuple(advise(job))
-    if (found := entrypoint.problem(manifest, job)) is None:
+    if (found := entrypoint.problem(manifest, job, file.resolve().parent)) is None:
         return Checked(file, Exit.DONE, advice=advice, job=job)
     if (hint := entrypoint.advice(job, found)) is None:
         return Checked(file, Exit.CONFIG, problems=(found,))

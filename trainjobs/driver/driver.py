@@ -30,7 +30,7 @@ from trainjobs.runs.attempt import Setup, written
 from trainjobs.runs.channel import DriverEnd, Message
 from trainjobs.runs.codec import EVENTS, REQUESTS
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.recorder import Result, RunRecorder
+from trainjobs.runs.recorder import RunEnd, RunRecorder
 from trainjobs.runs.requests import ChangeRequest, InterruptRequest, PruneRequest, Request, StopRequest
 
 LISTEN_INTERVAL_S = 0.05
@@ -49,7 +49,7 @@ def train(
     failed_attempts: int = 0,
     storage: str = "",
     began: float | None = None,
-) -> Result:
+) -> RunEnd:
     """Train a job until it ends, and write its result.
 
     Args:

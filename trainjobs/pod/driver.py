@@ -26,7 +26,7 @@ from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.recorder import Result
+from trainjobs.runs.recorder import RunEnd
 from trainjobs.runs.requests import InterruptRequest
 from trainjobs.runs.run_state import now
 from trainjobs.views.plain import Plain
@@ -71,7 +71,7 @@ class PodDriver:
         self._reporter.close()
         return self._leave(result)
 
-    def _train(self, sink: Callable[[events.Event], None]) -> Result:
+    def _train(self, sink: Callable[[events.Event], None]) -> RunEnd:
         storage = self._identity.storage_uri
         if not storage and self._identity.nodes > 1:
             raise ConfigError(
@@ -95,7 +95,7 @@ class PodDriver:
         """When this pod's agent began, which has started this process; or itself, where it follows one that crashed."""
         return psutil.Process(None if self._crashed else os.getppid()).create_time()
 
-    def _leave(self, result: Result) -> int:
+    def _leave(self, result: RunEnd) -> int:
         failure = result.document.get("failure")
         if failure is None:
             conditions = result.document.get("conditions") or [{"reason": "", "message": ""}]

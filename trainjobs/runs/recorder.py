@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class RunEnd:
     """How a run ended."""
 
     exit_code: Exit
@@ -75,14 +75,14 @@ class RunRecorder:
         except UserError:
             self._sink(failure)
 
-    def close(self) -> Result:
+    def close(self) -> RunEnd:
         """Write the result."""
         failed, state = self.state.failure, JobStatus(self.job, self.state).outcome
         ended = Exit.INTERRUPTED if state is RunOutcome.INTERRUPTED else Exit.DONE
         code = Exit(failed.exit_code) if failed else ended
         document = self._document(state)
         self._directory.write_result(document)
-        return Result(code, document)
+        return RunEnd(code, document)
 
     def _document(self, state: RunOutcome) -> dict[str, Any]:
         told = JobStatus(self.job, self.state)

@@ -1,12 +1,15 @@
-"""A trial as a line of text."""
+"""A trial as a line of text, and a line for each event of a sweep."""
 
 from __future__ import annotations
 
 import math
 
+from trainjobs.api.sweep import TrainSweep
 from trainjobs.stopping.wording import number
+from trainjobs.sweeps.events import SweepEvent
 from trainjobs.sweeps.record import Table, Trial, TrialState
 from trainjobs.views.formatting import count
+from trainjobs.views.writing import write_line
 
 
 def trial_line(trial: Trial, table: Table) -> str:
@@ -29,3 +32,20 @@ def values(trial: Trial) -> str:
         f"{name}={number(value) if isinstance(value, float) else value}"
         for name, value in trial.parameters.items()
     )
+
+
+class TrialLines:
+    """A line for each event."""
+
+    def __init__(self, sweep: TrainSweep) -> None:
+        self.table = Table(sweep.spec.objective)
+
+    def __call__(self, event: SweepEvent) -> None:
+        if event.trial is None:
+            self.note(event.message)
+        elif event.trial.state is not TrialState.PENDING:
+            write_line(trial_line(event.trial, self.table))
+
+    def note(self, text: str) -> None:
+        """Something about the whole sweep."""
+        write_line(text)

@@ -19,7 +19,7 @@ from trainjobs.api.reasons import RunOutcome
 from trainjobs.driver.driver import train
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
-from trainjobs.runs.recorder import Result
+from trainjobs.runs.recorder import RunEnd
 from trainjobs.stopping import Observation
 from trainjobs.sweeps.preload import server
 from trainjobs.sweeps.record import SweepDirectory
@@ -131,7 +131,7 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
             told.put(Failure.of(error))
 
 
-def _end(told: Result | Failure) -> dict[str, Any]:
+def _end(told: RunEnd | Failure) -> dict[str, Any]:
     """Outcome of a trial that has ended, its reason and exit code, and the epochs that it was spared."""
     if isinstance(told, Failure):
         ended: dict[str, Any] = {"outcome": RunOutcome.FAILED.value, "reason": told.reason, "saved_epochs": 0}

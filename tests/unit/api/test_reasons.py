@@ -16,7 +16,8 @@ SPEAKERS = sorted(
     [
         *OPERATOR.glob("*.py"),
         *(path for name in ("pod", "driver", "runs") for path in (ROOT / "trainjobs" / name).glob("*.py")),
-        *(ROOT / "trainjobs" / "cli" / f"{name}.py" for name in ("departure", "run_report")),
+        ROOT / "trainjobs" / "cli" / "departure.py",
+        ROOT / "trainjobs" / "local" / "run_report.py",
         ROOT / "trainjobs" / "coordination" / "decision.py",
     ]
 )

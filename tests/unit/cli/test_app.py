@@ -72,10 +72,10 @@ def test_help_names_what_is_to_be_given_in_capitals(command, usage):
         "cli.replay",
         "cli.validate",
         "cli.rendering.display",
-        "cli.run_report",
+        "local.run_report",
         "cli.rendering.summary",
-        "cli.entrypoint",
-        "cli.beginning",
+        "local.entrypoint",
+        "local.beginning",
     ],
 )
 def test_no_command_loads_torch_or_ray_by_itself(module):

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from played_run import run
 
-from trainjobs.cli.launcher import named_cluster
 from trainjobs.driver.forkserver import ForkServer
 from trainjobs.exits import StorageError
+from trainjobs.local.launching import named_cluster
 from trainjobs.runs.directory import RunDirectory
 
 MORE = ("--set", "spec.trainer.maxEpochs=200")
@@ -111,7 +111,7 @@ def test_a_terminal_or_log_that_is_gone_ends_no_run(driver, recording, monkeypat
     for module in ("views.plain", "views.writing"):
         monkeypatch.setattr(f"trainjobs.{module}.write_line", broken)
     monkeypatch.setattr("trainjobs.views.writing.silence", lambda _: None)
-    monkeypatch.setattr("trainjobs.cli.run.told", lambda *arguments: arguments[-1])
+    monkeypatch.setattr("trainjobs.cli.run.told", lambda ended, *_: int(ended.exit_code))
     assert run("mnist.yaml", *arguments).exit_code == 0
     assert len(told) > 10
 

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from trainjobs.cli import sweep
-from trainjobs.cli.rendering.sweep_table import TrialLines
+from trainjobs.sweeps.lines import TrialLines
 
 
 class Sweeping:

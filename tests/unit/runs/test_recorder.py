@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from shadowed import SHADOWS, with_criteria
 
 from trainjobs.api.status import TrainJobStatus
-from trainjobs.cli.run_report import read
 from trainjobs.coordination import Decision, Outcome
 from trainjobs.exits import StorageError
+from trainjobs.local.run_report import read
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import (
     Checkpointed,

@@ -8,8 +8,8 @@ from pathlib import Path
 from trainjobs.api.manifest import Manifest
 from trainjobs.cli.cluster.place import Place
 from trainjobs.cli.cluster.verbs import watch
-from trainjobs.cli.rendering.terminal import Output, reading, say
-from trainjobs.exits import Exit
+from trainjobs.cli.rendering.terminal import Output, say
+from trainjobs.exits import Exit, reading
 from trainjobs.sweeps.space import checked
 
 

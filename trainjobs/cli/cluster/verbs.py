@@ -12,10 +12,10 @@ from trainjobs.api.manifest import SpecError, load
 from trainjobs.cli.cluster import views
 from trainjobs.cli.cluster.around import Around
 from trainjobs.cli.cluster.place import JOB_WORDS, SWEEP_WORDS, Place, runs_here
-from trainjobs.cli.rendering.terminal import Output, reading, say, show
-from trainjobs.cli.run_report import RunReport, read
-from trainjobs.exits import ConfigError, Exit, NoInput, StorageError, UsageError, UserError
+from trainjobs.cli.rendering.terminal import Output, say, show
+from trainjobs.exits import ConfigError, Exit, NoInput, StorageError, UsageError, UserError, reading
 from trainjobs.kube.config import is_configured
+from trainjobs.local.run_report import RunReport, read
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.stopping.wording import number
 from trainjobs.views.printable import uncoloured

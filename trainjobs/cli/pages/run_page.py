@@ -9,7 +9,7 @@ from trainjobs.cli.pages import parts
 from trainjobs.cli.pages.curves import Family, families, metrics_of, places, values
 from trainjobs.cli.pages.parts import Cells, KeyFigure, TableCell, TableRow
 from trainjobs.cli.rendering.summary import headline, reason, run_facts, saved_words
-from trainjobs.cli.run_report import RunReport, RunStatus, read
+from trainjobs.local.run_report import RunReport, RunStatus, read
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import CriterionResult

@@ -15,7 +15,7 @@ from trainjobs.api.reasons import COMPLETIONS
 from trainjobs.cli.program import program
 from trainjobs.cli.rendering.criteria_table import criteria_table
 from trainjobs.cli.rendering.facts import facts_list
-from trainjobs.cli.run_report import RunReport, RunStatus
+from trainjobs.local.run_report import RunReport, RunStatus
 from trainjobs.runs.codec import jsonable
 from trainjobs.stopping import Observation, Saving
 from trainjobs.stopping.wording import number

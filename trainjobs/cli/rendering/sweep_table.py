@@ -15,30 +15,13 @@ from trainjobs.cli.rendering.terminal import Output, console
 from trainjobs.runs.codec import jsonable
 from trainjobs.stopping.wording import number
 from trainjobs.sweeps.events import SweepEvent
-from trainjobs.sweeps.lines import trial_line, values
-from trainjobs.sweeps.record import SweepDirectory, Table, TrialState
+from trainjobs.sweeps.lines import TrialLines, values
+from trainjobs.sweeps.record import SweepDirectory, Table
 from trainjobs.views.formatting import count
-from trainjobs.views.writing import write_json, write_line
+from trainjobs.views.writing import write_json
 
 ROWS = 20
 """Trials of the live table: the newest."""
-
-
-class TrialLines:
-    """A line for each event."""
-
-    def __init__(self, sweep: TrainSweep) -> None:
-        self.table = Table(sweep.spec.objective)
-
-    def __call__(self, event: SweepEvent) -> None:
-        if event.trial is None:
-            self.note(event.message)
-        elif event.trial.state is not TrialState.PENDING:
-            write_line(trial_line(event.trial, self.table))
-
-    def note(self, text: str) -> None:
-        """Something about the whole sweep."""
-        write_line(text)
 
 
 class JsonTrials(TrialLines):

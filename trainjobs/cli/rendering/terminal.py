@@ -4,12 +4,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from trainjobs.exits import Exit, UsageError, UserError, user_error
+from trainjobs.exits import Exit, UserError
 from trainjobs.views.printable import printable
 from trainjobs.views.writing import written
 
@@ -83,15 +82,3 @@ def exit_code(error: "SpecError") -> Exit:
     if all(problem.of_command_line for problem in error.problems):
         return Exit.USAGE
     return Exit.DATA if isinstance(error, UnreadableError) else Exit.CONFIG
-
-
-@contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to read `path` into the user's error."""
-    try:
-        yield
-    except IsADirectoryError as error:
-        example = min(path.glob("*.yaml"), default=path / "trainjob.yaml")
-        raise UsageError(f"{path}: is a directory; name a file in it, such as {example}") from error
-    except OSError as error:
-        raise user_error(error, f"reading {path}") from error

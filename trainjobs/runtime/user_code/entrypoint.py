@@ -17,6 +17,22 @@ from trainjobs.exits import ConfigError
 from trainjobs.runtime.user_code.failures import users_frames
 
 PATH = "spec.trainer.entrypoint"
+_importing: list[str] = []
+"""The module that is being imported for its training function."""
+
+
+class _CallReached(BaseException):
+    """A script that is imported has come to where it begins the run itself: what a worker needs of it stands above."""
+
+    def __init__(self, module: ModuleType) -> None:
+        super().__init__()
+        self.module = module
+
+
+def end_import() -> None:
+    """Where this process is a worker that imports the caller, its import is over, with what it has defined so far."""
+    if _importing:
+        raise _CallReached(sys.modules[_importing[-1]])
 
 
 @contextmanager
@@ -127,7 +143,11 @@ def _module(name: str, code: Path, entrypoint: str) -> ModuleType:
     try:
         if (found := importlib.util.find_spec(name)) is not None:
             sys.argv = [str(found.origin)]
+        _importing.append(name)
         return importlib.import_module(name)
+    except _CallReached as reached:
+        sys.modules[name] = reached.module  # an import that raises leaves none
+        return reached.module
     except ModuleNotFoundError as error:
         if error.name is None or not name.startswith(error.name):
             raise
@@ -135,6 +155,8 @@ def _module(name: str, code: Path, entrypoint: str) -> ModuleType:
         raise ConfigError(
             f"{PATH}: {entrypoint}: no module {name} in {code} or on the Python path{_nearest(name, files)}"
         ) from None
+    finally:
+        _importing.clear()
 
 
 def _nearest(name: str, names: list[str]) -> str:

@@ -22,11 +22,11 @@ _MAKES_NAMES = frozenset({"globals", "exec", "setattr", "vars"})
 """Functions through which a module may have names that are not to be read in it."""
 
 
-def problem(manifest: Manifest, job: "TrainJob") -> Problem | None:
-    """What is wrong with the entrypoint, looked for beside the manifest and on Python's path; None if nothing."""
+def problem(manifest: Manifest, job: "TrainJob", code: Path) -> Problem | None:
+    """What is wrong with the entrypoint, looked for in `code` and on Python's path; None if nothing."""
     entrypoint = job.spec.trainer.entrypoint
     module, _, function = entrypoint.partition(":")
-    fault = _fault(module, function, Path(manifest.source).resolve().parent)
+    fault = _fault(module, function, code)
     return manifest.problem(AT, entrypoint, fault) if fault else None
 
 

@@ -1,19 +1,22 @@
 """What `run` may begin in a run directory: a new run, a resume, further training of a finished one, or nothing."""
 
+from collections.abc import Callable
 from itertools import count as numbers
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from trainjobs.api import changes, immutable_changes
 from trainjobs.api.manifest import SpecError
 from trainjobs.api.reasons import RunOutcome
 from trainjobs.api.storage_uri import below, storage_root
-from trainjobs.cli.rendering.terminal import say
 from trainjobs.exits import CannotCreate, ConfigError, DataError, NoInput
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.views.formatting import count
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
+
+Say: TypeAlias = Callable[[str], None]
+"""Is told a sentence, for whoever has begun the run."""
 
 LIMITS = frozenset({"spec.trainer.maxEpochs", "spec.trainer.maxSteps"})
 """How far to train: never changed in a cluster, where other things hang on it; here at every resume."""
@@ -22,7 +25,7 @@ _VERBS = frozenset({"spec.stop", "spec.stop.reason", "spec.suspend"})
 """Asked of a run under way; that they are not asked again changes nothing about a finished one."""
 
 
-def move_aside(directory: RunDirectory) -> None:
+def move_aside(directory: RunDirectory, say: Say) -> None:
     """Make room for a fresh run; nothing is deleted. Raises CannotCreate while a process trains there."""
     if directory.exists():
         with directory.hold():
@@ -30,7 +33,7 @@ def move_aside(directory: RunDirectory) -> None:
         say(f"moved the earlier run to {aside}")
 
 
-def why_done(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> str | None:
+def why_done(directory: RunDirectory, job: "TrainJob", say: Say, *, resume: bool) -> str | None:
     """Why the finished run in `directory` is not trained on; None when it is to be.
 
     Raises:
@@ -60,7 +63,7 @@ def why_done(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> str |
     return None
 
 
-def prepare(directory: RunDirectory, job: "TrainJob", *, resume: bool, fresh: bool) -> bool:
+def prepare(directory: RunDirectory, job: "TrainJob", say: Say, *, resume: bool, fresh: bool) -> bool:
     """Put the manifest in the held directory; whether there is a checkpoint to go on from.
 
     A run that has neither reported nor kept anything is begun without a word. Raises CannotCreate or ConfigError
@@ -71,7 +74,7 @@ def prepare(directory: RunDirectory, job: "TrainJob", *, resume: bool, fresh: bo
         directory.write_storage_folder(_folder(uri, job.metadata.name, fresh=fresh))
     resumable = has_checkpoint(directory, kept_job(directory) if begun else job)
     if begun and (resumable or directory.history()):
-        _check_resume(directory, job, resume=resume)
+        _check_resume(directory, job, say, resume=resume)
     elif resumable and not resume:
         raise CannotCreate(
             f"{_uri(directory, job)}: holds checkpoints of an earlier run; --resume goes on from the last one, "
@@ -84,7 +87,7 @@ def prepare(directory: RunDirectory, job: "TrainJob", *, resume: bool, fresh: bo
     return resumable
 
 
-def _check_resume(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> None:
+def _check_resume(directory: RunDirectory, job: "TrainJob", say: Say, *, resume: bool) -> None:
     if not resume:
         raise CannotCreate(
             f"{directory.path}: holds an unfinished run; --resume goes on with it, "
