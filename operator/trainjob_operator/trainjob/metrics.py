@@ -18,8 +18,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from trainjobs.api.reading import read_status
-from trainjobs.api.reasons import KubernetesReason, Reason
-from trainjobs.api.status import Accounting
+from trainjobs.api.reasons import ConditionType, KubernetesReason, Reason
+from trainjobs.api.status import Accounting, Truth
 from trainjobs.api.stopping import Criterion
 from trainjobs.api.trainjob import Trainer, TrainJobSpec
 from trainjobs.kube.resources import Key, Object, key_of
@@ -258,7 +258,7 @@ _DEADLINE_S: Final = TrainJobSpec.model_fields["progress_deadline_seconds"].defa
 
 def _trains(status: Object) -> bool:
     first: Object = next(iter(status.get("conditions") or ()), {})
-    return (first.get("type"), first.get("status")) == ("Running", "True")
+    return (first.get("type"), first.get("status")) == (ConditionType.RUNNING, Truth.TRUE)
 
 
 def _last_update(status: Object) -> object:

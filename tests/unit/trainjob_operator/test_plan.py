@@ -96,7 +96,7 @@ def test_a_job_that_is_deleted_after_the_end_is_not_made_again():
         ),
         (
             {"restartPolicy": "OnFailure"},
-            'restartPolicy: "OnFailure": must be Never or unset, since no container',
+            'restartPolicy: "OnFailure": must be Never; remove it: backoffLimit says how often a failed attempt',
         ),
     ],
 )

@@ -14,7 +14,6 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 from trainjobs.exits import ConfigError
-from trainjobs.runtime.user_code.failures import users_frames
 
 PATH = "spec.trainer.entrypoint"
 _importing: list[str] = []
@@ -70,6 +69,8 @@ def apart_from_forks(code: Path) -> Iterator[None]:
 
 
 def _end_as_program(error: BaseException | None, code: Path) -> NoReturn:
+    from trainjobs.runtime.user_code.failures import users_frames  # imports torch, which is there by now
+
     exit_code = 1
     with suppress(BaseException):  # the streams may be closed, and what is printed may raise
         match error:
