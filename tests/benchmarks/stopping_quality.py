@@ -8,8 +8,9 @@ metric of that checkpoint against the one that the whole run would have chosen. 
 a sample. Accuracy is told in points, loss in nats; mean, 95th percentile and worst over the runs.
 
 Rules: no stopping and one epoch; plain patience on the accuracy and on the loss, as Keras and Lightning have it (the
-value must be strictly better than the best); the other criteria as their documentation recommends them; `auto`; and an
-oracle that knows the future: it stops as early as possible with no more than so many points given up.
+value must be strictly better than the best); Optuna's PatientPruner by the monitored metric; the other criteria as
+their documentation recommends them; `auto`; and an oracle that knows the future: it stops as early as possible with no
+more than so many points given up.
 
 `auto` was made on the tuning runs; the judging runs share no task and no seed with them. No figure is asserted. The
 last line is one JSON object with all of them.
@@ -25,6 +26,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+import optuna
 
 from trainjobs.api.length import Length, Unit
 from trainjobs.api.stopping import Mode, Stopping
@@ -54,6 +57,7 @@ RULES: dict[str, dict[str, Any]] = {
     "divergence by 50 % for 3": {"divergence": {"factor": 0.5, "patience": 3, **ON_LOSS}},
     "auto": {"auto": {}},
 }
+OPTUNA_PATIENCES = (5, 10, 20)
 TOLERANCES = (0.0, 0.3, 1.0)
 """What the oracle may give up, points of test accuracy."""
 AT_ONCE = 16
@@ -122,25 +126,53 @@ def judged(run: Run, monitor: Mapping[str, str], rules: Mapping[str, Any] = RULE
     return found
 
 
-def oracle(run: Run, monitor: Mapping[str, str], tolerance: float) -> Hindsight:
-    """The earliest stop that gives up at most so many points of test accuracy."""
+def bests(run: Run, monitor: Mapping[str, str]) -> list[Mapping[str, float]]:
+    """The metrics of the best checkpoint until each epoch."""
     metric, sign = monitor["monitor"], 1 if monitor["mode"] == "max" else -1
-    bests, best = [], 0
+    found, best = [], 0
     for i, seen in enumerate(run.history):
         best = i if sign * seen.metrics[metric] > sign * run.history[best].metrics[metric] else best
-        bests.append(run.history[best].metrics)
-    whole = bests[-1]["test_accuracy"] - tolerance / 100
-    epoch = next(i for i, then in enumerate(bests, start=1) if then["test_accuracy"] >= whole - 1e-12)
+        found.append(run.history[best].metrics)
+    return found
+
+
+def stopped_at(best: Sequence[Mapping[str, float]], epoch: int) -> Hindsight:
     lost = {
-        "test_accuracy": bests[-1]["test_accuracy"] - bests[epoch - 1]["test_accuracy"],
-        "test_loss": bests[epoch - 1]["test_loss"] - bests[-1]["test_loss"],
+        "test_accuracy": best[-1]["test_accuracy"] - best[epoch - 1]["test_accuracy"],
+        "test_loss": best[epoch - 1]["test_loss"] - best[-1]["test_loss"],
     }
-    return Hindsight(1 - epoch / len(bests), lost)
+    return Hindsight(1 - epoch / len(best), lost)
+
+
+def oracle(run: Run, monitor: Mapping[str, str], tolerance: float) -> Hindsight:
+    """The earliest stop that gives up at most so many points of test accuracy."""
+    best = bests(run, monitor)
+    whole = best[-1]["test_accuracy"] - tolerance / 100
+    epoch = next(i for i, then in enumerate(best, start=1) if then["test_accuracy"] >= whole - 1e-12)
+    return stopped_at(best, epoch)
+
+
+def by_optuna(run: Run, monitor: Mapping[str, str], patience: int) -> Hindsight:
+    """Optuna's own PatientPruner, alone, asked after each epoch of a trial."""
+    pruner = optuna.pruners.PatientPruner(None, patience)
+    study = optuna.create_study(
+        direction="maximize" if monitor["mode"] == "max" else "minimize", pruner=pruner
+    )
+    trial = study.ask()
+    for seen in run.history:
+        trial.report(seen.metrics[monitor["monitor"]], seen.epoch)
+        if trial.should_prune():
+            break
+    return stopped_at(bests(run, monitor), seen.epoch)
 
 
 def table(runs: Sequence[Run], monitor: Mapping[str, str]) -> list[Row]:
     outcomes = [judged(run, monitor) for run in runs]
     rows = [Row.of(rule, [each[rule] for each in outcomes]) for rule in RULES]
+    rows += [
+        Row.of(f"Optuna's PatientPruner, {p}", [by_optuna(run, monitor, p) for run in runs])
+        for p in OPTUNA_PATIENCES
+    ]
     oracles = {f"oracle within {t:g}": [oracle(run, monitor, t) for run in runs] for t in TOLERANCES}
     return rows + [Row.of(name, found) for name, found in oracles.items()]
 
@@ -171,14 +203,16 @@ def told(title: str, rows: Sequence[Row]) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
     arguments.add_argument("--set", choices=("tuning", "judging"), help="one of them only")
     arguments.add_argument("--quick", action="store_true", help="every fourth run")
     options = arguments.parse_args()
-    runs = recorded()[:: 4 if options.quick else 1]
+    runs = recorded()
     figures: list[dict[str, Any]] = []
     for which in (options.set,) if options.set else ("tuning", "judging"):
         for epochs in (100, 1000):
             chosen = [run for run in runs if run.which == which and len(run.history) == epochs]
+            chosen = chosen[:: 4 if options.quick else 1]
             for name, monitor in MONITORS.items() if chosen else ():
                 rows = table(chosen, monitor)
                 told(f"{which}: {len(chosen)} runs of {epochs} epochs, best checkpoint by {name}", rows)
