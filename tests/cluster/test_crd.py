@@ -4,6 +4,8 @@ import copy
 import json
 
 import pytest
+import yaml
+from criterion_plots import SCENES
 from testbed.kubectl import KubectlError
 
 from manifests import manifest
@@ -322,8 +324,11 @@ def test_the_api_server_refuses_in_its_own_words_what_it_has_words_for(team, cas
     assert theirs in refused
 
 
+FAMILIES = [yaml.safe_load(f"{{{scene.criterion}}}") for scene in SCENES.values()]
+"""Each criterion as its page draws it."""
 VALID = {
     "small": manifest(),
+    **{f"families from {i}": stopping(*FAMILIES[i : i + 8]) for i in range(0, len(FAMILIES), 8)},
     "steps": by_steps(
         10**12,
         checkpoint={"everySteps": 1000},

@@ -392,7 +392,7 @@ class Private(Watched):
     """Privacy loss of each report (Laplace), or of all answers until the stop (AboveThreshold), more than 0."""
     mechanism: Mechanism = Mechanism.ABOVE_THRESHOLD
     """AboveThreshold: only whether to stop is told. Laplace: noisy values are told too."""
-    seed: Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+    seed: Annotated[int, Field(ge=0, le=2**53 - 1, strict=True)]
     """Of the noise. Draw it at random and keep it secret: who knows it can subtract the noise."""
 
 
