@@ -104,16 +104,12 @@ class PruningCriterion(Model):
     @property
     def key(self) -> str:
         """The family's name as the manifest writes it, e.g. "successiveHalving"."""
-        name = self._given()
-        return type(self).model_fields[name].alias or name
+        return self.given_alternatives()[0][0]
 
     @property
     def parameters(self) -> Any:
         """The value under `key`."""
-        return getattr(self, self._given())
-
-    def _given(self) -> str:
-        return next(name for name in self.alternatives() if getattr(self, name) is not None)
+        return self.given_alternatives()[0][1]
 
 
 class PruningGate(Model):

@@ -418,7 +418,7 @@ def replay(
             "--criteria",
             "-c",
             metavar="FILE",
-            help="A TrainJob, or a `stopping:` document.",
+            help="A TrainJob, a `stopping:` document, or a TrainSweep, whose trials the runs then are.",
             show_default=False,
         ),
     ],
@@ -454,7 +454,8 @@ def replay(
 ) -> None:
     """Say what criteria would have done to recorded runs.
 
-    Of one run each criterion's stop is shown, of several what they saved and gave up.
+    Of one run each criterion's stop is shown, of several what they saved and gave up; by a TrainSweep, which of its
+    trials would have been pruned.
     """
     from trainjobs.cli.replay import Asked
     from trainjobs.cli.replay import replay as work

@@ -16,7 +16,7 @@ from trainjobs.cli.rendering.criteria_table import criteria_table
 from trainjobs.cli.rendering.facts import facts_list
 from trainjobs.cli.rendering.terminal import Output, show
 from trainjobs.cli.replays import Subject, replay_many
-from trainjobs.exits import DataError, reading
+from trainjobs.exits import DataError, UsageError, reading
 from trainjobs.runs.codec import jsonable
 from trainjobs.runs.events import CriterionResult
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Replay, StopPoint
@@ -43,6 +43,11 @@ class Asked:
 
 def replay(paths: Sequence[Path], asked: Asked, output: Output) -> None:
     """Judge the curves again and tell. Raises UserError or SpecError."""
+    with reading(asked.criteria):
+        manifest = Manifest.read(asked.criteria)
+    if manifest.holds_sweep:
+        _replay_sweep(paths, manifest, asked, output)
+        return
     stopping, length = read_criteria(asked.criteria)
     length = Length(asked.max_epochs, Unit.EPOCH) if asked.max_epochs else length
     found = [curve for path in paths for curve in curves(path)]
@@ -56,6 +61,23 @@ def replay(paths: Sequence[Path], asked: Asked, output: Output) -> None:
             output,
             suggest=asked.suggest,
         )
+
+
+def _replay_sweep(paths: Sequence[Path], manifest: Manifest, asked: Asked, output: Output) -> None:
+    from trainjobs.cli.replayed_sweep import replay_sweep
+
+    for option, given in (
+        ("--suggest", asked.suggest),
+        ("--give-up", asked.give_up),
+        ("--max-epochs", asked.max_epochs),
+    ):
+        if given:
+            raise UsageError(
+                f"{option}: is for the criteria of one run, and {asked.criteria} is a TrainSweep"
+            )
+    with reading(asked.criteria):
+        sweep = manifest.sweep()
+    replay_sweep([curve for path in paths for curve in curves(path)], sweep, asked.test_metric, output)
 
 
 def replay_one(curve: RunLog, subject: Subject, output: Output) -> None:

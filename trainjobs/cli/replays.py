@@ -16,6 +16,7 @@ from rich.text import Text
 from trainjobs.api import Length, Stopping
 from trainjobs.api.length import Unit
 from trainjobs.api.manifest import SpecError
+from trainjobs.api.monitoring import Mode
 from trainjobs.api.stopping import Criterion
 from trainjobs.cli.curves.found import RunLog
 from trainjobs.cli.rendering.facts import facts_list
@@ -67,6 +68,11 @@ class Past:
     history: tuple[Observation, ...]
     length: Length | None
 
+    @property
+    def reported(self) -> frozenset[str]:
+        """Names of its metrics."""
+        return frozenset(name for seen in self.history for name in seen.metrics)
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -113,8 +119,8 @@ def replay_many(found: Sequence[RunLog], subject: Subject, output: Output, *, su
 
 def findings_of(found: Sequence[RunLog], subject: Subject, *, suggest: bool) -> Findings:
     """What the curves say. Raises UserError where none can be judged."""
-    past, skipped = _read(found, subject.stopping.first_metric)
-    reported = frozenset.intersection(*(_reported(run) for run in past)) if past else frozenset()
+    past, skipped = read_past(found, subject.stopping.first_metric)
+    reported = frozenset.intersection(*(run.reported for run in past)) if past else frozenset()
     named = _named(subject.stopping, reported, suggest=suggest)
     judged = _judged(subject, reported)
     length = _assumed(past, subject, named.values())
@@ -139,7 +145,8 @@ def findings_of(found: Sequence[RunLog], subject: Subject, *, suggest: bool) -> 
     return replace(findings, criteria=tuple(ranked(summaries, metrics[-1], at_most)), at_most=at_most)
 
 
-def _read(found: Iterable[RunLog], metric: str | None) -> tuple[list[Past], list[Skipped]]:
+def read_past(found: Iterable[RunLog], metric: str | None) -> tuple[list[Past], list[Skipped]]:
+    """The runs that can be read: reports are the rows with that metric."""
     past: list[Past] = []
     skipped: list[Skipped] = []
     for curve in _with_progress(list(found), "reading"):
@@ -149,10 +156,6 @@ def _read(found: Iterable[RunLog], metric: str | None) -> tuple[list[Past], list
         except (UserError, SpecError) as error:
             skipped.append(Skipped(curve.name, str(error).removeprefix(f"{curve.name}: ")))
     return past, skipped
-
-
-def _reported(run: Past) -> frozenset[str]:
-    return frozenset(name for seen in run.history for name in seen.metrics)
 
 
 def _named(stopping: Stopping, reported: frozenset[str], *, suggest: bool) -> dict[str, Criterion]:
@@ -178,16 +181,27 @@ def _written(criterion: Criterion) -> str:
 
 def _judged(subject: Subject, reported: frozenset[str]) -> tuple[Judged, ...]:
     """The metrics that tell what was given up: the monitor, and one on test data."""
-    monitor, mode, test = subject.stopping.monitor, subject.stopping.mode, subject.test_metric
-    if test is not None and test not in reported:
-        known = ", ".join(sorted(reported)) or "none"
-        raise DataError(f"--test-metric {test}: not all runs have reported it; all have reported: {known}")
+    monitor, mode = subject.stopping.monitor, subject.stopping.mode
+    test = test_metric_of(monitor, mode, subject.test_metric, reported)
     if monitor is None:
         return ()
-    beside = _VALIDATION.sub("test", monitor)
-    test = test or (beside if beside != monitor and beside in reported else None)
     own = Judged(monitor, mode)
-    return (own,) if test is None else (own, Judged(test, usual_mode(test) or mode))
+    return (own,) if test is None else (own, test)
+
+
+def test_metric_of(
+    monitor: str | None, mode: Mode, asked: str | None, reported: frozenset[str]
+) -> Judged | None:
+    """The metric on test data that goes with this one, among those that all runs have reported; or the one that was
+    asked for. Raises DataError where that is not among them."""
+    if asked is not None and asked not in reported:
+        known = ", ".join(sorted(reported)) or "none"
+        raise DataError(f"--test-metric {asked}: not all runs have reported it; all have reported: {known}")
+    if monitor is None:
+        return None
+    beside = _VALIDATION.sub("test", monitor)
+    test = asked or (beside if beside != monitor and beside in reported else None)
+    return None if test is None else Judged(test, usual_mode(test) or mode)
 
 
 def _assumed(past: Sequence[Past], subject: Subject, criteria: Iterable[Criterion]) -> Length | None:

@@ -1,3 +1,6 @@
+import copy
+from contextlib import suppress
+
 import pytest
 import yaml
 
@@ -87,3 +90,50 @@ def test_a_file_without_a_sweep_says_what_it_must_hold(tmp_path):
     path.write_text("apiVersion: v1\nkind: ConfigMap\n")
     with pytest.raises(SpecError, match=r"must hold kind: TrainSweep of apiVersion: trainjobs\.dev/v1alpha1"):
         Manifest.read(path).sweep()
+
+
+FULL = yaml.safe_load(MANIFEST)["spec"] | {
+    "parameters": {
+        "lr": {"logUniform": {"min": 0.001, "max": 0.1}},
+        "width": {"choice": [1, 2], "when": {"lr": [0.01]}},
+    },
+    "search": {"optuna": {"sampler": "tpe"}},
+    "pruning": {
+        "startAfter": {"epoch": 2},
+        "criteria": [{"median": {}}, {"percentile": {"keep": 20}, "shadow": True}],
+    },
+    "goal": 0.1,
+    "budget": {"seconds": 60},
+}
+ODD = (None, "odd", -1, [], {}, {"odd": {}}, ["odd"], [{}], True)
+
+
+def places(value, at=()):
+    """Every field and item in a document, by its keys."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, below in items:
+        yield (*at, key)
+        yield from places(below, (*at, key))
+
+
+def spoiled(place, odd, misspelt):
+    document = copy.deepcopy(FULL)
+    around = document
+    for key in place[:-1]:
+        around = around[key]
+    if misspelt and isinstance(around, dict):
+        around["odd"] = around.pop(place[-1])
+    else:
+        around[place[-1]] = odd
+    return document
+
+
+def test_the_full_one_is_valid(tmp_path):
+    assert read(tmp_path, **FULL).spec.goal == 0.1
+
+
+@pytest.mark.parametrize("place", list(places(FULL)), ids=str)
+def test_whatever_is_odd_is_a_problem_with_its_place_and_never_an_error(tmp_path, place):
+    for odd, misspelt in ((None, True), *((odd, False) for odd in ODD)):
+        with suppress(SpecError):
+            read(tmp_path, **spoiled(place, odd, misspelt))

@@ -158,3 +158,71 @@ def test_the_figures_are_those_of_the_benchmark(replay):
     theirs = benchmark.Row.of("auto", [benchmark.judged(run, benchmark.ON_ACCURACY)["auto"] for run in runs])
     assert 100 * ours["saved"] == pytest.approx(theirs.saved)
     assert 100 * ours["given_up"]["test_accuracy"]["worst"] == pytest.approx(theirs.points.worst)
+
+
+SWEEP = """
+apiVersion: trainjobs.dev/v1alpha1
+kind: TrainSweep
+metadata: {name: past}
+spec:
+  template: {spec: {trainer: {entrypoint: "train:train", maxEpochs: 6}}}
+  parameters: {lr: {uniform: {min: 0.1, max: 1.0}}}
+  maxTrials: 3
+  objective: {metric: val_loss}
+  pruning: {minTrials: 1, startAfter: {epoch: 0}, criteria: CRITERIA}
+"""
+
+
+@pytest.fixture
+def sweep(replay):
+    """`replay` by a sweep with these criteria."""
+
+    def invoke(criteria, *arguments):
+        Path("sweep.yaml").write_text(SWEEP.replace("CRITERIA", criteria))
+        return replay("past", "--criteria", "sweep.yaml", *arguments)
+
+    return invoke
+
+
+def test_a_sweep_says_which_trials_it_would_have_pruned_when_and_at_what_regret(sweep):
+    Path("past/bad.csv").write_text(csv(val_loss=[2.0, 1.9, 1.8, 1.7, 1.6, 1.5], test_loss=[2.0] * 6))
+    done = sweep("[{median: {}}, {percentile: {keep: 20}, shadow: true}]")
+    assert done.exit_code == 0, done.output
+    assert "What pruning would have done to a sweep of 3 trials" in done.output
+    assert "past/bad.csv after epoch 1: " in done.output
+    assert "test_loss of the trial that would have been chosen" in done.output
+    assert "all together" not in done.output  # a shadow prunes with nobody
+    found = document(sweep("[{median: {}}, {successiveHalving: {}}]", "--output", "json"))
+    assert [row["criteria"] for row in found["rows"]] == ["median", "successiveHalving", "all together"]
+    assert found["rows"][0]["pruned"][0] | {"reason": ""} == {
+        "trial": "past/bad.csv",
+        "epoch": 1,
+        "criterion": "median",
+        "reason": "",
+    }
+    assert found["rows"][0]["regret"] == pytest.approx(
+        found["rows"][0]["chosen"]["seen"]["metrics"]["test_loss"] - 0.4
+    )
+    assert found["best"]["trial"] == "past/late.csv"
+
+
+@pytest.mark.parametrize(
+    ("criteria", "arguments", "code", "words"),
+    [
+        ("[]", (), 78, "spec.pruning.criteria: is empty"),
+        ("[{median: {}}]", ("--suggest",), 64, "--suggest: is for the criteria of one run"),
+        ("[{median: {}}]", ("--max-epochs", "3"), 64, "--max-epochs"),
+        ("[{median: {}}]", ("--test-metric", "none"), 65, "--test-metric none"),
+        ("[{middle: {}}]", (), 78, "middle"),
+    ],
+)
+def test_what_a_sweep_cannot_be_asked_is_said(sweep, criteria, arguments, code, words):
+    done = sweep(criteria, *arguments)
+    assert (done.exit_code, words in done.output) == (code, True), done.output
+
+
+def test_one_trial_is_no_sweep(sweep):
+    Path("past/late.csv").unlink()
+    done = sweep("[{median: {}}]")
+    assert done.exit_code == 65
+    assert "name at least two" in done.output

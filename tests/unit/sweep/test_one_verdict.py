@@ -19,6 +19,8 @@ from trainjobs.coordination.evaluation import Evaluator
 from trainjobs.coordination.messages import Arrive, Gathered
 from trainjobs.stopping import MissingMetric, Observation, Panel, replay
 from trainjobs.stopping.across import judge
+from trainjobs.stopping.across.replay import Pruned
+from trainjobs.stopping.across.replay import replay as replay_trials
 from trainjobs.sweeps.record import SweepDirectory
 from trainjobs.sweeps.requests import FileControl
 from trainjobs.sweeps.scheduling import CriteriaStopper, HaltFirst, PruningScheduler
@@ -146,6 +148,28 @@ def test_across_trials_a_sweep_a_script_and_the_rule_prune_at_the_same_report(ru
                     prunes += 1
                     del left[name]
     assert prunes
+
+
+@pytest.mark.parametrize("family", ACROSS)
+def test_a_replay_prunes_the_trials_that_a_script_prunes_whose_trials_report_together(runs, family):
+    objective = Objective(metric="val_loss")
+    spec = {"objective": {"metric": "val_loss"}, "pruning": {"criteria": [{family: ACROSS[family]}]}}
+    for trials in sweeps(runs):
+        script, left, pruned = PruningScheduler.of(spec), dict(trials), []
+        for epoch in range(SIDE_BY_SIDE_EPOCHS):
+            told = {name: {**result(trials[name][epoch]), "trial": name} for name in left}
+            running = {name: SimpleNamespace(trial_id=name) for name in left}
+            for name, each in told.items():
+                script.note(running[name], each)
+            for name, each in told.items():
+                if script.on_trial_result(None, running[name], each) == "STOP":
+                    found = script.ruling.prune
+                    pruned.append(Pruned(name, each["epoch"], found.name, found.verdict.reason))
+                    del left[name]
+        recorded = {name: seen[:SIDE_BY_SIDE_EPOCHS] for name, seen in trials.items()}
+        assert (
+            list(replay_trials(recorded, objective, Pruning.model_validate(spec["pruning"])).pruned) == pruned
+        )
 
 
 def sweeps(runs):
