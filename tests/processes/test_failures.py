@@ -64,7 +64,7 @@ def test_a_users_error_is_not_tried_again_whatever_its_words(trial):
 
 def test_ranks_that_end_with_what_forks_them_say_so():
     class Server:
-        def train(self, count, setup):
+        def train(self, share, setup, listening):
             raise ServerLost("was killed by SIGKILL")
 
     group = LocalGroup(
