@@ -103,5 +103,6 @@ class DecayedPlateau(Monitored[api.DecayedPlateau, Settling]):
             told = f"{reading} is an improvement at {self.when(state.best)}"
         else:
             where = f"{number(state.best.value)} ({self.when(state.best)})"
-            told = f"{reading} has not improved on {where} for {reports(state.waited)} at a settled learning rate"
+            waited = f"for {reports(state.waited)} at a settled learning rate"
+            told = f"{reading} has not improved on {where}{self._improvement.margin.told} {waited}"
         return f"{told}; not counted: {state.frozen}" if state.frozen else told

@@ -64,6 +64,16 @@ def test_the_sentence_says_why_a_report_is_not_counted(verdict, rates, sentence)
     assert verdict(decayed(), curves={"m": [1.0] * len(rates), "lr": rates}).reason == sentence
 
 
+@pytest.mark.parametrize(
+    ("margin", "told"), [({}, "by more than 0.5"), ({"minDeltaMode": "Relative"}, "by more than 50%")]
+)
+def test_the_sentence_has_the_margin(verdict, margin, told):
+    said = verdict(decayed(decayedTo=1.0, minDelta=0.5, **margin), curves={"m": [1.0, 0.9], "lr": [0.1, 0.1]})
+    assert (
+        said.reason == f"m 0.9 has not improved on 1 (epoch 1) {told} for 1 report at a settled learning rate"
+    )
+
+
 def rates_of(scheduler, reports, *metric):
     """What the learning rate is at each report, the scheduler's step coming after it."""
     rates = []
