@@ -23,7 +23,7 @@ class Plateau(Monitored[api.Plateau, Patience]):
     """Stops after `patience` reports without improvement; best moves with every improvement.
 
     With a baseline an improvement resets the count only if it is also better than the baseline by more than
-    `minDelta`, as in Keras' EarlyStopping.
+    `minDelta`, as in Keras' EarlyStopping, which only never stops at a value that improves.
     """
 
     def __init__(self, parameters: api.Plateau, scope: Scope) -> None:
