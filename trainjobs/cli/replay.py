@@ -16,7 +16,7 @@ from trainjobs.cli.rendering.criteria_table import criteria_table
 from trainjobs.cli.rendering.facts import facts_list
 from trainjobs.cli.rendering.terminal import Output, show
 from trainjobs.cli.replays import Subject, replay_many
-from trainjobs.exits import DataError, reading
+from trainjobs.exits import DataError, UsageError, reading
 from trainjobs.runs.codec import jsonable
 from trainjobs.runs.events import CriterionResult
 from trainjobs.stopping import Alone, Best, MissingMetric, Observation, Replay, StopPoint
@@ -43,11 +43,13 @@ class Asked:
 
 def replay(paths: Sequence[Path], asked: Asked, output: Output) -> None:
     """Judge the curves again and tell. Raises UserError or SpecError."""
+    if asked.give_up is not None and not asked.suggest:
+        raise UsageError("--give-up is of a suggestion: add --suggest")
     stopping, length = read_criteria(asked.criteria)
     length = Length(asked.max_epochs, Unit.EPOCH) if asked.max_epochs else length
     found = [curve for path in paths for curve in curves(path)]
     code = asked.criteria.absolute().parent
-    if len(found) == 1 and not asked.suggest:
+    if len(found) == 1 and not asked.suggest and asked.test_metric is None:
         replay_one(found[0], Subject(stopping, length, code), output)
     else:
         replay_many(
