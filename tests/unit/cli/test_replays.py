@@ -172,6 +172,15 @@ def test_a_suggestion_is_a_document_that_means_what_was_judged(replay):
     assert again["saved"] == found["criteria"][0]["saved"] > 0
 
 
+def test_nothing_is_suggested_that_ends_a_run_before_its_first_checkpoint(replay):
+    Path("past/nan.csv").write_text(csv(val_loss=["nan", *LATE[1:]], test_loss=LATE))
+    Path("first.yaml").write_text("monitor: val_loss\ncriteria: [{nonFinite: {}}]\n")
+    (found,) = document(replay("past", "-c", "first.yaml", "-o", "json"))["criteria"]
+    assert (found["stopped"], found["given_up"]["test_loss"]["mean"]) == (1, "inf")
+    told = replay("past", "-c", "first.yaml", "--suggest", "--give-up", "1").stdout
+    assert "None saves epochs and gives up at most 1 test_loss on average" in " ".join(told.split())
+
+
 def test_a_suggestion_needs_a_monitor(replay):
     Path("none.yaml").write_text("criteria: [{budget: {epochs: 2}}]\n")
     done = replay("past", "-c", "none.yaml", "--suggest")
