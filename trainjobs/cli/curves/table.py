@@ -55,8 +55,14 @@ class Sheet:
         try:
             return float(cell)
         except ValueError as error:
+            point = cell.strip().replace(",", ".")
+            remedy = (
+                f"write it with a point, as {point}"
+                if _is_number(point)
+                else "leave the cell empty or write nan"
+            )
             raise DataError(
-                f"{self.path}:{line}: {column}: {cell.strip()!r} is not a number; leave the cell empty or write nan"
+                f"{self.path}:{line}: {column}: {cell.strip()!r} is not a number; {remedy}"
             ) from error
 
     def finished(self, line: int, row: Sequence[str]) -> float | None:

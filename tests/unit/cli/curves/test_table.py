@@ -121,6 +121,7 @@ def test_what_is_not_finite_is_a_value(curve, cell, value):
         ("loss,loss\n1,2\n", "curve.csv:1: column 2: the name loss is used twice"),
         ("epoch,step\n1,2\n", "curve.csv:1: no column holds a metric, only epoch, step"),
         ("loss\n1\n\nx\n", "curve.csv:4: loss: 'x' is not a number; leave the cell empty or write nan"),
+        ("epoch;loss\n1;0,5\n", "curve.csv:2: loss: '0,5' is not a number; write it with a point, as 0.5"),
         ("a,b\n1,2\n1\n", "curve.csv:3: 1 cells, but the header has 2"),
         ("epoch,loss\nnan,2\n", "curve.csv:2: epoch: 'nan' is not a number of epochs"),
         ("epoch,loss\n-1,2\n", "curve.csv:2: epoch: '-1' is not a number of epochs"),
