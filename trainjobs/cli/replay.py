@@ -48,11 +48,13 @@ def replay(paths: Sequence[Path], asked: Asked, output: Output) -> None:
     if manifest.holds_sweep:
         _replay_sweep(paths, manifest, asked, output)
         return
+    if asked.give_up is not None and not asked.suggest:
+        raise UsageError("--give-up is of a suggestion: add --suggest")
     stopping, length = read_criteria(asked.criteria)
     length = Length(asked.max_epochs, Unit.EPOCH) if asked.max_epochs else length
     found = [curve for path in paths for curve in curves(path)]
     code = asked.criteria.absolute().parent
-    if len(found) == 1 and not asked.suggest:
+    if len(found) == 1 and not asked.suggest and asked.test_metric is None:
         replay_one(found[0], Subject(stopping, length, code), output)
     else:
         replay_many(

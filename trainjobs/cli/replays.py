@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from rich.console import Console, RenderableType
@@ -119,6 +119,9 @@ def replay_many(found: Sequence[RunLog], subject: Subject, output: Output, *, su
 
 def findings_of(found: Sequence[RunLog], subject: Subject, *, suggest: bool) -> Findings:
     """What the curves say. Raises UserError where none can be judged."""
+    needy = "--suggest" if suggest else "--test-metric" if subject.test_metric is not None else None
+    if needy and subject.stopping.monitor is None:
+        raise ConfigError(f"stopping.monitor: {needy} needs the metric that tells which checkpoint is best")
     past, skipped = read_past(found, subject.stopping.first_metric)
     reported = frozenset.intersection(*(run.reported for run in past)) if past else frozenset()
     named = _named(subject.stopping, reported, suggest=suggest)
@@ -160,8 +163,6 @@ def read_past(found: Iterable[RunLog], metric: str | None) -> tuple[list[Past], 
 
 def _named(stopping: Stopping, reported: frozenset[str], *, suggest: bool) -> dict[str, Criterion]:
     """The criteria to judge by, each by its name, or what the manifest would say."""
-    if suggest and stopping.monitor is None:
-        raise ConfigError("stopping.monitor: --suggest needs the metric that tells which checkpoint is best")
     if suggest:
         return {_written(one): one for one in candidates(stopping, reported)}
     if not stopping.criteria:
@@ -176,6 +177,11 @@ def _written(criterion: Criterion) -> str:
     document = criterion.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude={"name", "shadow"}
     )
+    return _flow(document)
+
+
+def _flow(document: Mapping[str, Any]) -> str:
+    """Of YAML one line."""
     return yaml.safe_dump(document, default_flow_style=True, sort_keys=False, width=10**6).strip()[1:-1]
 
 
@@ -285,12 +291,22 @@ def _suggestion(findings: Findings, stopping: Stopping) -> list[RenderableType]:
             Text(),
             Text(f"None saves epochs and gives up at most {at_most} {metric} on average", style="bold"),
         ]
-    snippet = (
-        "stopping:",
-        f"  monitor: {stopping.monitor}",
-        f"  mode: {stopping.mode}",
-        "  criteria:",
-        f"    - {best.name}",
+    above = stopping.model_dump(mode="json", by_alias=True, exclude_unset=True, exclude={"criteria"})
+    own = yaml.safe_load(f"{{{best.name}}}")
+    lines = (
+        *("stopping:", *_lines("  ", {"monitor": stopping.monitor, "mode": stopping.mode.value, **above})),
+        *("  criteria:", *_lines("    - ", own)),
     )
     why = f"Suggested: it saves most of those that give up at most {at_most} {metric} on average"
-    return [Text(), Text(why, style="bold green"), Text(), *(Text(f"  {line}") for line in snippet)]
+    return [
+        Text(),
+        Text(why, style="bold green"),
+        Text(),
+        *(Text(f"  {line}", no_wrap=True) for line in lines),
+    ]
+
+
+def _lines(prefix: str, fields: Mapping[str, Any]) -> Iterable[str]:
+    """Of a mapping a line for each field, after a prefix that the first line has and the others leave blank."""
+    for i, (name, value) in enumerate(fields.items()):
+        yield f"{' ' * len(prefix) if i else prefix}{_flow({name: value})}"

@@ -8,13 +8,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from trainjobs.api.base import Location, path_text
+from trainjobs.api.base import Location, Model, path_text
 from trainjobs.api.length import Length
 from trainjobs.api.pod_contract import PodEnvironment
-from trainjobs.api.stopping import Divergence, Mode, Monitored, NonFiniteMetric, StartAfter, Watched
+from trainjobs.api.stopping import (
+    GRADIENT_DISPARITY,
+    GRADIENT_EVIDENCE,
+    AdaptivePatience,
+    Divergence,
+    Mode,
+    Monitored,
+    NonFiniteMetric,
+    OneStandardError,
+    StartAfter,
+    Watched,
+    Weighted,
+)
 from trainjobs.api.trainjob import TrainJob
 from trainjobs.lint.metric_name import is_on_test, is_on_training, usual_mode
 from trainjobs.stopping import Pace, Panel
+from trainjobs.stopping.auto import is_loss
 
 SMALL_DATA_SAMPLES: Final = 10_000
 """Training sets with fewer samples than this are small."""
@@ -115,7 +128,7 @@ def _never_fires(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
         yield (
             end.cause,
             f"{assumed}{judge.name} cannot stop the run before {length.unit} {end.moment}, "
-            f"and {length.field} is {length.amount}: lower it, or raise {length.field}",
+            f"and {length.field} is {length.amount}: {'' if end.fixed else 'lower it, or '}raise {length.field}",
         )
 
 
@@ -167,6 +180,10 @@ def _readings(job: TrainJob) -> Iterator[_MonitoredMetric]:
             if not isinstance(family, Watched):
                 continue
             mode = (family.mode or stopping.mode) if isinstance(family, Monitored) else None
+            if isinstance(family, Weighted):
+                for i, other in enumerate(family.others):
+                    at_other = (*_CRITERIA, index, *at, "others", i, "metric")
+                    yield _MonitoredMetric(at_other, other.metric, other.mode, decides=True)
             reading = _MonitoredMetric(
                 (*_CRITERIA, index, *at, "monitor"),
                 family.monitor or stopping.monitor or "",
@@ -208,6 +225,42 @@ def _wrong_direction(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
             f"is {reading.mode}, but by its name {reading.metric} is better when it is "
             f"{'low' if usual is Mode.MIN else 'high'}: if so, write mode: {usual}",
         )
+
+
+def _not_a_rate(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
+    for at, family in _families(job):
+        if not isinstance(family, OneStandardError) or family.samples is None:
+            continue
+        metric = family.monitor or job.spec.stopping.monitor or ""
+        if is_loss(metric):
+            yield (
+                (*at, "samples"),
+                f"is of a rate from 0 to 1, and {metric} does not look like a rate: report its standard error, and "
+                "name that by standardError",
+            )
+
+
+def _nothing_decays(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
+    for at, family in _families(job):
+        if isinstance(family, AdaptivePatience) and family.decay is not None and family.min_delta == 0:
+            yield (*at, "decay"), "lets minDelta fall, which is 0: set minDelta, or take plateau"
+
+
+def _no_pair_of_workers(job: TrainJob, _: DataFacts) -> Iterator[Finding]:
+    for reading in _readings(job):
+        if reading.metric in (GRADIENT_EVIDENCE, GRADIENT_DISPARITY) and job.spec.trainer.num_workers == 1:
+            yield (
+                reading.at[:-1],
+                "compares the gradients of workers, and there is one worker, so the run refuses to start: raise "
+                "numNodes or numProcPerNode, or take a criterion on a validation metric",
+            )
+
+
+def _families(job: TrainJob) -> Iterator[tuple[Location, Model]]:
+    """All criteria, members of compositions too, each with its place."""
+    for index, criterion in enumerate(job.spec.stopping.criteria):
+        for at, family in criterion.families():
+            yield (*_CRITERIA, index, *at), family
 
 
 def _no_test_set(job: TrainJob, data: DataFacts) -> Iterator[Finding]:
@@ -270,6 +323,9 @@ _RULES: Final[tuple[Callable[[TrainJob, DataFacts], Iterator[Finding]], ...]] = 
     _top_level_not,
     _wrong_data,
     _wrong_direction,
+    _not_a_rate,
+    _nothing_decays,
+    _no_pair_of_workers,
     _patience_for_data,
     _no_test_set,
     _no_storage,

@@ -4,7 +4,6 @@ import math
 from bisect import bisect_left
 
 from trainjobs.api import stopping as api
-from trainjobs.api.stopping import MinDeltaMode
 from trainjobs.stopping.earliest import Earliest, Needs, Pace, place
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.improvement import Improvement, Standing
@@ -29,9 +28,8 @@ class AdaptivePatience(Monitored[api.AdaptivePatience, Patience]):
         return Patience()
 
     def advance(self, state: Patience, reading: Reading) -> Patience:
-        mode, best = self.parameters.min_delta_mode, state.best.value if state.best else None
-        rule = Improvement.of(self.order.mode, self.margin(self._done(reading)), mode)
-        if rule.counts(reading.value, best):
+        rule = self._improvement(self._done(reading))
+        if rule.counts(reading.value, state.best.value if state.best else None):
             return Patience(Standing(reading.value, reading.epoch, reading.step))
         return Patience(state.best, state.waited + 1)
 
@@ -74,6 +72,9 @@ class AdaptivePatience(Monitored[api.AdaptivePatience, Patience]):
             return size * math.exp(-self.parameters.decay * progress)
         return size * (1 + progress) if self._is_late(done) else size
 
+    def _improvement(self, done: int) -> Improvement:
+        return Improvement.of(self.order.mode, self.margin(done), self.parameters.min_delta_mode)
+
     def _done(self, reading: Reading) -> int:
         return min(self._length.amount, self._length.named(reading.epochs, reading.step))
 
@@ -87,11 +88,9 @@ class AdaptivePatience(Monitored[api.AdaptivePatience, Patience]):
         if state.waited == 0:
             return f"{reading} is an improvement at {self.when(state.best)}"
         done = self._done(reading)
-        size, progress = self.margin(done), 100 * done / self._length.amount
-        percent = self.parameters.min_delta_mode == MinDeltaMode.RELATIVE
-        by = f" by more than {number(100 * size)}%" if percent else f" by more than {number(size)}"
+        progress, by = 100 * done / self._length.amount, self._improvement(done).margin.told
         where = f"{number(state.best.value)} ({self.when(state.best)})"
         return (
-            f"{reading} has not improved on {where}{by if size else ''} for {reports(state.waited)}; "
+            f"{reading} has not improved on {where}{by} for {reports(state.waited)}; "
             f"after {number(progress)}% of the run patience is {self.patience(done)}"
         )

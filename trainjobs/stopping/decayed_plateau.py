@@ -9,11 +9,14 @@ from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.improvement import Improvement, Standing
 from trainjobs.stopping.monitored import Monitored, Reading
 from trainjobs.stopping.verdict import Verdict
+from trainjobs.stopping.windowed import ROUNDING
 from trainjobs.stopping.wording import number, reports
 
 STEP = 0.5
 """A rate that falls to this share or less from one report to the next has made a step; a cosine's last few reports
 apart, smooth schedules make none."""
+_ROUNDED = 1 + ROUNDING
+"""Schedulers multiply what they have reduced before: 0.1 · 0.1 · 0.1 is a little more than 0.01 · 0.1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +83,17 @@ class DecayedPlateau(Monitored[api.DecayedPlateau, Settling]):
         if rate.trouble:
             return replace(state, frozen=None)
         peak, value = max(state.peak, rate.value), rate.value
-        stepped = state.rate > 0 and value <= STEP * state.rate
+        stepped = state.rate > 0 and value <= STEP * state.rate * _ROUNDED
         cooling = self.parameters.cooldown if stepped else state.cooling
         frozen = self._frozen(state, rate, peak, cooling)
         return replace(state, rate=value, peak=peak, cooling=max(0, cooling - 1), frozen=frozen)
 
     def _frozen(self, state: Settling, rate: Reading, peak: float, cooling: int) -> str | None:
-        if state.peak and rate.value > state.rate:
+        if state.peak and rate.value > state.rate * _ROUNDED:
             return f"{rate} is rising"
         if peak <= 0:
             return f"{rate} has never been above 0"
-        if rate.value > self.parameters.decayed_to * peak:
+        if rate.value > self.parameters.decayed_to * peak * _ROUNDED:
             return (
                 f"{rate} is more than {number(100 * self.parameters.decayed_to)}% of its peak {number(peak)}"
             )
@@ -103,5 +106,6 @@ class DecayedPlateau(Monitored[api.DecayedPlateau, Settling]):
             told = f"{reading} is an improvement at {self.when(state.best)}"
         else:
             where = f"{number(state.best.value)} ({self.when(state.best)})"
-            told = f"{reading} has not improved on {where} for {reports(state.waited)} at a settled learning rate"
+            waited = f"for {reports(state.waited)} at a settled learning rate"
+            told = f"{reading} has not improved on {where}{self._improvement.margin.told} {waited}"
         return f"{told}; not counted: {state.frozen}" if state.frozen else told

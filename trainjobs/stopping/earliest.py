@@ -47,6 +47,8 @@ class Earliest:
     moment: int
     cause: str
     """Place in the manifest of what waits longest, e.g. "spec.stopping.criteria[0].plateau.patience"."""
+    fixed: bool = False
+    """Whether the criterion needs so long whatever its parameters are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Needs:
 def after_reports(needs: Needs, first: int, pace: Pace, parameters: Model, path: str) -> Earliest:
     """The report at which so many are read, the first of them at `first`; `path` is the criterion's."""
     moment = first + (needs.reports - 1) * pace.between
-    return Earliest(moment, place(parameters, path, needs.parameter))
+    return Earliest(moment, place(parameters, path, needs.parameter), needs.parameter is None)
 
 
 def place(parameters: Model, path: str, name: str | None) -> str:

@@ -22,7 +22,7 @@ from trainjobs.stopping.monitored import Monitored, Reading
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
 from trainjobs.stopping.windowed import Values, mean, slope
-from trainjobs.stopping.wording import number
+from trainjobs.stopping.wording import number, reports
 
 REPORTS: Final = 10
 """Finite values that are needed before it judges."""
@@ -133,12 +133,12 @@ class Extrapolation(Monitored[api.Extrapolation, PartialCurve]):
         left = self.left(state)
         if not math.isfinite(left):
             return f"{reading}: how many reports are left is not known yet"
-        margin = self._margin(state.best)
+        margin, whole = self._margin(state.best), round(left)
         by = f" by more than {number(margin)}" if margin else ""
         side = "less" if chance < self.parameters.probability else "no less"
         return (
             f"{reading} will improve on {number(state.best.value)} ({self.when(state.best)}){by} "
-            f"in the {left:.0f} reports that are left with probability {chance:.2g}, "
+            f"in the {reports(whole)} that {'is' if whole == 1 else 'are'} left with probability {chance:.2g}, "
             f"{side} than {number(self.parameters.probability)}"
         )
 

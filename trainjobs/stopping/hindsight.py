@@ -18,12 +18,21 @@ class Judged:
     metric: str
     mode: Mode
 
-    def given_up(self, history: History, whole: Best, then: Best) -> float | None:
-        """How much worse it is at one best than at the best of the whole; None where it was not reported."""
-        late, early = (history[best.report - 1].metrics.get(self.metric) for best in (whole, then))
-        if late is None or early is None:
+    def given_up(self, history: History, whole: Best, then: Best | None) -> float | None:
+        """How much worse it is at one best than at the best of the whole; None where it was not reported.
+
+        Infinite where there was none, or only a value that is not finite: no checkpoint to end with.
+        """
+        late = self._at(history, whole)
+        early = self._at(history, then) if then else math.nan
+        if late is None or early is None or not math.isfinite(late):
             return None
+        if not math.isfinite(early):
+            return math.inf
         return late - early if self.mode == Mode.MAX else early - late
+
+    def _at(self, history: History, best: Best) -> float | None:
+        return history[best.report - 1].metrics.get(self.metric)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +51,7 @@ class Hindsight:
 def outcome(history: History, again: Replay, alone: Alone, metrics: Iterable[Judged]) -> Hindsight:
     """What a criterion of a replay of this history did; the history is not empty."""
     then = alone.stop.best if alone.stop else again.best
-    if again.best is None or then is None:
+    if again.best is None:
         return Hindsight(_saved(history, alone), {})
     found = {judged.metric: judged.given_up(history, again.best, then) for judged in metrics}
     return Hindsight(_saved(history, alone), {name: lost for name, lost in found.items() if lost is not None})

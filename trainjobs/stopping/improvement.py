@@ -15,6 +15,7 @@ from decimal import Context, Decimal
 from typing import Self
 
 from trainjobs.api.stopping import MinDeltaMode, Mode
+from trainjobs.stopping.wording import number
 
 _EXACT = Context(prec=800)
 """Enough digits for the difference of any two float64 values."""
@@ -39,6 +40,13 @@ class Margin:
         """The margin around a reference value, in units of the metric."""
         size = _decimal(self.size)
         return _EXACT.multiply(size, abs(_decimal(reference))) if self.relative else size
+
+    @property
+    def told(self) -> str:
+        """How a sentence goes on after "improved on …": " by more than 0.001", or "2%"; empty if there is none."""
+        if self.size == 0:
+            return ""
+        return f" by more than {f'{number(100 * self.size)}%' if self.relative else number(self.size)}"
 
 
 NONE = Margin()

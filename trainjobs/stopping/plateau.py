@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from trainjobs.api import stopping as api
-from trainjobs.api.stopping import MinDeltaMode
 from trainjobs.stopping.earliest import Needs
 from trainjobs.stopping.fold import Scope
 from trainjobs.stopping.improvement import Improvement, Standing
@@ -24,7 +23,7 @@ class Plateau(Monitored[api.Plateau, Patience]):
     """Stops after `patience` reports without improvement; best moves with every improvement.
 
     With a baseline an improvement resets the count only if it is also better than the baseline by more than
-    `minDelta`, as in Keras' EarlyStopping.
+    `minDelta`, as in Keras' EarlyStopping, which only never stops at a value that improves.
     """
 
     def __init__(self, parameters: api.Plateau, scope: Scope) -> None:
@@ -75,11 +74,4 @@ class Plateau(Monitored[api.Plateau, Patience]):
             reference = f"the baseline {number(self.parameters.baseline or 0.0)}"
         else:
             reference = f"{number(state.best.value)} ({self.when(state.best)})"
-        return f"{reading} has not improved on {reference}{self._margin()} for {reports(state.waited)}"
-
-    def _margin(self) -> str:
-        size = self.parameters.min_delta
-        if size == 0:
-            return ""
-        relative = self.parameters.min_delta_mode == MinDeltaMode.RELATIVE
-        return f" by more than {number(100 * size)}%" if relative else f" by more than {number(size)}"
+        return f"{reading} has not improved on {reference}{self._improvement.margin.told} for {reports(state.waited)}"

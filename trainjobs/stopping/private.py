@@ -13,10 +13,10 @@ from trainjobs.api import stopping as api
 from trainjobs.api.stopping import Mechanism
 from trainjobs.stopping.earliest import Earliest, Needs, Pace, after_reports
 from trainjobs.stopping.fold import Scope
-from trainjobs.stopping.improvement import Improvement, Order
+from trainjobs.stopping.improvement import Improvement, Margin, Order, Standing
 from trainjobs.stopping.observation import Observation
 from trainjobs.stopping.verdict import Verdict
-from trainjobs.stopping.wording import number, reports
+from trainjobs.stopping.wording import number, reports, when
 
 QUERY = 2
 """Sensitivity of a difference of two best values, in sensitivities of the metric."""
@@ -28,8 +28,7 @@ class Noisy:
 
     seen: int = 0
     value: float = math.nan
-    best: float | None = None
-    best_epoch: int = 0
+    best: Standing | None = None
     waited: int = 0
 
 
@@ -50,7 +49,9 @@ class Private:
         self._parameters = parameters
         self._metric = scope.metric(parameters.monitor)
         self._path = scope.path
+        self._unit = scope.unit
         self._order = Order(parameters.mode or scope.mode)
+        self._improvement = Improvement(self._order, Margin(parameters.min_delta))
         self._scale = parameters.sensitivity / parameters.epsilon
 
     def start(self) -> Noisy | Compared:
@@ -79,26 +80,28 @@ class Private:
     def _told(self, state: Noisy, value: float, seen: Observation) -> Noisy:
         noisy = value + self._order.gain(self._noise("value", state.seen, self._scale))
         told = replace(state, seen=state.seen + 1, value=noisy)
-        improvement = Improvement.of(self._order.mode, self._parameters.min_delta, api.MinDeltaMode.ABSOLUTE)
-        if improvement.counts(noisy, state.best):
-            return replace(told, best=noisy, best_epoch=seen.epoch, waited=0)
+        if self._improvement.counts(noisy, state.best.value if state.best else None):
+            return replace(told, best=Standing(noisy, seen.epoch, seen.step), waited=0)
         return replace(told, waited=state.waited + 1)
 
     def _noisy_verdict(self, state: Noisy) -> Verdict:
         patience = self._parameters.patience
         value = f"{self._metric} {number(state.value)} (with noise of scale {number(self._scale)})"
         spent = f"privacy spent: {number(state.seen * self._parameters.epsilon)} in {reports(state.seen)}"
-        best = "any value" if state.best is None else f"{number(state.best)} (epoch {state.best_epoch})"
+        known = state.best
+        best = f"{number(known.value)} ({when(known, self._unit)})" if known else "any value"
         told = (
-            f"has not improved on {best} for {reports(state.waited)}" if state.waited else "is an improvement"
+            f"has not improved on {best}{self._improvement.margin.told} for {reports(state.waited)}"
+            if state.waited
+            else "is an improvement"
         )
         return Verdict(
             stop=self.stops(state),
             reason=f"{value} {told}; {spent}",
             metric=self._metric,
             value=state.value,
-            best=state.best,
-            best_epoch=state.best_epoch or None,
+            best=known.value if known else None,
+            best_epoch=known.epoch if known else None,
             closeness=min(1.0, state.waited / patience),
             waiting=f"{state.waited}/{patience}",
         )

@@ -1,7 +1,7 @@
 """Weighted: the weighted gain of several metrics has been too small for a number of reports."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from trainjobs.api import stopping as api
@@ -24,6 +24,7 @@ class Joint:
     best: Values = ()
     """Empty: there has been none."""
     epoch: int = 0
+    step: int = 0
     waited: int = 0
 
 
@@ -42,8 +43,8 @@ class Weighted(Monitored[api.Weighted, Joint]):
 
     def advance(self, state: Joint, reading: Reading) -> Joint:
         if not self._improves(state, reading):
-            return Joint(state.best, state.epoch, state.waited + 1)
-        return Joint(self._values(reading), reading.epoch)
+            return replace(state, waited=state.waited + 1)
+        return Joint(self._values(reading), reading.epoch, reading.step)
 
     def reached(self, state: Joint, reading: Reading) -> bool:
         return state.waited >= self.parameters.patience
@@ -102,8 +103,9 @@ class Weighted(Monitored[api.Weighted, Joint]):
         if not state.best:
             return f"{both}: not all finite for {reports(state.waited)}"
         if state.waited == 0:
-            return f"{both}: an improvement at epoch {state.epoch}"
+            return f"{both}: an improvement at {self.when(state)}"
         relative = self.parameters.min_delta_mode == MinDeltaMode.RELATIVE
         size = self.parameters.min_delta
         margin = f"{number(100 * size)}%" if relative else number(size)
-        return f"{both}: no weighted gain over epoch {state.epoch} of more than {margin} for {reports(state.waited)}"
+        over = self.when(state)
+        return f"{both}: no weighted gain over {over} of more than {margin} for {reports(state.waited)}"

@@ -16,8 +16,8 @@ class Moment(Protocol):
 
 
 def number(value: float) -> str:
-    """Six significant digits, trailing zeros left out: 0.412, 1e-05, nan. Whole numbers are written out."""
-    return str(value) if isinstance(value, int) else f"{value:.6g}"
+    """Six significant digits, trailing zeros left out: 0.412, 1e-05, nan; no -0. Whole numbers are written out."""
+    return str(value) if isinstance(value, int) else f"{value + 0.0:.6g}"
 
 
 def reports(count: int) -> str:

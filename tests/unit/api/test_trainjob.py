@@ -1,5 +1,6 @@
 """The fields of a TrainJob: defaults, bounds, unions, forms, rules between fields."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -169,6 +170,12 @@ def test_a_value_out_of_bounds_is_refused_with_the_bound(spec, expected):
         ),
         ({"trainer__config": [1]}, "spec.trainer.config: [1]: must be a mapping of names to values"),
         ({"trainer__config": {"a": float("nan")}}, "spec.trainer.config.a: NaN: must be a finite number"),
+        (
+            {"trainer__config": {"a": [{"b": math.inf}]}},
+            "spec.trainer.config.a[0].b: Infinity: must be a finite",
+        ),
+        ({"trainer__config": {"a": [{1, 2}]}}, 'spec.trainer.config.a[0]: "{1, 2}": must be text, a number'),
+        ({"trainer__config": {"a": {"b": {1: 2}}}}, "spec.trainer.config.a.b.1: a field's name must be text"),
         (
             {"trainer__config": {"a": 2**64}},
             "spec.trainer.config.a: 18446744073709551616: must fit in 64 bits",

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
@@ -120,6 +121,21 @@ def test_the_metric_that_tells_what_was_given_up_can_be_named(replay):
     )
 
 
+def test_of_one_run_too_the_test_metric_tells_what_was_given_up(replay):
+    found = document(replay("past/late.csv", "-c", "c.yaml", "--test-metric", "test_loss", "-o", "json"))
+    assert (found["runs"], found["metrics"]) == (1, ["val_loss", "test_loss"])
+    done = replay("past/late.csv", "-c", "c.yaml", "--test-metric", "f1")
+    assert (done.exit_code, "--test-metric f1: not all runs have reported it" in done.stderr) == (65, True)
+
+
+def test_what_an_option_needs_is_named(replay):
+    Path("none.yaml").write_text("criteria: [{budget: {epochs: 2}}]\n")
+    done = replay("past", "-c", "none.yaml", "--test-metric", "test_loss")
+    assert (done.exit_code, "stopping.monitor: --test-metric needs the metric" in done.stderr) == (78, True)
+    done = replay("past", "-c", "c.yaml", "--give-up", "0.1")
+    assert (done.exit_code, "--give-up is of a suggestion: add --suggest" in done.stderr) == (64, True)
+
+
 def test_a_suggestion_is_what_saves_most_within_what_may_be_given_up(replay):
     done = replay("past", "-c", "c.yaml", "--suggest", "--give-up", "0.1")
     assert done.exit_code == 0, done.stderr
@@ -135,6 +151,34 @@ def test_a_suggestion_is_what_saves_most_within_what_may_be_given_up(replay):
     found = document(replay("past", "-c", "c.yaml", "--suggest", "-o", "json"))
     assert found["at_most"] == pytest.approx(0.02 * (0.6 + 0.4) / 2)
     assert found["suggested"] is None
+
+
+def test_a_suggestion_is_a_document_that_means_what_was_judged(replay):
+    whole = {
+        "monitor": "val_loss",
+        "mode": "min",
+        "smoothing": {"mean": {"window": 2}},
+        "minEpochs": 2,
+        "criteria": [{"threshold": {"value": 0.56}, "startAfter": {"epoch": 1}, "name": "mine"}],
+        "restoreBest": True,
+    }
+    Path("whole.yaml").write_text(yaml.safe_dump({"stopping": whole}))
+    told = replay("past", "-c", "whole.yaml", "--suggest", "--give-up", "1").stdout
+    suggested = yaml.safe_load(told[told.index("  stopping:") :])["stopping"]
+    assert suggested == {**whole, "criteria": [{"threshold": {"value": 0.56}, "startAfter": {"epoch": 1}}]}
+    Path("again.yaml").write_text(yaml.safe_dump({"stopping": suggested}))
+    (again,) = document(replay("past", "-c", "again.yaml", "-o", "json"))["criteria"]
+    found = document(replay("past", "-c", "whole.yaml", "--suggest", "--give-up", "1", "-o", "json"))
+    assert again["saved"] == found["criteria"][0]["saved"] > 0
+
+
+def test_nothing_is_suggested_that_ends_a_run_before_its_first_checkpoint(replay):
+    Path("past/nan.csv").write_text(csv(val_loss=["nan", *LATE[1:]], test_loss=LATE))
+    Path("first.yaml").write_text("monitor: val_loss\ncriteria: [{nonFinite: {}}]\n")
+    (found,) = document(replay("past", "-c", "first.yaml", "-o", "json"))["criteria"]
+    assert (found["stopped"], found["given_up"]["test_loss"]["mean"]) == (1, "inf")
+    told = replay("past", "-c", "first.yaml", "--suggest", "--give-up", "1").stdout
+    assert "None saves epochs and gives up at most 1 test_loss on average" in " ".join(told.split())
 
 
 def test_a_suggestion_needs_a_monitor(replay):

@@ -105,6 +105,25 @@ def test_a_verdict_held_back_by_steps_says_so(panel, gate, cause):
             {},
             "m nan is worse than the best 0.4 (step 20) by more than 0.1 for 2 reports",
         ),
+        (
+            {"weighted": {"patience": 9, "others": [{"metric": "m"}]}},
+            {},
+            "m nan, m nan: no weighted gain over step 20 of more than 0% for 2 reports",
+        ),
+        (
+            {
+                "private": {
+                    "patience": 9,
+                    "mechanism": "Laplace",
+                    "sensitivity": 1e-9,
+                    "epsilon": 1.0,
+                    "seed": 7,
+                }
+            },
+            {},
+            "m nan (with noise of scale 1e-09) has not improved on 0.4 (step 20) for 2 reports; "
+            "privacy spent: 4 in 4 reports",
+        ),
         ({"threshold": {"value": 0.1}}, {"nonFinite": "Stop"}, "m is nan at step 40"),
         ({"nonFinite": {}}, {}, "m is nan at step 40"),
         (

@@ -64,6 +64,16 @@ def test_the_sentence_says_why_a_report_is_not_counted(verdict, rates, sentence)
     assert verdict(decayed(), curves={"m": [1.0] * len(rates), "lr": rates}).reason == sentence
 
 
+@pytest.mark.parametrize(
+    ("margin", "told"), [({}, "by more than 0.5"), ({"minDeltaMode": "Relative"}, "by more than 50%")]
+)
+def test_the_sentence_has_the_margin(verdict, margin, told):
+    said = verdict(decayed(decayedTo=1.0, minDelta=0.5, **margin), curves={"m": [1.0, 0.9], "lr": [0.1, 0.1]})
+    assert (
+        said.reason == f"m 0.9 has not improved on 1 (epoch 1) {told} for 1 report at a settled learning rate"
+    )
+
+
 def rates_of(scheduler, reports, *metric):
     """What the learning rate is at each report, the scheduler's step coming after it."""
     rates = []
@@ -85,3 +95,22 @@ def test_it_works_with_the_schedulers_of_torch(first_stop, name, stop):
     else:
         rates = rates_of(CosineAnnealingLR(optimizer, 100), 100)
     assert first_stop(decayed(), curves={"m": [1.0] * len(rates), "lr": rates}) == stop
+
+
+@pytest.mark.parametrize("peak", [0.1, 3e-4, 2e-5])
+@pytest.mark.parametrize(
+    ("factor", "reductions", "share"), [(0.1, 2, 0.01), (0.1, 3, 0.001), (0.2, 2, 0.04), (0.5, 2, 0.25)]
+)
+def test_a_share_of_the_peak_is_reached_however_it_was_rounded(first_stop, peak, factor, reductions, share):
+    """0.1 · 0.1 · 0.1 is a little more than 0.01 · 0.1 in floating point."""
+    rates = [peak]
+    for _ in range(reductions):
+        rates.append(rates[-1] * factor)
+    rates += rates[-1:] * 2
+    curves = {"m": [1.0] * len(rates), "lr": rates}
+    assert first_stop(decayed(decayedTo=share, cooldown=1), curves=curves) == len(rates)
+
+
+def test_a_rate_that_rises_by_rounding_alone_stands_still(first_stop):
+    rates = [0.3, 0.1 + 0.2, 0.3, 0.1 + 0.2]
+    assert first_stop(decayed(decayedTo=1.0), curves={"m": [1.0] * 4, "lr": rates}) == 3

@@ -90,6 +90,7 @@ def test_nothing_is_left_at_the_end(verdict):
     said = verdict(RULE, FALLS)
     assert said.stop
     assert "in the 0 reports that are left with probability 0," in said.reason
+    assert "in the 1 report that is left with" in verdict(RULE, FALLS[:99]).reason
 
 
 def test_the_sentence_has_the_numbers(verdict):

@@ -1,9 +1,12 @@
+import math
+
 import pytest
 
 from trainjobs.api.stopping import Mode, Stopping
 from trainjobs.stopping import Panel, replay
 from trainjobs.stopping.hindsight import Judged, Spread, outcome
 
+NAN = float("nan")
 TEST = Judged("test", Mode.MAX)
 
 
@@ -28,6 +31,13 @@ def test_a_criterion_that_does_not_stop_saves_and_gives_up_nothing(history):
 
 def test_a_metric_that_was_not_reported_there_is_left_out(history):
     assert hindsight(history, 1, m=[0.5, 0.4, 0.9], test=[None, 0.5, 0.7]).given_up.keys() == {"m"}
+
+
+def test_a_stop_before_there_is_any_best_gives_up_everything(history):
+    found = hindsight(history, 1, m=[NAN, 0.4, 0.9], test=[0.5, 0.5, NAN])
+    assert found.given_up == {"m": math.inf}
+    assert hindsight(history, 1, m=[0.5, 0.4, 0.9], test=[NAN, 0.5, 0.7]).given_up["test"] == math.inf
+    assert hindsight(history, 1, m=[NAN, NAN], test=[1, 1]).given_up == {}
 
 
 def test_a_spread_has_at_most_one_figure_in_twenty_above_its_95th_percentile():

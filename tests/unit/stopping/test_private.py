@@ -62,7 +62,7 @@ def test_above_threshold_tells_no_value_and_its_stop_stands(verdict, panel, stop
 def test_laplace_says_what_every_report_has_cost(verdict):
     said = verdict(private(mechanism="Laplace", minDelta=0.1, epsilon=0.5), FLAT)
     assert said.reason == (
-        "m 0.5 (with noise of scale 2e-09) has not improved on 0.5 (epoch 2) for 3 reports; "
+        "m 0.5 (with noise of scale 2e-09) has not improved on 0.5 (epoch 2) by more than 0.1 for 3 reports; "
         "privacy spent: 2.5 in 5 reports"
     )
 

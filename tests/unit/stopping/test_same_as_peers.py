@@ -31,9 +31,9 @@ def curves():
     return [(metric, curve[metric]) for curve in recorded for metric in METRICS]
 
 
-def ours(values, mode, patience, min_delta, non_finite="Stop"):
+def ours(values, mode, patience, min_delta, non_finite="Stop", **baseline):
     """The epoch at which `plateau` stops, else None."""
-    plateau = {"patience": patience, "minDelta": min_delta, "nonFinite": non_finite}
+    plateau = {"patience": patience, "minDelta": min_delta, "nonFinite": non_finite, **baseline}
     stopping = {"monitor": "m", "mode": mode, "criteria": [{"plateau": plateau}]}
     history = (Observation(epoch, epoch, 0.0, {"m": value}) for epoch, value in enumerate(values, start=1))
     (alone,) = replay(Panel.of(Stopping.model_validate(stopping)), history).criteria
@@ -69,11 +69,11 @@ def lightning(values, mode, patience, min_delta):
     return first(map(after, values))
 
 
-def keras(values, mode, patience, min_delta):
+def keras(values, mode, patience, min_delta, **baseline):
     os.environ.setdefault("KERAS_BACKEND", "torch")
     from keras.callbacks import EarlyStopping
 
-    theirs = EarlyStopping("m", min_delta=min_delta, patience=patience, mode=mode)
+    theirs = EarlyStopping("m", min_delta=min_delta, patience=patience, mode=mode, **baseline)
     theirs.set_model(SimpleNamespace(stop_training=False))
     theirs.on_train_begin()
 
@@ -136,3 +136,18 @@ NAN_LATER = [0.9, math.nan, 0.95, 0.96]
 def test_the_documented_differences(peer, non_finite, values, patience, epochs):
     found = ours(values, "min", patience, 0.00123, non_finite), peer(values, "min", patience, 0.00123)
     assert found == epochs
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("values", "epochs"),
+    [
+        ([0.9, 0.95, 0.9, 0.9], (3, 3)),
+        ([0.9, 0.8, 0.4, 0.5, 0.5, 0.5], (6, 6)),
+        ([0.9, 0.8, 0.7, 0.6, 0.65], (3, 5)),  # there none stops that improves, though it misses the baseline
+        ([0.9, 0.8, 0.7, 0.6], (3, None)),
+    ],
+)
+def test_the_baseline(values, epochs):
+    asked = (values, "min", 3, 0.0)
+    assert (ours(*asked, "Count", baseline=0.5), keras(*asked, baseline=0.5)) == epochs

@@ -11,6 +11,7 @@ from trainjobs.stopping.wording import number, reports
         (0.412, "0.412"),
         (1.0, "1"),
         (1e-5, "1e-05"),
+        (-0.0, "0"),
         (0.1 + 0.2, "0.3"),
         (math.nan, "nan"),
         (-math.inf, "-inf"),

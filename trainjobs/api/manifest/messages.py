@@ -33,6 +33,8 @@ _SHAPES: Final = {
     "dict_type": "a mapping of names to values",
     "model_type": "a mapping of fields",
 }
+_UNWRITABLE: Final = ("finite_number", "invalid-json-value", "string_type")
+"""What pydantic finds below a free-form field, at places such as `a.list[0].float`: faults of the document, all."""
 
 
 Found: TypeAlias = tuple[Location, Problem]
@@ -42,7 +44,8 @@ Found: TypeAlias = tuple[Location, Problem]
 def explained(error: ValidationError, model: type[BaseModel], document: Document) -> list[Found]:
     """One problem for each of pydantic's errors, and for each rule between fields that pydantic has not come to.
 
-    A missing field is not reported besides its misspelling, nor what `document.faults()` tells already.
+    A missing field is not reported besides its misspelling, nor what `document.faults()` tells already: all
+    that JSON cannot hold.
     """
     details = error.errors(include_url=False)
     meant = {_meant(model, at["loc"]) for at in details if at["type"] == "extra_forbidden"}
@@ -52,6 +55,7 @@ def explained(error: ValidationError, model: type[BaseModel], document: Document
         for detail in (*details, *broken_rules(model, document.value))
         if not (detail["type"] == "missing" and detail["loc"] in meant)
         and not _is_below(detail["loc"], known)
+        and not (is_free(model, detail["loc"]) and detail["type"] in _UNWRITABLE)
     ]
     return [one for i, one in enumerate(found) if one not in found[:i]]
 

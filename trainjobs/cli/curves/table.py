@@ -22,6 +22,8 @@ _BOOKKEEPING: Final = frozenset(("_timestamp", *(name for names in PLACES.values
 """Columns that are no metric."""
 _CHART: Final = ("__MIN", "__MAX")
 """How W&B ends the names of the two columns beside each in a chart that is exported."""
+_NO_NUMBER: Final = re.compile(r'\s*(NA|"\[.*\]")?\s*')
+"""A cell without a metric: empty, or by Keras' CSVLogger one that was not computed, or that is a list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Sheet:
         metrics = {
             name: self._number(line, name, cell)
             for column, name in self.metrics
-            if (cell := cells[column]) and not cell.isspace() and not (self.lenient and not _is_number(cell))
+            if not _NO_NUMBER.fullmatch(cell := cells[column]) and not (self.lenient and not _is_number(cell))
         }
         return Row(metrics, finished, self._step(line, cells), self._seconds(line, cells))
 
@@ -53,8 +55,14 @@ class Sheet:
         try:
             return float(cell)
         except ValueError as error:
+            point = cell.strip().replace(",", ".")
+            remedy = (
+                f"write it with a point, as {point}"
+                if _is_number(point)
+                else "leave the cell empty or write nan"
+            )
             raise DataError(
-                f"{self.path}:{line}: {column}: {cell.strip()!r} is not a number; leave the cell empty or write nan"
+                f"{self.path}:{line}: {column}: {cell.strip()!r} is not a number; {remedy}"
             ) from error
 
     def finished(self, line: int, row: Sequence[str]) -> float | None:
@@ -89,7 +97,7 @@ def read_table(path: Path, run: str | None = None) -> Iterator[Row]:
 
     The columns of `PLACES` are optional. Whole epochs that begin with 0 are counted from 1. Where some epochs have a
     fraction, as a Hugging Face log has them, 2.25 is a row amid the third epoch and 2.0 one at the end of the second.
-    An empty cell is a metric that was not logged there; "nan" and "inf" are values.
+    An empty cell, and what Keras writes for one, is a metric that was not logged there; "nan" and "inf" are values.
 
     Args:
         path: of the file.
@@ -109,8 +117,9 @@ def read_table(path: Path, run: str | None = None) -> Iterator[Row]:
     before = (0.0, 0.0, 0.0)
     for line, cells in chain([second], rows):
         finished = sheet.finished(line, cells)
-        row = sheet.row(line, cells, before[0] if finished is None else finished + shift)
-        place = (row.finished or 0.0, before[1] if row.step is None else row.step, row.seconds)
+        epoch = before[0] if finished is None else finished
+        row = sheet.row(line, cells, epoch + shift)
+        place = (epoch, before[1] if row.step is None else row.step, row.seconds)
         _check_order(path, line, before, place)
         yield row if "epoch" in sheet.places else Row(row.metrics, None, row.step, row.seconds)
         before = place
@@ -213,4 +222,7 @@ def _is_number(cell: str) -> bool:
 def _check_order(path: Path, line: int, before: Sequence[float], now: Sequence[float]) -> None:
     for column, old, new in zip(PLACES, before, now, strict=True):
         if new < old:
-            raise DataError(f"{path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows")
+            raise DataError(
+                f"{path}:{line}: {column} goes back from {old:g} to {new:g}; sort the rows, or if another run "
+                "begins there give it a file of its own"
+            )

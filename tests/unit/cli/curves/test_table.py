@@ -88,6 +88,24 @@ def test_an_empty_cell_is_a_metric_that_was_not_reported(curve):
     assert [dict(seen.metrics) for seen in curve("loss,acc\n0.5,\n,0.9\n")] == [{"loss": 0.5}, {"acc": 0.9}]
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_what_keras_has_no_number_for_is_a_metric_that_was_not_reported(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    from keras.callbacks import CSVLogger
+
+    logger = CSVLogger(str(tmp_path / "training.csv"))
+    logger.on_train_begin()
+    for epoch, loss in enumerate([0.5, 0.4]):
+        validated = {"val_loss": 0.6} if epoch % 2 else {}
+        logger.on_epoch_end(epoch, {"f1": [0.1, 0.2], "loss": loss, **validated})
+    logger.on_train_end()
+    seen = tuple(reports(read_table(tmp_path / "training.csv"), None))
+    assert [(each.epoch, dict(each.metrics)) for each in seen] == [
+        (1, {"loss": 0.5}),
+        (2, {"loss": 0.4, "val_loss": 0.6}),
+    ]
+
+
 @pytest.mark.parametrize(("cell", "value"), [("nan", math.nan), ("NaN", math.nan), ("-inf", -math.inf)])
 def test_what_is_not_finite_is_a_value(curve, cell, value):
     assert str(curve(f"loss\n{cell}\n")[0].metrics["loss"]) == str(value)
@@ -103,6 +121,7 @@ def test_what_is_not_finite_is_a_value(curve, cell, value):
         ("loss,loss\n1,2\n", "curve.csv:1: column 2: the name loss is used twice"),
         ("epoch,step\n1,2\n", "curve.csv:1: no column holds a metric, only epoch, step"),
         ("loss\n1\n\nx\n", "curve.csv:4: loss: 'x' is not a number; leave the cell empty or write nan"),
+        ("epoch;loss\n1;0,5\n", "curve.csv:2: loss: '0,5' is not a number; write it with a point, as 0.5"),
         ("a,b\n1,2\n1\n", "curve.csv:3: 1 cells, but the header has 2"),
         ("epoch,loss\nnan,2\n", "curve.csv:2: epoch: 'nan' is not a number of epochs"),
         ("epoch,loss\n-1,2\n", "curve.csv:2: epoch: '-1' is not a number of epochs"),
@@ -111,6 +130,7 @@ def test_what_is_not_finite_is_a_value(curve, cell, value):
         ("step,loss\n-1,2\n", "curve.csv:2: step: '-1' is not a number of steps"),
         ("epoch,loss\n2.5,2\n2.25,2\n", "curve.csv:3: epoch"),
         ("epoch,loss\n2,2\n1,2\n", "curve.csv:3: epoch goes back from 2 to 1; sort the rows"),
+        ("epoch,loss\n0,2\n1,2\n0,2\n", "curve.csv:4: epoch goes back from 1 to 0; sort the rows, or if"),
         ("seconds,loss\n2,2\n1,2\n", "curve.csv:3: seconds goes back from 2 to 1; sort the rows"),
         ("seconds,loss\nnan,2\n", "curve.csv:2: seconds: 'nan' is not a time"),
         (b"\xff\xfe\x00loss", "curve.csv: not a text file"),
