@@ -180,8 +180,12 @@ def _family(trainjob: Object, criterion: str) -> str:
 
 def _criteria(trainjob: Object) -> Iterable[Object]:
     """Those that the cache keeps; what cannot be read has none."""
+    return _stopping(trainjob).get("criteria") or ()
+
+
+def _stopping(trainjob: Object) -> Object:
     stopping = trainjob["spec"].get("stopping")
-    return (stopping.get("criteria") or ()) if isinstance(stopping, dict) else ()
+    return stopping if isinstance(stopping, dict) else {}
 
 
 class States(Collector):
@@ -219,7 +223,7 @@ class _BestValues(Collector):
         )
         for trainjob in self._trainjobs():
             metadata = trainjob["metadata"]
-            for metric, value in _best(trainjob.get("status") or {}):
+            for metric, value in _best(trainjob):
                 best.add_metric([metadata["namespace"], metadata["name"], metric], value)
         return [best]
 
@@ -265,9 +269,10 @@ def _last_update(status: Object) -> object:
     return (status.get("training") or {}).get("lastUpdateTime")
 
 
-def _best(status: Object) -> Iterator[tuple[str, float]]:
-    known = (status.get("training") or {}).get("best")
-    if known:
+def _best(trainjob: Object) -> Iterator[tuple[str, float]]:
+    """Of the metric that its user monitors: a run may name another one each time, each a series of Prometheus."""
+    known = ((trainjob.get("status") or {}).get("training") or {}).get("best")
+    if known and known["metric"] == _stopping(trainjob).get("monitor"):
         try:
             yield known["metric"], float(known["value"])
         except ValueError:

@@ -88,10 +88,19 @@ def test_no_run_counts_more_than_it_can_have_used(ended):
 
 def test_a_best_value_that_is_no_number_is_left_out_and_the_others_are_not(metrics, item):
     odd = {**STATUS, "training": {"best": {"metric": "val_loss", "value": "abc", "epoch": 1}}}
-    metrics.watch(lambda: [{**item("a", 1), "status": odd}, {**item("b", 2), "status": STATUS}])
+    runs = [{**item("a", 1), "spec": SPEC, "status": odd}, {**item("b", 2), "spec": SPEC, "status": STATUS}]
+    metrics.watch(lambda: runs)
     text = generate_latest(metrics.registry).decode()
     assert 'trainjobs_model_performance{metric="val_loss",namespace="team",trainjob="b"} 0.25' in text
     assert 'trainjobs_model_performance{metric="val_loss",namespace="team",trainjob="a"}' not in text
+
+
+@pytest.mark.parametrize("stopping", [SPEC["stopping"], {}, "(nested deeper than 64 levels)"])
+def test_a_run_names_no_series_of_prometheus(metrics, item, stopping):
+    """It may write another name into its status each time; what its user monitors is one name."""
+    written = {**STATUS, "training": {"best": {"metric": "made up", "value": "1", "epoch": 1}}}
+    metrics.watch(lambda: [{**item("a", 1), "spec": {**SPEC, "stopping": stopping}, "status": written}])
+    assert "made up" not in generate_latest(metrics.registry).decode()
 
 
 @pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-Infinity"])
@@ -189,7 +198,7 @@ def test_every_reason_of_ours_is_counted_by_its_name(metrics, item):
 
 
 def test_states_and_best_values_are_those_of_the_cache(metrics, item):
-    metrics.watch(lambda: [{**item("a", 1), "status": STATUS}, item("b", 2)])
+    metrics.watch(lambda: [{**item("a", 1), "spec": SPEC, "status": STATUS}, item("b", 2)])
     read = metrics.registry.get_sample_value
     assert read("trainjobs_trainjobs", {"state": "EarlyStopped"}) == 1
     assert read("trainjobs_trainjobs", {"state": "New"}) == 1

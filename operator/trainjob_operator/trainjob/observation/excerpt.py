@@ -22,7 +22,7 @@ DEEPEST: Final = 64
 LONG: Final = 1024
 """Characters from which on a free-form part is kept as its digest."""
 LONG_CRITERIA: Final = 4096
-"""Characters of JSON from which on criteria are left out."""
+"""Characters of JSON from which on of `stopping` only the monitored metric's name is kept."""
 LONGEST: Final = 196_608
 """Characters of JSON that a part of a spec has at most: 16 criteria of 64 members each fit."""
 LONGEST_OF_TRAINER: Final = 32_768
@@ -60,8 +60,9 @@ def _named_once(value: Any) -> Any:
 
 def _without_long_criteria(spec: Object) -> Object:
     stopping = spec.get("stopping")
-    is_long = isinstance(stopping, dict) and len(_text(stopping)) > LONG_CRITERIA
-    return {**spec, "stopping": {}} if is_long else spec
+    if not isinstance(stopping, dict) or len(_text(stopping)) <= LONG_CRITERIA:
+        return spec
+    return {**spec, "stopping": {name: stopping[name] for name in ("monitor",) if name in stopping}}
 
 
 def _status(status: Object) -> Object:
