@@ -14,6 +14,7 @@ from itertools import islice
 from sys import intern
 from typing import Any, Final
 
+from trainjob_operator.trainjob.objects.names import KUEUE
 from trainjobs.api.pod import LONGEST_FREE
 from trainjobs.kube.resources import Object
 
@@ -43,12 +44,18 @@ def excerpt(item: Object) -> Object:
     """What is kept of a TrainJob."""
     metadata = {name: item["metadata"][name] for name in _METADATA if name in item["metadata"]}
     if "labels" in metadata:
-        metadata["labels"] = dict(islice(metadata["labels"].items(), LABELS))
+        metadata["labels"] = few(metadata["labels"], LABELS)
     short = {**item, "metadata": metadata, "spec": _without_long_criteria(abridged(item["spec"]))}
     if item.get("status"):
         short["status"] = _status(item["status"])
     kept: Object = _named_once(short)
     return kept
+
+
+def few(labels: dict[str, str], most: int) -> dict[str, str]:
+    """As many labels as that, Kueue's before the others."""
+    kueue_first = sorted(labels.items(), key=lambda each: not each[0].startswith(KUEUE))
+    return dict(islice(kueue_first, most))
 
 
 def _named_once(value: Any) -> Any:
