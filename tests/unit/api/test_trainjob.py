@@ -87,6 +87,12 @@ def test_every_field_of_the_design_is_accepted():
     assert job.spec.pod_template.spec == {"nodeSelector": {"disk": "ssd"}}
 
 
+def test_a_trainjob_may_have_any_number_of_labels():
+    """Anybody who may edit it puts them on while it trains, and then its pods have to read it."""
+    labels = {f"a{n}": "x" for n in range(5000)}
+    assert parse(manifest(metadata={"name": "mnist", "labels": labels})).metadata.labels == labels
+
+
 def test_an_object_from_the_api_server_is_accepted():
     document = manifest()
     document["metadata"] |= {

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from itertools import islice
 from sys import intern
 from typing import Any, Final
 
-from trainjob_operator.trainjob.objects.names import KUEUE
+from trainjob_operator.trainjob.objects import names
 from trainjobs.api.pod import LONGEST_FREE
 from trainjobs.kube.resources import Object
 
@@ -28,9 +27,6 @@ LONGEST: Final = 196_608
 """Characters of JSON that a part of a spec has at most: 16 criteria of 64 members each fit."""
 LONGEST_OF_TRAINER: Final = 32_768
 """Characters of JSON that a trainer's field has at most: 64 quantities with the longest names that there may be fit."""
-LABELS: Final = 65
-"""Labels that are kept: one more than there may be."""
-
 TOO_DEEP: Final = f"(nested deeper than {DEEPEST} levels)"
 """Stands for what is."""
 _UNREAD: Final = {"training": ("metrics", "waiting"), "stopping": ("shadow",)}
@@ -44,18 +40,12 @@ def excerpt(item: Object) -> Object:
     """What is kept of a TrainJob."""
     metadata = {name: item["metadata"][name] for name in _METADATA if name in item["metadata"]}
     if "labels" in metadata:
-        metadata["labels"] = few(metadata["labels"], LABELS)
+        metadata["labels"] = names.few(metadata["labels"])
     short = {**item, "metadata": metadata, "spec": _without_long_criteria(abridged(item["spec"]))}
     if item.get("status"):
         short["status"] = _status(item["status"])
     kept: Object = _named_once(short)
     return kept
-
-
-def few(labels: dict[str, str], most: int) -> dict[str, str]:
-    """As many labels as that, Kueue's before the others."""
-    kueue_first = sorted(labels.items(), key=lambda each: not each[0].startswith(KUEUE))
-    return dict(islice(kueue_first, most))
 
 
 def _named_once(value: Any) -> Any:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from trainjob_operator.trainjob.observation.excerpt import LABELS, few
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob
 from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 from trainjobs.api import TrainJob
@@ -62,8 +61,8 @@ class Valid(Observed):
 
 def observe(raw: Object, job: ObservedJob | None, now: datetime) -> Valid | Invalid:
     """The TrainJob `raw` with its Job. One that has a Job goes on with criteria that cannot be read, since the run
-    keeps those that it has; its configuration is the run's alone, its pods are made, and labels too many say nothing
-    of it. One that has ended stays so, whatever a later version refuses."""
+    keeps those that it has; its configuration is the run's alone, and its pods are made. One that has ended stays so,
+    whatever a later version refuses."""
     status = read_status(raw.get("status"), now)
     trainjob = _parsed(raw, lenient=job is not None or status.completion_time is not None)
     if isinstance(trainjob, SpecError):
@@ -85,10 +84,9 @@ def _read(document: Object, lenient: bool) -> TrainJob | SpecError:
             return error
         problem = error
     spec = document["spec"]
-    metadata = document["metadata"]
-    labelled = {**document, "metadata": {**metadata, "labels": few(metadata.get("labels") or {}, LABELS - 1)}}
-    of_the_run: Object = {"stopping": {}, "trainer": {**spec["trainer"], "config": {}}}
-    for left_out in ({}, of_the_run, {**of_the_run, "podTemplate": {}}):
+    of_the_run = {"stopping": {}, "trainer": {**spec["trainer"], "config": {}}}
+    its_pods: tuple[Object, ...] = ({}, {"podTemplate": {}})
+    for of_its_pods in its_pods:
         with suppress(SpecError):
-            return parse({**labelled, "spec": {**spec, **left_out}})
+            return parse({**document, "spec": {**spec, **of_the_run, **of_its_pods}})
     return problem
