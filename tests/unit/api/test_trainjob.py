@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import reduce
 from typing import get_args, get_origin
 
 import pytest
@@ -91,6 +92,15 @@ def test_a_trainjob_may_have_any_number_of_labels():
     """Anybody who may edit it puts them on while it trains, and then its pods have to read it."""
     labels = {f"a{n}": "x" for n in range(5000)}
     assert parse(manifest(metadata={"name": "mnist", "labels": labels})).metadata.labels == labels
+
+
+def test_what_the_api_server_notes_of_fields_may_nest_deeper_than_they_do():
+    levels = reduce(lambda below, _: {"a": below}, range(60), {})
+    document = manifest(trainer__config=levels)
+    noted = reduce(lambda below, _: {"f:a": below}, range(60), {})
+    fields = {"f:spec": {"f:trainer": {"f:config": noted}}}
+    document["metadata"]["managedFields"] = [{"manager": "kubectl", "fieldsV1": fields}]
+    assert parse(document).spec.trainer.config == levels
 
 
 def test_an_object_from_the_api_server_is_accepted():
