@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from trainjob_operator.trainjob.metrics import FAMILIES, MODELS, EndCounter, Metrics
+from trainjob_operator.trainjob.metrics import FAMILIES, MODELS, MODELS_OF_ONE, EndCounter, Metrics
 from trainjobs.api.reasons import Reason
 
 STATUS = {
@@ -38,8 +38,12 @@ def metrics():
 def ended(metrics, item):
     """`ended(stopping={…})`: counts the end of a TrainJob; returns what is counted under a name."""
 
-    def count(labels=None, **status):
-        made = {"labels": labels or {}, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    def count(labels=None, namespace="team", **status):
+        made = {
+            "labels": labels or {},
+            "namespace": namespace,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
         metrics.ended({**item("a", 1, **made), "spec": SPEC, "status": {**STATUS, **status}})
         return metrics.registry.get_sample_value
 
@@ -73,10 +77,17 @@ def test_a_stop_counts_under_the_family_of_its_criterion_whatever_it_is_called(e
     assert read("trainjobs_early_stop_events_total", {"strategy": strategy, "model_type": "unknown"}) == 1
 
 
-def test_kinds_of_models_are_counted_by_name_as_long_as_they_are_few(ended):
+@pytest.mark.parametrize(
+    ("namespaces", "by_name"), [(1, MODELS_OF_ONE), (2, 2 * MODELS_OF_ONE), (MODELS + 50, MODELS)]
+)
+def test_kinds_of_models_are_counted_by_name_as_long_as_they_are_few(ended, namespaces, by_name):
     for number in range(MODELS + 50):
-        read = ended({"trainjobs.dev/model-type": f"m{number}"})
-    assert read("trainjobs_early_stop_events_total", {"strategy": "plateau", "model_type": "other"}) == 50
+        read = ended({"trainjobs.dev/model-type": f"m{number}"}, f"n{number % namespaces}")
+    others = MODELS + 50 - by_name
+    assert read("trainjobs_early_stop_events_total", {"strategy": "plateau", "model_type": "other"}) == others
+    assert (
+        ended({})("trainjobs_early_stop_events_total", {"strategy": "plateau", "model_type": "unknown"}) == 1
+    )
 
 
 def test_no_run_counts_more_than_it_can_have_used(ended):
