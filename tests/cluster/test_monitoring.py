@@ -16,6 +16,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import pytest
 import yaml
 from installed import CHART, port_of
 from operated import eventually, running, says, trainjob, trains
+from prometheus_client import CollectorRegistry
 from sweep_manifests import sweep_manifest
 from testbed import processes
 from testbed.fakenodes import FakeNodes
@@ -30,6 +32,8 @@ from testbed.fixtures import require
 from testbed.helm import Helm
 from testbed.kubectl import Kubectl
 
+from trainjob_operator.core.health import HealthServer
+from trainjob_operator.trainjob.metrics import Metrics
 from trainjobs.kube.transport import HttpTransport
 
 ALERTS = CHART / "files" / "alerts.yaml"
@@ -39,6 +43,9 @@ SHORTER = 100
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 MODEL = "monitored"
 """Kind of model that tells this file's TrainJob from those of other tests."""
+OF_THE_POD = {"namespace": "trainjobs-system", "pod": "trainjobs-operator-a", "container": "operator"}
+"""Labels that the Prometheus operator gives whatever a pod exposes:
+https://github.com/prometheus-operator/prometheus-operator/blob/v0.85.0/pkg/prometheus/promcfg.go."""
 COUNTED = f'trainjobs_early_stop_events_total{{model_type="{MODEL}",strategy="nonFinite"}}'
 
 
@@ -64,11 +71,15 @@ class Prometheus:
             found = json.load(answer)["data"]["result"]
         return [value for each in found if math.isfinite(value := float(each["value"][1]))]
 
-    def firing(self) -> set[str]:
-        """Names of alerts."""
+    def alerts(self) -> list[dict[str, str]]:
+        """Labels of each alert that fires."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/alerts") as answer:
             alerts = json.load(answer)["data"]["alerts"]
-        return {each["labels"]["alertname"] for each in alerts if each["state"] == "firing"}
+        return [each["labels"] for each in alerts if each["state"] == "firing"]
+
+    def firing(self) -> set[str]:
+        """Names of alerts."""
+        return {labels["alertname"] for labels in self.alerts()}
 
     def fires(self, alert: str) -> None:
         eventually(lambda: alert in self.firing(), alert)
@@ -104,8 +115,9 @@ def shortened(rules: str) -> str:
 def scraping(port: int, monitor: dict[str, Any], directory: Path) -> Iterator[Prometheus]:
     """A Prometheus that scrapes an operator at a port as its PodMonitor says, but more often."""
     (endpoint,) = monitor["podMetricsEndpoints"]
-    job = {"job_name": "trainjobs", "metrics_path": endpoint["path"],
-           "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]}  # fmt: skip
+    target = {"targets": [f"127.0.0.1:{port}"], "labels": OF_THE_POD}
+    job = {"job_name": "trainjobs", "metrics_path": endpoint["path"], "static_configs": [target],
+           "honor_labels": endpoint.get("honorLabels", False)}  # fmt: skip
     often = {"scrape_interval": "250ms", "scrape_timeout": "250ms", "evaluation_interval": "250ms"}
     config = {"global": often, "rule_files": ["alerts.yaml"], "scrape_configs": [job]}
     (directory / "prometheus.yml").write_text(yaml.safe_dump(config))
@@ -136,6 +148,36 @@ def monitor(helm: Helm) -> dict[str, Any]:
     (item,) = (each for each in yaml.safe_load_all(text) if each and each["kind"] == "PodMonitor")
     spec: dict[str, Any] = item["spec"]
     return spec
+
+
+def test_an_alert_names_the_namespace_of_the_run_and_another_of_its_name_does_not_hide_it(
+    monitor: dict[str, Any], tmp_path: Path
+):
+    require("prometheus")
+    registry = CollectorRegistry()
+    Metrics(registry).watch(lambda: [trains_since("silent", 1), trains_since("lively", time.time())])
+    server = HealthServer(("127.0.0.1", 0), lambda: True, lambda: True, registry)
+    server.start()
+    try:
+        with scraping(server.port, monitor, tmp_path) as prometheus:
+            prometheus.fires("TrainJobMakesNoProgress")
+            (labels,) = (a for a in prometheus.alerts() if a["alertname"] == "TrainJobMakesNoProgress")
+            assert (labels["namespace"], labels["trainjob"]) == ("silent", "mnist")
+    finally:
+        server.stop()
+
+
+def trains_since(namespace: str, said_at: float) -> dict[str, Any]:
+    """A TrainJob mnist that runs and was last heard of at that time."""
+    when = datetime.fromtimestamp(said_at, UTC).isoformat()
+    return {
+        "metadata": {"namespace": namespace, "name": "mnist"},
+        "spec": {},
+        "status": {
+            "conditions": [{"type": "Running", "status": "True", "reason": "Running"}],
+            "training": {"lastUpdateTime": when},
+        },
+    }
 
 
 def test_prometheus_sees_a_run_and_its_stop_and_no_restart_counts_it_again(

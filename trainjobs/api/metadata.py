@@ -1,6 +1,6 @@
 """What every Kubernetes object says about itself, and the forms that names of objects have."""
 
-from typing import Annotated, ClassVar, TypeAlias
+from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue
 
@@ -23,7 +23,6 @@ ObjectName = Annotated[
     Field(max_length=253),
     Form(rf"{_LABEL}(\.{_LABEL})*", f"lower-case letters, digits, '-' and '.', {_ENDS}"),
 ]
-Labels: TypeAlias = Annotated[dict[str, str], Field(max_length=64)]
 
 
 class Metadata(Model):
@@ -37,8 +36,8 @@ class Metadata(Model):
     since a Service is named after it."""
     namespace: Namespace | None = None
     """Namespace of the TrainJob. Unset: the current one of whoever applies it. Unused on one machine."""
-    labels: Labels = Field(default_factory=dict)
-    """Labels of the TrainJob; those of `kueue.x-k8s.io` are copied to its Job."""
+    labels: dict[str, str] = Field(default_factory=dict)
+    """Labels of the TrainJob; those of `kueue.x-k8s.io` are copied to its Job, of more than 64 the first."""
     annotations: dict[str, str] = Field(default_factory=dict)
     """Annotations of the TrainJob; nothing here reads them."""
     uid: str | None = None

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, WithJsonSchema, model_validator
 
 from trainjobs.api.base import Choice, Form, HowMany, Model, refuse
-from trainjobs.api.metadata import Labels, ObjectName
+from trainjobs.api.metadata import ObjectName
 from trainjobs.api.pod_rules import refused_in
 
 _QUANTITY = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE])?"
@@ -147,7 +147,7 @@ class PodMetadata(Model):
 
     example: ClassVar[str] = "{labels: {team: vision}}"
 
-    labels: Labels = Field(default_factory=dict)
+    labels: Annotated[dict[str, str], Field(max_length=64)] = Field(default_factory=dict)
     """Labels added to every pod."""
     annotations: Annotations = Field(default_factory=dict)
     """Annotations added to every pod."""

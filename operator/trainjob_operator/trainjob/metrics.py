@@ -31,6 +31,8 @@ STATES: Final = frozenset((*Reason, *KubernetesReason))
 OTHER: Final = "other"
 MODELS: Final = 100
 """Kinds of models that are counted by name: those first seen."""
+MODELS_OF_ONE: Final = 20
+"""As many of them one namespace may name, or it would leave others none."""
 UNKNOWN: Final = "unknown"
 """Kind of model of a TrainJob without that label."""
 NON_FINITE: Final = "nonFinite"
@@ -92,7 +94,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        self._models: set[str] = set()
+        self._models = {UNKNOWN}
+        self._named: Tally[str] = Tally()
         self._early_stops = Counter(
             "trainjobs_early_stop_events",
             "Runs that a criterion has stopped.",
@@ -144,9 +147,12 @@ class Metrics:
         )
 
     def _model(self, trainjob: Object) -> str:
-        model = trainjob["metadata"].get("labels", {}).get(MODEL_TYPE, UNKNOWN)
-        if len(self._models) < MODELS:
+        metadata = trainjob["metadata"]
+        model, namespace = metadata.get("labels", {}).get(MODEL_TYPE, UNKNOWN), metadata["namespace"]
+        has_room = len(self._models) <= MODELS and self._named[namespace] < MODELS_OF_ONE
+        if has_room and model not in self._models:
             self._models.add(model)
+            self._named[namespace] += 1
         return model if model in self._models else OTHER
 
     def watch(self, trainjobs: Objects) -> None:
@@ -180,8 +186,12 @@ def _family(trainjob: Object, criterion: str) -> str:
 
 def _criteria(trainjob: Object) -> Iterable[Object]:
     """Those that the cache keeps; what cannot be read has none."""
+    return _stopping(trainjob).get("criteria") or ()
+
+
+def _stopping(trainjob: Object) -> Object:
     stopping = trainjob["spec"].get("stopping")
-    return (stopping.get("criteria") or ()) if isinstance(stopping, dict) else ()
+    return stopping if isinstance(stopping, dict) else {}
 
 
 class States(Collector):
@@ -219,7 +229,7 @@ class _BestValues(Collector):
         )
         for trainjob in self._trainjobs():
             metadata = trainjob["metadata"]
-            for metric, value in _best(trainjob.get("status") or {}):
+            for metric, value in _best(trainjob):
                 best.add_metric([metadata["namespace"], metadata["name"], metric], value)
         return [best]
 
@@ -265,9 +275,10 @@ def _last_update(status: Object) -> object:
     return (status.get("training") or {}).get("lastUpdateTime")
 
 
-def _best(status: Object) -> Iterator[tuple[str, float]]:
-    known = (status.get("training") or {}).get("best")
-    if known:
+def _best(trainjob: Object) -> Iterator[tuple[str, float]]:
+    """Of the metric that its user monitors: a run may name another one each time, each a series of Prometheus."""
+    known = ((trainjob.get("status") or {}).get("training") or {}).get("best")
+    if known and known["metric"] == _stopping(trainjob).get("monitor"):
         try:
             yield known["metric"], float(known["value"])
         except ValueError:

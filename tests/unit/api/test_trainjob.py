@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import reduce
 from typing import get_args, get_origin
 
 import pytest
@@ -86,6 +87,21 @@ def test_every_field_of_the_design_is_accepted():
     assert job.spec.trainer.num_workers == 8
     assert job.spec.trainer.resources_per_node.limits == {"nvidia.com/gpu": "4", "memory": "8Gi"}
     assert job.spec.pod_template.spec == {"nodeSelector": {"disk": "ssd"}}
+
+
+def test_a_trainjob_may_have_any_number_of_labels():
+    """Anybody who may edit it puts them on while it trains, and then its pods have to read it."""
+    labels = {f"a{n}": "x" for n in range(5000)}
+    assert parse(manifest(metadata={"name": "mnist", "labels": labels})).metadata.labels == labels
+
+
+def test_what_the_api_server_notes_of_fields_may_nest_deeper_than_they_do():
+    levels = reduce(lambda below, _: {"a": below}, range(60), {})
+    document = manifest(trainer__config=levels)
+    noted = reduce(lambda below, _: {"f:a": below}, range(60), {})
+    fields = {"f:spec": {"f:trainer": {"f:config": noted}}}
+    document["metadata"]["managedFields"] = [{"manager": "kubectl", "fieldsV1": fields}]
+    assert parse(document).spec.trainer.config == levels
 
 
 def test_an_object_from_the_api_server_is_accepted():

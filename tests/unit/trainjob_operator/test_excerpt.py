@@ -65,10 +65,9 @@ def test_the_names_of_fields_are_in_memory_once_for_all_trainjobs(item):
 
 def test_long_criteria_are_left_to_the_run_and_to_who_makes_the_job(item):
     inner = [{"threshold": {"monitor": "a", "value": float(n)}} for n in range(8)]
-    whole = trainjob(item, stopping={"criteria": [{"all": inner}] * 16})
-    assert "stopping" in whole["spec"]
+    whole = trainjob(item, stopping={"monitor": "a", "criteria": [{"all": inner}] * 16})
     kept = excerpt(whole)
-    assert kept["spec"]["stopping"] == {}
+    assert kept["spec"]["stopping"] == {"monitor": "a"}
     assert digest(parse(kept)) == digest(parse(whole))
 
 

@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from trainjob_operator.trainjob.metrics import FAMILIES, MODELS, EndCounter, Metrics
+from trainjob_operator.trainjob.metrics import FAMILIES, MODELS, MODELS_OF_ONE, EndCounter, Metrics
 from trainjobs.api.reasons import Reason
 
 STATUS = {
@@ -38,8 +38,12 @@ def metrics():
 def ended(metrics, item):
     """`ended(stopping={…})`: counts the end of a TrainJob; returns what is counted under a name."""
 
-    def count(labels=None, **status):
-        made = {"labels": labels or {}, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    def count(labels=None, namespace="team", **status):
+        made = {
+            "labels": labels or {},
+            "namespace": namespace,
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+        }
         metrics.ended({**item("a", 1, **made), "spec": SPEC, "status": {**STATUS, **status}})
         return metrics.registry.get_sample_value
 
@@ -73,10 +77,17 @@ def test_a_stop_counts_under_the_family_of_its_criterion_whatever_it_is_called(e
     assert read("trainjobs_early_stop_events_total", {"strategy": strategy, "model_type": "unknown"}) == 1
 
 
-def test_kinds_of_models_are_counted_by_name_as_long_as_they_are_few(ended):
+@pytest.mark.parametrize(
+    ("namespaces", "by_name"), [(1, MODELS_OF_ONE), (2, 2 * MODELS_OF_ONE), (MODELS + 50, MODELS)]
+)
+def test_kinds_of_models_are_counted_by_name_as_long_as_they_are_few(ended, namespaces, by_name):
     for number in range(MODELS + 50):
-        read = ended({"trainjobs.dev/model-type": f"m{number}"})
-    assert read("trainjobs_early_stop_events_total", {"strategy": "plateau", "model_type": "other"}) == 50
+        read = ended({"trainjobs.dev/model-type": f"m{number}"}, f"n{number % namespaces}")
+    others = MODELS + 50 - by_name
+    assert read("trainjobs_early_stop_events_total", {"strategy": "plateau", "model_type": "other"}) == others
+    assert (
+        ended({})("trainjobs_early_stop_events_total", {"strategy": "plateau", "model_type": "unknown"}) == 1
+    )
 
 
 def test_no_run_counts_more_than_it_can_have_used(ended):
@@ -88,10 +99,19 @@ def test_no_run_counts_more_than_it_can_have_used(ended):
 
 def test_a_best_value_that_is_no_number_is_left_out_and_the_others_are_not(metrics, item):
     odd = {**STATUS, "training": {"best": {"metric": "val_loss", "value": "abc", "epoch": 1}}}
-    metrics.watch(lambda: [{**item("a", 1), "status": odd}, {**item("b", 2), "status": STATUS}])
+    runs = [{**item("a", 1), "spec": SPEC, "status": odd}, {**item("b", 2), "spec": SPEC, "status": STATUS}]
+    metrics.watch(lambda: runs)
     text = generate_latest(metrics.registry).decode()
     assert 'trainjobs_model_performance{metric="val_loss",namespace="team",trainjob="b"} 0.25' in text
     assert 'trainjobs_model_performance{metric="val_loss",namespace="team",trainjob="a"}' not in text
+
+
+@pytest.mark.parametrize("stopping", [SPEC["stopping"], {}, "(nested deeper than 64 levels)"])
+def test_a_run_names_no_series_of_prometheus(metrics, item, stopping):
+    """It may write another name into its status each time; what its user monitors is one name."""
+    written = {**STATUS, "training": {"best": {"metric": "made up", "value": "1", "epoch": 1}}}
+    metrics.watch(lambda: [{**item("a", 1), "spec": {**SPEC, "stopping": stopping}, "status": written}])
+    assert "made up" not in generate_latest(metrics.registry).decode()
 
 
 @pytest.mark.parametrize("value", ["nan", "NaN", "inf", "-Infinity"])
@@ -189,7 +209,7 @@ def test_every_reason_of_ours_is_counted_by_its_name(metrics, item):
 
 
 def test_states_and_best_values_are_those_of_the_cache(metrics, item):
-    metrics.watch(lambda: [{**item("a", 1), "status": STATUS}, item("b", 2)])
+    metrics.watch(lambda: [{**item("a", 1), "spec": SPEC, "status": STATUS}, item("b", 2)])
     read = metrics.registry.get_sample_value
     assert read("trainjobs_trainjobs", {"state": "EarlyStopped"}) == 1
     assert read("trainjobs_trainjobs", {"state": "New"}) == 1

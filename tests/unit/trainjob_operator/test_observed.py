@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from observed_trainjobs import T0, conditions_of, heard, job_of, planned, trainjob
+from observed_trainjobs import T0, conditions_of, heard, job_of, planned, running, trainjob
 
 from trainjob_operator.trainjob.observation.observed import Invalid, Valid, observe
 
@@ -21,6 +21,18 @@ def test_before_there_is_a_job_the_same_edit_is_invalid():
     assert isinstance(observed, Invalid)
     assert "must name at least one of epochs, steps, seconds" in observed.problem
     assert observed.status.training.epoch == 3  # what can be read is
+
+
+def test_labels_that_somebody_puts_on_a_trainjob_take_nobody_the_hold_of_its_run():
+    """No schema bounds them, and anybody who may edit it can put them there at any time."""
+    queue = {"kueue.x-k8s.io/queue-name": "q"}
+    labels = {f"a{n}": "x" for n in range(65)} | queue
+    raw = trainjob(running(50), labels=labels, trainer={"config": {"lr": 1}}, suspend=True)
+    job = job_of(trainjob(trainer={"config": {"lr": 1}}))
+    assert planned(raw, job, 60).patch_job["spec"] == {"suspend": True}
+    assert job_of(raw, labels=planned(trainjob(labels=labels), None, 1).create[-1]["metadata"]["labels"]).held
+    late = trainjob(running(50), labels=labels, activeDeadlineSeconds=5)
+    assert planned(late, job_of(trainjob()), 60).patch_job == {"spec": {"activeDeadlineSeconds": 1}}
 
 
 def test_a_spec_without_what_trains_is_invalid_also_with_a_job():

@@ -4,7 +4,7 @@ Times are seconds after `T0`.
 """
 
 import pytest
-from observed_trainjobs import after_write, at, conditions_of, heard, job_of, planned, trainjob
+from observed_trainjobs import after_write, at, conditions_of, heard, job_of, planned, running, trainjob
 
 from trainjob_operator.trainjob.actions import Plan
 
@@ -47,6 +47,27 @@ def test_an_invalid_spec_fails_until_it_is_mended():
         ("Failed", "False", "Starting"),
     ]
     assert planned(mended, None, 2).create
+
+
+def test_the_job_of_a_spec_that_cannot_be_used_goes_before_its_start():
+    """Its pods would train what the TrainJob no longer says, and once they had started nobody could mend it."""
+    unusable = {"entrypoint": ""}
+    found = planned(trainjob(trainer=unusable), job_of(trainjob()), 60)
+    assert found.delete_job
+    assert conditions_of(found) == [("Failed", "True", "InvalidSpec")]
+    assert not planned(trainjob(trainer=unusable), job_of(trainjob(), owner="foreign"), 60).delete_job
+    leaving = job_of(trainjob(), metadata={"deletionTimestamp": at(4)})
+    assert not planned(trainjob(trainer=unusable), leaving, 60).delete_job
+
+
+@pytest.mark.parametrize("suspend", [True, False])
+def test_a_run_whose_spec_a_later_version_cannot_use_trains_on_and_is_suspended(suspend):
+    raw = trainjob(running(50), trainer={"entrypoint": ""}, suspend=suspend)
+    found = planned(raw, job_of(trainjob()), 60)
+    assert not found.delete_job
+    assert (found.patch_job or {}).get("spec") == ({"suspend": True} if suspend else None)
+    assert conditions_of(found) == [("Running", "True", "InvalidSpec")]
+    assert planned(after_write(raw, found), job_of(trainjob()), 70).status == {}
 
 
 def test_a_job_on_its_way_out_is_waited_for():
@@ -108,8 +129,8 @@ def test_what_no_pod_of_a_run_may_have_is_refused_before_its_start_and_harms_non
     assert conditions_of(found) == [("Failed", "True", "InvalidSpec")]
     assert found.status["conditions"][0]["message"].startswith(f"spec.podTemplate.spec.{problem}")
     assert not found.create
-    running = planned(trainjob(heard(50), **asked), job_of(trainjob(heard(50))), 60)
-    assert conditions_of(running) == [("Running", "True", "Running")]
+    at_work = planned(trainjob(heard(50), **asked), job_of(trainjob(heard(50))), 60)
+    assert conditions_of(at_work) == [("Running", "True", "Running")]
 
 
 def test_a_container_that_ends_with_the_trainer_is_taken():

@@ -120,14 +120,23 @@ def load_stopping(path: Path, overrides: Sequence[str] = ()) -> Stopping:
 
 def parse(document: Mapping[str, Any]) -> TrainJob:
     """A TrainJob from plain values, as JSON or the API server gives them. Raises SpecError."""
-    return _typed(Document(dict(document)), TrainJob)
+    return _typed(Document(_without_notes(document)), TrainJob)
 
 
 def parse_sweep(document: Mapping[str, Any]) -> "TrainSweep":
     """A TrainSweep from plain values. Raises SpecError."""
     from trainjobs.api.sweep import TrainSweep
 
-    return _typed(Document(dict(document)), TrainSweep)
+    return _typed(Document(_without_notes(document)), TrainSweep)
+
+
+def _without_notes(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without what the API server notes of each field's writer, which nests some levels deeper than the
+    field and is nobody's mistake."""
+    metadata = document.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return dict(document)
+    return {**document, "metadata": {name: metadata[name] for name in metadata if name != "managedFields"}}
 
 
 def parse_stopping(document: Mapping[str, Any]) -> Stopping:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from trainjobs.api import API_VERSION, TrainJob
@@ -15,6 +16,7 @@ SUSPEND: Final = "trainjobs.dev/suspend"
 KUEUE: Final = "kueue.x-k8s.io/"
 QUEUE: Final = f"{KUEUE}queue-name"
 """Label of a TrainJob that Kueue queues."""
+_MOST_LABELS: Final = 64
 RUNNER: Final = "trainjobs-runner"
 """ServiceAccount of training pods in each namespace, and the ClusterRole that it is bound to."""
 
@@ -35,7 +37,14 @@ def asked(job: TrainJob) -> dict[str, str]:
 
 def kueue(job: TrainJob) -> dict[str, str]:
     """Labels that Kueue reads."""
-    return {name: value for name, value in job.metadata.labels.items() if name.startswith(KUEUE)}
+    return {name: value for name, value in few(job.metadata.labels).items() if name.startswith(KUEUE)}
+
+
+def few(labels: Mapping[str, str]) -> dict[str, str]:
+    """Of a TrainJob's labels those that are read: no schema bounds how many it has. The queue comes first, then what
+    else Kueue reads."""
+    by_use = sorted(labels, key=lambda name: (name != QUEUE, not name.startswith(KUEUE), name))
+    return {name: labels[name] for name in by_use[:_MOST_LABELS]}
 
 
 def suspension(suspend: bool) -> Object:

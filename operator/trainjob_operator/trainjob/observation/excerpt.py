@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from itertools import islice
 from sys import intern
 from typing import Any, Final
 
+from trainjob_operator.trainjob.objects import names
 from trainjobs.api.pod import LONGEST_FREE
 from trainjobs.kube.resources import Object
 
@@ -22,14 +22,11 @@ DEEPEST: Final = 64
 LONG: Final = 1024
 """Characters from which on a free-form part is kept as its digest."""
 LONG_CRITERIA: Final = 4096
-"""Characters of JSON from which on criteria are left out."""
+"""Characters of JSON from which on of `stopping` only the monitored metric's name is kept."""
 LONGEST: Final = 196_608
 """Characters of JSON that a part of a spec has at most: 16 criteria of 64 members each fit."""
 LONGEST_OF_TRAINER: Final = 32_768
 """Characters of JSON that a trainer's field has at most: 64 quantities with the longest names that there may be fit."""
-LABELS: Final = 65
-"""Labels that are kept: one more than there may be."""
-
 TOO_DEEP: Final = f"(nested deeper than {DEEPEST} levels)"
 """Stands for what is."""
 _UNREAD: Final = {"training": ("metrics", "waiting"), "stopping": ("shadow",)}
@@ -43,7 +40,7 @@ def excerpt(item: Object) -> Object:
     """What is kept of a TrainJob."""
     metadata = {name: item["metadata"][name] for name in _METADATA if name in item["metadata"]}
     if "labels" in metadata:
-        metadata["labels"] = dict(islice(metadata["labels"].items(), LABELS))
+        metadata["labels"] = names.few(metadata["labels"])
     short = {**item, "metadata": metadata, "spec": _without_long_criteria(abridged(item["spec"]))}
     if item.get("status"):
         short["status"] = _status(item["status"])
@@ -60,8 +57,9 @@ def _named_once(value: Any) -> Any:
 
 def _without_long_criteria(spec: Object) -> Object:
     stopping = spec.get("stopping")
-    is_long = isinstance(stopping, dict) and len(_text(stopping)) > LONG_CRITERIA
-    return {**spec, "stopping": {}} if is_long else spec
+    if not isinstance(stopping, dict) or len(_text(stopping)) <= LONG_CRITERIA:
+        return spec
+    return {**spec, "stopping": {name: stopping[name] for name in ("monitor",) if name in stopping}}
 
 
 def _status(status: Object) -> Object:
