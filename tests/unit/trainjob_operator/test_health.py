@@ -2,17 +2,24 @@
 
 import http.client
 import socket
+import time
 
 import pytest
 from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from trainjob_operator.core.health import CALLERS, LONGEST_REQUEST, HealthServer
 
 
 @pytest.fixture
-def ask():
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def ask(registry):
     """`ask(path)` is (status, body); `ready` is what /readyz reports."""
-    registry = CollectorRegistry()
     Gauge("answer", "To everything.", registry=registry).set(42)
     ready = []
     server = HealthServer(("127.0.0.1", 0), lambda: True, lambda: bool(ready), registry, patience_s=0.2)
@@ -40,6 +47,25 @@ def test_ready_is_apart_from_alive(ask):
 def test_metrics_are_there_and_nothing_else(ask):
     assert "answer 42.0" in ask("/metrics")[1]
     assert ask("/debug")[0] == 404
+
+
+def test_however_often_somebody_asks_for_metrics_they_take_a_tenth_of_the_time(ask, registry):
+    """Any pod may ask, and while they are made no probe is answered."""
+    made = []
+
+    class Slow(Collector):
+        def collect(self):
+            made.append(len(made))
+            end = time.thread_time() + 0.2
+            while time.thread_time() < end:
+                pass
+            return [GaugeMetricFamily("made", "Pages.", len(made))]
+
+    registry.register(Slow())
+    made.clear()  # a registry looks at a new collector
+    for _ in range(5):
+        assert "made 1.0" in ask("/metrics")[1]
+    assert len(made) == 1
 
 
 def test_a_caller_that_says_nothing_is_let_go(ask):
