@@ -50,7 +50,7 @@ def replay(paths: Sequence[Path], asked: Asked, output: Output) -> None:
         return
     if asked.give_up is not None and not asked.suggest:
         raise UsageError("--give-up is of a suggestion: add --suggest")
-    stopping, length = read_criteria(asked.criteria)
+    stopping, length = criteria_in(manifest)
     length = Length(asked.max_epochs, Unit.EPOCH) if asked.max_epochs else length
     found = [curve for path in paths for curve in curves(path)]
     code = asked.criteria.absolute().parent
@@ -100,13 +100,11 @@ def replay_one(curve: RunLog, subject: Subject, output: Output) -> None:
     show(told(again, curve.name, length, assumed=planned if length is None else None))
 
 
-def read_criteria(path: Path) -> tuple[Stopping, Length | None]:
+def criteria_in(manifest: Manifest) -> tuple[Stopping, Length | None]:
     """The criteria of a TrainJob, of a document with `stopping` alone, or of what stands under it.
 
     And the TrainJob's length.
     """
-    with reading(path):
-        manifest = Manifest.read(path)
     stopping = manifest.stopping()
     try:
         return stopping, manifest.job().spec.trainer.length
