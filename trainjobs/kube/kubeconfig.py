@@ -17,6 +17,8 @@ from typing import Any, Final
 
 import yaml
 
+from trainjobs.kube.credentials import Headers, TokenFile, bearer
+
 _OF_CLUSTERS: Final = {
     *("server", "certificate-authority", "certificate-authority-data", "insecure-skip-tls-verify"),
 }
@@ -33,7 +35,7 @@ class Access:
     server: str
     """Its URL."""
     tls: ssl.SSLContext
-    token: Callable[[], str]
+    credentials: Callable[[], Headers]
     """Empty: the certificate says who calls. Raises OSError."""
     namespace: str
     """Empty if the context names none."""
@@ -57,7 +59,7 @@ def ordinary(file: Path, context: str | None, environment: Mapping[str, str] = o
         return Access(
             server,
             _tls(cluster, user, file.parent),
-            _token(user, file.parent),
+            _credentials(user, file.parent),
             str(chosen.get("namespace") or ""),
         )
     except (OSError, ValueError, LookupError, TypeError, AttributeError, yaml.YAMLError):
@@ -91,15 +93,14 @@ def _tls(cluster: Mapping[str, Any], user: Mapping[str, Any], base: Path) -> ssl
     return trust
 
 
-def _token(user: Mapping[str, Any], base: Path) -> Callable[[], str]:
+def _credentials(user: Mapping[str, Any], base: Path) -> Callable[[], Headers]:
     if "tokenFile" not in user:
-        written = str(user.get("token") or "")
-        return lambda: written
+        written = user.get("token")
+        shown = bearer(str(written)) if written else {}
+        return lambda: shown
     if "token" in user:
         raise ValueError("two tokens")
-    file = base / str(user["tokenFile"])
-    file.read_text()
-    return lambda: file.read_text().strip()
+    return TokenFile(base / str(user["tokenFile"])).headers
 
 
 def _content(section: Mapping[str, Any], name: str, base: Path) -> bytes:

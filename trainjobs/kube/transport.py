@@ -16,7 +16,6 @@ import json
 import os
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,12 +25,12 @@ from urllib.parse import urlencode
 import urllib3
 from yaml import YAMLError
 
+from trainjobs.kube.credentials import Headers, TokenFile
 from trainjobs.kube.decoding import decoded
 from trainjobs.kube.kubeconfig import ordinary
 from trainjobs.kube.resources import Object
 
 Query = Mapping[str, str]
-Headers = Mapping[str, str]
 
 NO_QUERY: Final[Query] = {}
 
@@ -42,8 +41,6 @@ LONGEST_ANSWER: Final = 2**24
 """Bytes. An object of 1.5 MB, the most that etcd takes, has nine if each of its characters has to be escaped."""
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its token and the certificate of those who sign the API server's."""
-TOKEN_AGES_S: Final = 60.0
-"""Seconds after which a pod's token is read again: Kubernetes replaces it while the pod lives."""
 NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
 
 
@@ -198,26 +195,6 @@ class HttpTransport:
             return self._credentials()
 
 
-class PodToken:
-    """The token of the pod that this process is in."""
-
-    def __init__(self, file: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        """Raises OSError if there is none, ValueError if it is empty."""
-        self._file = file
-        self._clock = clock
-        self._read_at = clock()
-        self._token = file.read_text().strip()
-        if not self._token:
-            raise ValueError(f"{file} is empty")
-
-    def headers(self) -> Headers:
-        """What to show the API server now. Raises OSError."""
-        if self._clock() - self._read_at >= TOKEN_AGES_S:
-            self._token = self._file.read_text().strip() or self._token
-            self._read_at = self._clock()
-        return _bearer(self._token)
-
-
 def connect(kubeconfig: str | None, connections: int = 16) -> HttpTransport:
     """The cluster of a kubeconfig file, or, with None, of the pod this process is in. Raises ValueError or OSError."""
     if kubeconfig is not None:
@@ -234,7 +211,7 @@ def in_pod(environment: Mapping[str, str], account: Path = ACCOUNT, connections:
             "this process is in no pod: KUBERNETES_SERVICE_HOST or KUBERNETES_SERVICE_PORT is unset"
         )
     try:
-        token = PodToken(account / "token")
+        token = TokenFile(account / "token")
         trust = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         trust.load_verify_locations(account / "ca.crt")
     except (OSError, ValueError) as error:
@@ -250,7 +227,7 @@ def connect_by(
     namespace, if it has one. Raises ValueError or OSError."""
     if found := ordinary(Path(kubeconfig), context):
         pool = urllib3.PoolManager(maxsize=connections, ssl_context=found.tls)
-        return HttpTransport(found.server, pool, lambda: _bearer(found.token())), found.namespace
+        return HttpTransport(found.server, pool, found.credentials), found.namespace
 
     from kubernetes.client import ApiClient, Configuration
     from kubernetes.config import ConfigException
@@ -272,10 +249,6 @@ def connect_by(
 
     asked = ApiClient(configuration).rest_client.pool_manager
     return HttpTransport(configuration.host, asked, credentials), namespace
-
-
-def _bearer(token: str) -> Headers:
-    return {"authorization": f"Bearer {token}"} if token else {}
 
 
 def _lines(response: Any) -> Iterator[bytes]:

@@ -14,12 +14,11 @@ from trainjob_operator.core.cache import Cache
 from trainjob_operator.core.reflector import Reflector
 from trainjob_operator.trainjob.observation.excerpt import excerpt
 from trainjobs.kube.client import KubeClient
+from trainjobs.kube.credentials import TOKEN_AGES_S, TokenFile
 from trainjobs.kube.resources import TRAINJOBS, Key
 from trainjobs.kube.transport import (
     LONGEST_ANSWER,
-    TOKEN_AGES_S,
     HttpTransport,
-    PodToken,
     TooLongError,
     TransportError,
     _lines,
@@ -102,7 +101,7 @@ def account(tmp_path):
 def test_a_pod_shows_the_token_of_now(account):
     """Kubernetes replaces it while the pod lives."""
     moments = iter((0.0, TOKEN_AGES_S - 1, TOKEN_AGES_S, TOKEN_AGES_S, 2 * TOKEN_AGES_S, 2 * TOKEN_AGES_S))
-    token = PodToken(account / "token", lambda: next(moments))
+    token = TokenFile(account / "token", lambda: next(moments))
     (account / "token").write_text("second")
     assert token.headers() == {"authorization": "Bearer first"}
     assert token.headers() == {"authorization": "Bearer second"}
@@ -149,7 +148,7 @@ def test_what_is_no_account_is_refused_at_once(account, name, text):
 
 def test_a_token_that_is_gone_is_an_answer_that_did_not_come(account):
     moments = iter((0.0, TOKEN_AGES_S))
-    token = PodToken(account / "token", lambda: next(moments))
+    token = TokenFile(account / "token", lambda: next(moments))
     (account / "token").unlink()
     transport = HttpTransport("http://127.0.0.1:1", urllib3.PoolManager(), token.headers)
     with pytest.raises(TransportError, match="token"):
