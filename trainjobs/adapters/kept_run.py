@@ -100,17 +100,18 @@ class KeptRun:
         self._rank, world_size = _rank_and_world_size()
         self._held = ExitStack()
         self._record: _Record | None = None
-        opening = self._open(terms, at, world_size)
+        job = terms.job(world_size)
+        self._length = job.spec.trainer.length
+        opening = self._open(terms, job, at, world_size)
         self._coordinator = Coordinator(
             _communicator(self._rank, world_size, opening.key),
-            Panel.of(terms.stopping, terms.job(world_size).spec.trainer.length),
+            Panel.of(terms.stopping, self._length),
             history=opening.history,
         )
         if self._record is not None:
             self._record.watch(self._coordinator)
         self._reporter = RunReporter(self._rank, self._tell)
         self._halts = HaltAgreement(self._coordinator, self._reporter)
-        self._length = terms.job(world_size).spec.trainer.length
         seconds = opening.history[-1].seconds if opening.history else 0.0
         self._began = time.monotonic() - seconds
         self._ended = False
@@ -162,12 +163,12 @@ class KeptRun:
         self._coordinator.close(abandoned=True)
         self._held.close()
 
-    def _open(self, terms: Terms, at: Place, world_size: int) -> _Opening:
+    def _open(self, terms: Terms, job: TrainJob, at: Place, world_size: int) -> _Opening:
         """Rank 0 opens the run directory. What it raises, every rank raises."""
         opened: _Opening | UserError | None = None
         if self._rank == 0:
             try:
-                self._record = _Record(terms, at, world_size, self._held)
+                self._record = _Record(terms, job, at, world_size, self._held)
                 opened = _Opening(secrets.token_bytes(32), self._record.history)
             except UserError as error:
                 opened = error
@@ -189,9 +190,8 @@ class KeptRun:
 class _Record:
     """Rank 0's: the run directory, and what is asked there of the run."""
 
-    def __init__(self, terms: Terms, at: Place, world_size: int, held: ExitStack) -> None:
+    def __init__(self, terms: Terms, job: TrainJob, at: Place, world_size: int, held: ExitStack) -> None:
         directory = RunDirectory(terms.run_dir)
-        job = terms.job(world_size)
         earlier = self._make_room(directory, at, held)
         attempt = 1 + sum(isinstance(event, events.Started) for event in earlier)
         self.history = tuple(seen for seen in directory.history() if seen.step <= at.step) if at.step else ()
