@@ -10,11 +10,11 @@ import signal
 from contextlib import suppress
 from enum import Enum, auto
 from types import FrameType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit
-from trainjobs.local.signals import NAMES, at_prompt, heard
+from trainjobs.local.signals import NAMES, Handlers, at_prompt, give_back, take_over
 from trainjobs.runs.events import Checkpointed, Decided, Event, Halted, Restarting, Started
 from trainjobs.views.view import View
 
@@ -54,16 +54,15 @@ class Interruption:
         self._phase = _Phase.STARTING
         self._resumable = resumable
         self._asked = False
-        self._before: dict[signal.Signals, Any] = {}
+        self._before: Handlers = {}
 
     def __enter__(self) -> Self:
-        self._before = {number: signal.signal(number, self._handle) for number in heard()}
+        self._before = take_over(self._handle)
         os.register_at_fork(after_in_child=self._leave_to_parent)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        give_back(self._before)
         self._before = {}
 
     def _leave_to_parent(self) -> None:

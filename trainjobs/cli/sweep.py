@@ -16,7 +16,7 @@ from trainjobs.cli.rendering.terminal import Output, say, show
 from trainjobs.exits import Exit, reading
 from trainjobs.local import sweeping
 from trainjobs.local.running import Start
-from trainjobs.local.signals import heard
+from trainjobs.local.signals import give_back, take_over
 from trainjobs.sweeps.events import Tell
 from trainjobs.sweeps.lines import TrialLines
 from trainjobs.sweeps.record import SweepDirectory
@@ -75,9 +75,8 @@ def interruptible(run: "SweepRun", view: TrialLines) -> Iterator[None]:
                 "halting every trial at one step with a checkpoint; --resume goes on; Ctrl-C again leaves at once"
             )
 
-    before = {number: signal.signal(number, handle) for number in heard()}
+    before = take_over(handle)
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        give_back(before)

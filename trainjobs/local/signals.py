@@ -12,17 +12,27 @@ from bdb import Bdb
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 HALTING = "halting at one step with a checkpoint; Ctrl-C again leaves at once"
 
 
-def heard() -> list[signal.Signals]:
-    """Those that are handled: not SIGHUP under `nohup`."""
+Handlers: TypeAlias = dict[signal.Signals, Any]
+
+
+def take_over(handle: Callable[[int, FrameType | None], object]) -> Handlers:
+    """Handle the signals, but not SIGHUP under `nohup`; returns what handled them before."""
     nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    return [number for number in SIGNALS if not (nohup and number is signal.SIGHUP)]
+    heard = [number for number in SIGNALS if not (nohup and number is signal.SIGHUP)]
+    return {number: signal.signal(number, handle) for number in heard}
+
+
+def give_back(before: Handlers) -> None:
+    """Have the signals handled as before."""
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 class Halting:
@@ -37,16 +47,15 @@ class Halting:
         self._halt = halt
         self._process = os.getpid()
         self._asked: list[signal.Signals] = []
-        self._before: dict[signal.Signals, Any] = {}
+        self._before: Handlers = {}
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            self._before = {number: signal.signal(number, self._handle) for number in heard()}
+            self._before = take_over(self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        give_back(self._before)
         for number in dict.fromkeys(self._asked):
             if number is not signal.SIGINT:
                 signal.raise_signal(number)
