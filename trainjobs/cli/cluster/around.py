@@ -33,7 +33,7 @@ class Around:
             lines += self._changed(self.objects.pods(self.name))
             lines += self._recorded(self.objects.events(self.name))
         except (NoPermission, StorageError) as error:
-            lines += self._once(str(error))
+            self._say_once(f"pods and events are not shown: {error}")
         return lines
 
     def _changed(self, pods: list[PodState]) -> Iterator[str]:
@@ -48,11 +48,10 @@ class Around:
                 self._told.add(event.uid)
                 yield event_line(event)
 
-    def _once(self, error: str) -> list[str]:
-        if error not in self._told:
-            self._told.add(error)
-            say(f"pods and events are not shown: {error}")
-        return []
+    def _say_once(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            say(text)
 
 
 def pod_line(pod: PodState) -> str:

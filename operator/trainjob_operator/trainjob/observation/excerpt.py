@@ -85,7 +85,7 @@ def _trainer(trainer: Object) -> Object:
     short = {name: TOO_DEEP if is_deep(value) else value for name, value in trainer.items()}
     short = _digested(_within(short, "config"), "config")
     if len(_text(_sources(short.get("env")))) > LONGEST_FREE:
-        short["env"] = f"(longer than {LONGEST_FREE} characters)"
+        short["env"] = _too_long(LONGEST_FREE)
     elif "env" in short and len(text := _text(short["env"])) > LONG:
         short["env"] = [{"name": "sha256", "value": hashlib.sha256(text.encode()).hexdigest()}]
     return {name: _readable(value, LONGEST_OF_TRAINER) for name, value in short.items()}
@@ -121,7 +121,12 @@ def _digested(part: Object, name: str) -> Object:
 def _readable(value: Any, longest: int = LONGEST) -> Any:
     if is_deep(value):
         return TOO_DEEP
-    return value if len(_text(value)) <= longest else f"(longer than {longest} characters)"
+    return value if len(_text(value)) <= longest else _too_long(longest)
+
+
+def _too_long(longest: int) -> str:
+    """Stands for what is."""
+    return f"(longer than {longest} characters)"
 
 
 def is_deep(value: Any) -> bool:
