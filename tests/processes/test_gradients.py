@@ -49,7 +49,7 @@ def test_a_report_after_a_resume_has_the_gradients_of_the_steps_before_it(new_tr
     parts = {"stopping": BOTH, "entrypoint": "gradients:train", "max_epochs": 2}
     whole, broken = (new_trial(make(tmp_path / name)) for name in ("whole", "broken"))
     assert whole.train(**parts).exit_code == Exit.DONE
-    config = {"evaluated": 500, "interrupt": whole.place.history()[0].step}
+    config = {"interrupt": whole.place.history()[0].step}
     assert broken.train(config=config, **parts).exit_code == Exit.INTERRUPTED
     assert not broken.place.history()
     assert broken.train(config=config, **parts).exit_code == Exit.DONE

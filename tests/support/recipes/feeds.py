@@ -127,7 +127,15 @@ def evaluate(run, model, validation):
 
 def interrupt_at(run, step):
     """Once, on rank 0."""
-    mark = Path(run.config["marks"]) / "interrupted"
-    if run.config.get("interrupt") == step and run.rank == 0 and not mark.exists():
-        mark.touch()
+    if run.config.get("interrupt") == step and run.rank == 0 and to_be_interrupted(run):
+        mark(run).touch()
         run._loop.coordinator.vote(Vote(0, Outcome.INTERRUPTED, "test"))
+
+
+def to_be_interrupted(run):
+    """The manifest wants an interruption, and there was none yet."""
+    return "interrupt" in run.config and not mark(run).exists()
+
+
+def mark(run):
+    return Path(run.config["marks"]) / "interrupted"

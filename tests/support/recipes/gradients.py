@@ -3,9 +3,11 @@
 Each rank computes its own gradient a second time, of a model that nothing is wrapped around; all ranks gather them.
 """
 
+import sys
+
 import torch
 import torch.distributed as dist
-from feeds import interrupt_at
+from feeds import interrupt_at, to_be_interrupted
 from sklearn.datasets import load_breast_cancer
 from torch import nn
 from torch.nn import functional
@@ -31,6 +33,7 @@ def train(run: Run) -> None:
     loader = run.prepare_loader(
         cancer(), batch_size=run.config.get("batch", 32), shuffle=True, drop_last=True
     )
+    evaluated = range(sys.maxsize if to_be_interrupted(run) else 0)
     for _ in run.epochs():
         steps, own = [], torch.zeros(31)
         for x, y in run.steps(loader, accumulate=accumulate):
@@ -44,7 +47,7 @@ def train(run: Run) -> None:
                 optimizer.zero_grad()
         if steps:  # else a resumed function comes back after them
             run.log(train_loss=loss(plain, x, y).detach(), **compared(torch.stack(steps)[:AT_FIRST]))
-        for _ in run.batches(range(run.config.get("evaluated", 0))):
+        for _ in run.batches(evaluated):
             interrupt_at(run, run.step)
         run.report()
 
