@@ -9,6 +9,11 @@ import psutil
 import pytest
 import torch
 from sweeps import sweep, trials
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.metadata import (
+    SESSION_START_INFO_TAG,
+    parse_session_start_info_plugin_data,
+)
 
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import Started
@@ -118,6 +123,18 @@ def test_a_trial_is_a_run_directory(cases):
     assert (result["state"], result["stopping"]["criterion"]) == ("Pruned", "median")
     told = command("explain", run)
     assert "Pruned by median" in told.stdout
+
+
+def test_trials_are_compared_by_their_parameters_in_tensorboard(cases):
+    folder, _, found, _ = cases
+    for case in ("bad", "good"):
+        run = folder / "out" / "trials" / found[case]["trial"]
+        reader = EventAccumulator(str(run / "tensorboard")).Reload()
+        content = reader.SummaryMetadata(SESSION_START_INFO_TAG).plugin_data.content
+        start = parse_session_start_info_plugin_data(content)
+        assert {name: value.string_value for name, value in start.hparams.items()} == {"case": case}
+        assert start.group_name == f"tiny-{found[case]['trial']}"
+        assert reader.Scalars("val_loss")
 
 
 def test_only_the_best_trial_keeps_its_weights(cases):

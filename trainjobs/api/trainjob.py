@@ -1,5 +1,6 @@
 """The kind TrainJob: what to train, when it stops, where checkpoints go, and how the cluster runs it."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
@@ -146,6 +147,12 @@ class Stop(Model):
     """Why, in a sentence for the record. Empty: none given."""
 
 
+class TrackerName(StrEnum):
+    """Where a run's metrics can be looked at beside TrainJobs itself."""
+
+    TENSORBOARD = "tensorboard"
+
+
 class TrainJobSpec(Model):
     """What is asked for. After the start only `suspend`, `stop`, `stopping`, `ttlSecondsAfterFinished` and
     the deadlines may change."""
@@ -159,6 +166,9 @@ class TrainJobSpec(Model):
     whole history is judged again by the new criteria."""
     checkpoint: Checkpoint = Checkpoint()
     """Checkpoints: when, where, how many."""
+    report_to: Annotated[tuple[TrackerName, ...], Field(max_length=8)] | None = None
+    """Trackers that are told each report and how the run has ended, by name; they are set up by their own environment
+    variables. Unset: tensorboard where it is installed. []: none."""
     pod_template: PodTemplate = PodTemplate()
     """What is merged into every pod; means nothing on one machine."""
     managed_by: Controller | None = None

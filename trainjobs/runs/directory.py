@@ -8,6 +8,7 @@
     checkpoints/      the newest checkpoints
     storage-folder    where they are in `spec.checkpoint.storage.uri`, when that is set
     model.pt          the weights at the end (the best ones with `restoreBest`)
+    tensorboard/      event files, where TensorBoard is installed
     driver.log        where an error of the driver itself was raised
     lock              held by the process that trains here
 

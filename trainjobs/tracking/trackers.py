@@ -1,0 +1,152 @@
+"""The trackers of one run, each in a thread of its own: none of them holds up the driver, or another one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from trainjobs.api.reasons import RunOutcome
+from trainjobs.api.trainjob import TrackerName
+from trainjobs.exits import ConfigError
+from trainjobs.runs import events
+from trainjobs.tracking.tracker import Ending, TrackedRun
+
+if TYPE_CHECKING:
+    from trainjobs.api import TrainJob
+    from trainjobs.tracking.tracker import Tracker
+
+Told: TypeAlias = "events.Started | events.Reported | Ending"
+
+LAST_WORDS_S: Final = 60.0
+"""How long a run that has ended waits for what its trackers have not written yet: a server may be slow."""
+LEAVING_S: Final = 10.0
+"""The same of a run that is interrupted; a pod that is told to end has 30 s in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Library:
+    """What a tracker needs, and the class here that uses it."""
+
+    package: str
+    made_by: str
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether it can be imported; a folder of its name, such as the one that W&B makes, is no package."""
+        found = find_spec(self.package)
+        return found is not None and found.origin is not None
+
+    def make(self, run: TrackedRun) -> Tracker:
+        module, _, name = self.made_by.partition(":")
+        tracker: Tracker = getattr(import_module(f"trainjobs.tracking.{module}"), name)(run)
+        return tracker
+
+
+_LIBRARIES: Final[Mapping[TrackerName, _Library]] = {
+    TrackerName.TENSORBOARD: _Library("tensorboard", "tensorboard:TensorBoard"),
+}
+
+
+def chosen(job: TrainJob) -> tuple[TrackerName, ...]:
+    """The trackers of a run: those that its manifest names, or else TensorBoard where it is installed."""
+    if job.spec.report_to is not None:
+        return tuple(dict.fromkeys(job.spec.report_to))
+    return (TrackerName.TENSORBOARD,) if _LIBRARIES[TrackerName.TENSORBOARD].is_installed else ()
+
+
+def not_installed(named: Sequence[TrackerName] | None) -> Iterator[tuple[int, TrackerName, str]]:
+    """The trackers, of those that a manifest names, that cannot be used here: index, name, and what is wrong."""
+    for index, name in enumerate(named or ()):
+        package = _LIBRARIES[name].package
+        if not _LIBRARIES[name].is_installed:
+            yield index, name, f"is not installed where the run is driven: pip install {package}"
+
+
+class Trackers:
+    """Told of events in the driver's thread; no call takes longer than putting it into a queue.
+
+    Raises ConfigError for one that is not installed.
+    """
+
+    def __init__(self, job: TrainJob, run: TrackedRun) -> None:
+        for index, name, fault in not_installed(job.spec.report_to):
+            raise ConfigError(f"spec.reportTo[{index}]: {name} {fault}")
+        self._threads = [_TrackerThread(name, _LIBRARIES[name].make, run) for name in chosen(job)]
+
+    def __call__(self, event: events.Event) -> None:
+        """Tell an event."""
+        if isinstance(event, events.Started | events.Reported):
+            for thread in self._threads:
+                thread.tell(event)
+
+    def end(self, ending: Ending) -> None:
+        """Tell the end, and wait a little until all is written."""
+        for thread in self._threads:
+            thread.tell(ending)
+        patience = LEAVING_S if ending.outcome is RunOutcome.INTERRUPTED else LAST_WORDS_S
+        until = time.monotonic() + patience
+        for thread in self._threads:
+            if not thread.has_ended(until - time.monotonic()):
+                thread.troubles.put(
+                    f"{thread.name} has not taken all of the run within {patience:g} s of its end"
+                )
+
+    def troubles(self) -> Iterator[str]:
+        """What has gone wrong since, each in a sentence; once for each tracker."""
+        for thread in self._threads:
+            while not thread.troubles.empty():
+                yield thread.troubles.get()
+
+
+class _TrackerThread:
+    """One tracker, which begins with the first report: its import stays off the start's path."""
+
+    def __init__(self, name: str, make: Callable[[TrackedRun], Tracker], run: TrackedRun) -> None:
+        self.troubles: SimpleQueue[str] = SimpleQueue()
+        self.name = name
+        self._make = make
+        self._run = run
+        self._told: SimpleQueue[Told] = SimpleQueue()
+        self._thread = Thread(target=self._follow, name=f"tracker-{name}", daemon=True)
+        self._thread.start()
+
+    def tell(self, told: Told) -> None:
+        if self._thread.is_alive():
+            self._told.put(told)
+
+    def has_ended(self, seconds: float) -> bool:
+        """Whether it has taken all that it was told, after so many seconds at most."""
+        self._thread.join(max(0.0, seconds))
+        return not self._thread.is_alive()
+
+    def _follow(self) -> None:
+        try:
+            starts = []
+            while isinstance(told := self._told.get(), events.Started):
+                starts.append(told)
+            if not starts:
+                return  # it has never trained
+            tracker = self._make(self._run)
+            for start in starts:
+                _tell(tracker, start)
+            while not isinstance(told, Ending):
+                _tell(tracker, told)
+                told = self._told.get()
+            tracker.ended(told)
+        except Exception as error:  # whatever a library raises, the run goes on
+            reason = str(error).strip().partition("\n")[0]
+            text = f"{self.name} is told no more of this run: {type(error).__name__}: {reason}"
+            self.troubles.put(text)
+
+
+def _tell(tracker: Tracker, event: events.Started | events.Reported) -> None:
+    if isinstance(event, events.Started):
+        tracker.started(event)
+    else:
+        tracker.reported(event)
