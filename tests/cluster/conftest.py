@@ -83,7 +83,7 @@ def operator_pod(crds: Kubectl, new_namespace: NewNamespace, operator_image: str
     lease = ("--verb=create,get,update", "--resource=leases.coordination.k8s.io")
     team("create", "role", "lease", *lease)
     team("create", "rolebinding", "lease", "--role=lease", who)
-    ready = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1}
+    ready = {"httpGet": {"path": "/readyz", "port": 8081}, "periodSeconds": 1}
     team.create(locked_down("operator", operator_image, readinessProbe=ready))
     team.wait("pod/operator", "--for=condition=Ready")
     yield team

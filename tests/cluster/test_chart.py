@@ -16,6 +16,7 @@ from testbed.helm import Helm, HelmError
 from testbed.images import REPOSITORY
 from testbed.kubectl import Kubectl
 
+from trainjob_operator.app import HEALTH_PORT, METRICS_PORT
 from trainjob_operator.core.loop_metrics import LoopMetrics
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainsweep.metrics import SweepMetrics
@@ -215,6 +216,17 @@ def test_metrics_are_for_whom_a_value_names(helm: Helm):
     assert to_one["from"] == [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]
 
 
+def test_probes_are_for_the_node_alone(helm: Helm):
+    """A node reaches its pods whatever policies say, so none has to let it in."""
+    items = rendered(helm)
+    (rule,) = only(items, "NetworkPolicy", "trainjobs-operator")["spec"]["ingress"]
+    assert [port["port"] for port in rule["ports"]] == ["metrics"]
+    ports = {port["name"]: port["containerPort"] for port in operator(items)["ports"]}
+    assert ports == {"metrics": METRICS_PORT, "health": HEALTH_PORT}
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert operator(items)[probe]["httpGet"] == {"path": path, "port": "health"}
+
+
 def test_with_listed_namespaces_nothing_is_granted_elsewhere(helm: Helm):
     items = rendered(helm, "watchNamespaces={vision,speech}")
     assert not [item for item in items if item["kind"] == "ClusterRoleBinding"]
@@ -238,7 +250,7 @@ def test_monitoring_is_off_by_default_and_asks_for_metrics_that_there_are(helm: 
     items = rendered(helm, *EVERYTHING)
     monitor = only(items, "PodMonitor")["spec"]
     ports = {port["name"] for port in operator(items)["ports"]}
-    assert monitor["podMetricsEndpoints"][0]["port"] in ports
+    assert {endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]} == {"metrics"} <= ports
     template = only(items, "Deployment", "trainjobs-operator")["spec"]["template"]["metadata"]["labels"]
     assert monitor["selector"]["matchLabels"].items() <= template.items()
     groups = only(items, "PrometheusRule")["spec"]["groups"]

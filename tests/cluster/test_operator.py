@@ -87,7 +87,7 @@ def test_a_run_from_apply_to_an_early_stop(gpus: Kubectl, operator: Operator, no
     assert conditions["Complete"]["message"] == "val_loss has not improved"
     assert conditions["EarlyStopped"]["status"] == "True"
     assert conditions["Running"]["status"] == "False"
-    with urllib.request.urlopen(f"http://127.0.0.1:{operator.health.port}/metrics") as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{operator.metrics.port}/metrics") as answer:
         metrics = answer.read().decode()
     assert 'trainjobs_early_stop_events_total{model_type="unknown",strategy="plateau"} 1.0' in metrics
     eventually(
