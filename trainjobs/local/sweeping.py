@@ -6,9 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from trainjobs.api.manifest import Manifest
+from trainjobs.api.manifest import Manifest, SpecError
 from trainjobs.api.sweep import TrainSweep
 from trainjobs.exits import CannotCreate, Exit
+from trainjobs.local import entrypoint
 from trainjobs.local.beginning import Say
 from trainjobs.local.running import Start
 from trainjobs.runs.directory import RunDirectory
@@ -48,6 +49,8 @@ def sweep(manifest: Manifest, start: Start, say: Say, drive: Drive) -> EndedSwee
         say: is told in a sentence what is done with what is there.
     """
     job = checked(manifest)
+    if found := entrypoint.sweep_problem(manifest, job, start.code):
+        raise SpecError([found])
     directory = SweepDirectory(start.kept_in("sweeps", job.metadata.name))
     directory.check_ours()
     if start.fresh and directory.exists():
