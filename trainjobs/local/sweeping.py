@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from trainjobs.api.manifest import Manifest, Problem, SpecError
 from trainjobs.api.sweep import TrainSweep
 from trainjobs.exits import CannotCreate, Exit
+from trainjobs.local import entrypoint
 from trainjobs.local.beginning import Say
 from trainjobs.local.running import Start
 from trainjobs.runs.directory import RunDirectory
@@ -54,6 +55,8 @@ def sweep(manifest: Manifest, start: Start, say: Say, drive: Drive) -> EndedSwee
         for index, name, fault in not_installed(job.spec.template.spec.report_to)
     ]:
         raise SpecError(unusable)
+    if found := entrypoint.sweep_problem(manifest, job, start.code):
+        raise SpecError([found])
     directory = SweepDirectory(start.kept_in("sweeps", job.metadata.name))
     directory.check_ours()
     if start.fresh and directory.exists():
