@@ -2,7 +2,7 @@
 
 Read `agreement` first (how ranks agree, as pure state machines), then `coordinator` (what a training loop calls).
 Between them: `fence` is what the main and the background thread of a rank share, `control_thread` is the background
-thread, `leader` and `evaluation` are rank 0's part of it and of the main thread, `messages` is the wire. All transport
+thread and on rank 0 the leader, `evaluation` is rank 0's part of the main thread, `messages` is the wire. All transport
 is behind the `Communicator` protocol. A change in `agreement`, `fence` or `messages` must pass the exhaustive
 exploration in tests/unit/coordination/test_agreement.py.
 """

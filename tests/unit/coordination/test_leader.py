@@ -4,9 +4,9 @@ import pytest
 
 from trainjobs.coordination import Outcome, Vote
 from trainjobs.coordination.agreement import MARGIN
+from trainjobs.coordination.control_thread import Leader
 from trainjobs.coordination.failure_detector import FailureDetector
 from trainjobs.coordination.fence import Fence
-from trainjobs.coordination.leader import Leader
 from trainjobs.coordination.messages import (
     Accept,
     Arrive,
