@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trainjobs.api.reasons import RunOutcome
+from trainjobs.runs.directory import write_whole
 from trainjobs.runs.job_status import JobStatus
 
 if TYPE_CHECKING:
@@ -75,6 +76,27 @@ class Ending:
             else ""
         )
         return f"{self.outcome} at step {self.step:,}: {self.reason}{where}"
+
+    @property
+    def best_place(self) -> dict[str, int]:
+        """Where the best report was; empty without one."""
+        return {"step": self.best.step, "epoch": self.best.epoch} if self.best else {}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptId:
+    """What a server calls a run, kept in a file for whoever goes on with it."""
+
+    run: TrackedRun
+    name: str
+
+    def read(self) -> str | None:
+        """None where nobody has begun it."""
+        path = self.run.folder / self.name
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+    def write(self, run_id: str) -> None:
+        write_whole(self.run.folder / self.name, f"{run_id}\n")
 
 
 class Tracker(ABC):

@@ -50,6 +50,8 @@ class _Library:
 
 _LIBRARIES: Final[Mapping[TrackerName, _Library]] = {
     TrackerName.TENSORBOARD: _Library("tensorboard", "tensorboard:TensorBoard"),
+    TrackerName.MLFLOW: _Library("mlflow", "mlflow:MLflow"),
+    TrackerName.WANDB: _Library("wandb", "wandb:WandB"),
 }
 
 

@@ -7,17 +7,14 @@ from typing import ClassVar
 
 import pytest
 from gpujob import JOB
-from recording import VAL_LOSS, recording
 
 from trainjobs.api.reasons import RunOutcome
 from trainjobs.api.trainjob import TrackerName
 from trainjobs.exits import ConfigError
-from trainjobs.runs.events import Reported, Started
+from trainjobs.runs.events import Started
 from trainjobs.tracking import trackers as module
 from trainjobs.tracking.tracker import Ending, TrackedRun, Tracker
 from trainjobs.tracking.trackers import Trackers, chosen, not_installed
-
-__all__ = ["recording"]
 
 STARTED = Started(1, 2, "cpu", None, 0, 100)
 ENDED = Ending(RunOutcome.FINISHED, "trained all", 910, None, {})
@@ -25,11 +22,6 @@ ENDED = Ending(RunOutcome.FINISHED, "trained all", 910, None, {})
 
 def reporting_to(*names):
     return JOB.model_copy(update={"spec": JOB.spec.model_copy(update={"report_to": names})})
-
-
-@pytest.fixture
-def reports(recording):
-    return [event for event in recording.reports(VAL_LOSS) if isinstance(event, Reported)]
 
 
 @pytest.fixture
