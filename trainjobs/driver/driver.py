@@ -91,8 +91,7 @@ def train(
     except Exception as error:  # whatever it is, the run has a result
         record.fail(_of_driver(error, directory))
     ended = record.close()
-    trackers.end(Ending.of(record.job, record.state))
-    for trouble in trackers.troubles():
+    for trouble in trackers.end(Ending.of(record.job, record.state)):
         record.take(events.Warned(trouble))
     return ended
 

@@ -27,6 +27,8 @@ LAST_WORDS_S: Final = 60.0
 """How long a run that has ended waits for what its trackers have not written yet: a server may be slow."""
 LEAVING_S: Final = 10.0
 """The same of a run that is interrupted; a pod that is told to end has 30 s in all."""
+SILENT_S: Final = 5.0
+"""How long it waits without a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +89,19 @@ class Trackers:
             for thread in self._threads:
                 thread.tell(event)
 
-    def end(self, ending: Ending) -> None:
-        """Tell the end, and wait a little until all is written."""
+    def end(self, ending: Ending) -> Iterator[str]:
+        """Tell the end, and wait a while until all is written; what there is to say of that, as it comes."""
+        began = time.monotonic()
         for thread in self._threads:
             thread.tell(ending)
         patience = LEAVING_S if ending.outcome is RunOutcome.INTERRUPTED else LAST_WORDS_S
-        until = time.monotonic() + patience
-        for thread in self._threads:
-            if not thread.has_ended(until - time.monotonic()):
-                thread.troubles.put(
-                    f"{thread.name} has not taken all of the run within {patience:g} s of its end"
-                )
+        if late := [each for each in self._threads if not each.has_ended(began + SILENT_S)]:
+            names = " and ".join(each.name for each in late)
+            yield f"the run is over; {names} has not taken all of it yet, and is waited for, {patience:g} s at most"
+        for each in late:
+            if not each.has_ended(began + patience):
+                yield f"{each.name} has not taken all of the run"
+        yield from self.troubles()
 
     def troubles(self) -> Iterator[str]:
         """What has gone wrong since, each in a sentence; once for each tracker."""
@@ -122,9 +126,9 @@ class _TrackerThread:
         if self._thread.is_alive():
             self._told.put(told)
 
-    def has_ended(self, seconds: float) -> bool:
-        """Whether it has taken all that it was told, after so many seconds at most."""
-        self._thread.join(max(0.0, seconds))
+    def has_ended(self, until: float) -> bool:
+        """Whether it has taken all that it was told, by that time of the monotonic clock at the latest."""
+        self._thread.join(max(0.0, until - time.monotonic()))
         return not self._thread.is_alive()
 
     def _follow(self) -> None:
