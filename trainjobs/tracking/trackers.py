@@ -97,7 +97,7 @@ class Trackers:
         patience = LEAVING_S if ending.outcome is RunOutcome.INTERRUPTED else LAST_WORDS_S
         if late := [each for each in self._threads if not each.has_ended(began + SILENT_S)]:
             names = " and ".join(each.name for each in late)
-            yield f"the run is over; {names} has not taken all of it yet, and is waited for, {patience:g} s at most"
+            yield f"the run is over; what it has told {names} is still being taken: waiting {patience:g} s at most"
         for each in late:
             if not each.has_ended(began + patience):
                 yield f"{each.name} has not taken all of the run"

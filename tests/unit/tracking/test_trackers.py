@@ -124,6 +124,6 @@ def test_the_end_of_a_run_waits_only_so_long_for_a_tracker_that_hangs(
     said = list(trackers.end(replace(ENDED, outcome=outcome)))
     free.set()
     assert said == [
-        "the run is over; tensorboard has not taken all of it yet, and is waited for, 0.02 s at most",
+        "the run is over; what it has told tensorboard is still being taken: waiting 0.02 s at most",
         "tensorboard has not taken all of the run",
     ]
