@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from trainjobs.api.reasons import RunOutcome
 from trainjobs.runs.directory import write_whole
 from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.storage import local_root
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
@@ -32,12 +33,18 @@ class TrackedRun:
     """What it is compared by: a trial's parameters, or else the trainer's `config`."""
     folder: Path
     """Where its own files are kept, from one attempt to the next."""
+    remote: str = ""
+    """The URI at which they are kept as well, where the folder is a pod's own."""
 
     @classmethod
-    def of(cls, job: TrainJob, folder: Path, parameters: Mapping[str, Any] | None) -> TrackedRun:
-        """`parameters` are a trial's."""
+    def of(
+        cls, job: TrainJob, directory: Path, storage: str, parameters: Mapping[str, Any] | None
+    ) -> TrackedRun:
+        """A run in `directory`, or a pod's on its storage; `parameters` are a trial's."""
         compared = job.spec.trainer.config if parameters is None else parameters
-        return cls(job.metadata.name, dict(_flat(compared)), folder)
+        folder = local_root(storage) if storage else directory.absolute()
+        remote = storage if folder is None else ""
+        return cls(job.metadata.name, dict(_flat(compared)), folder or directory.absolute(), remote)
 
 
 @dataclass(frozen=True, slots=True)

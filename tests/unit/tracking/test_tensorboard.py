@@ -119,9 +119,9 @@ def test_settings_are_flat_and_plain(recording):
     job = recording.job.model_copy(
         update={"spec": recording.job.spec.model_copy(update={"trainer": trainer})}
     )
-    assert TrackedRun.of(job, Path("run"), None).settings == {
+    assert TrackedRun.of(job, Path("run"), "", None).settings == {
         "model.depth": 2,
         "model.sizes": "[4, 8]",
         "warmup": "null",
     }
-    assert TrackedRun.of(job, Path("run"), {"lr": 0.1}).settings == {"lr": 0.1}
+    assert TrackedRun.of(job, Path("run"), "", {"lr": 0.1}).settings == {"lr": 0.1}
