@@ -1,7 +1,10 @@
 """What a run leaves for trackers, and that none of them costs it anything."""
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from trials import RECIPES, manifest
 
+from trainjobs.driver.driver import train
+from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit
 from trainjobs.runs import events
 
@@ -40,9 +43,21 @@ def test_a_log_that_cannot_be_written_is_told_once_and_costs_the_run_nothing(tri
     trial.place.create()
     (trial.place.path / "tensorboard").write_text("in the way")
     assert trial.train(stopping=LOSS).exit_code == Exit.DONE
-    (warned,) = trial.of(events.Warned)
+    (warned,) = [event for event in trial.of(events.Warned) if "is told no more" in event.message]
     assert warned.message.startswith("tensorboard is told no more of this run: FileExistsError: ")
     assert warned in trial.place.events()
+
+
+def test_in_a_pod_the_log_is_on_the_storage_beside_the_checkpoints(trial, tmp_path):
+    """What is on a pod's own disk goes with it."""
+    job = manifest(trial.marks, stopping=LOSS, max_epochs=1, workers=1)
+    storage = tmp_path / "volume" / "trial-0123abcd"
+    with trial.place.hold():
+        train(
+            job, trial.place, lambda _: None, Control(), RECIPES, trial.workers, storage=f"file://{storage}"
+        )
+    assert {path.name for path in storage.iterdir()} >= {"checkpoints", "tensorboard"}
+    assert not (trial.place.path / "tensorboard").exists()
 
 
 def test_no_log_is_written_when_none_is_asked_for(trial):

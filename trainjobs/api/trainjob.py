@@ -151,6 +151,8 @@ class TrackerName(StrEnum):
     """Where a run's metrics can be looked at beside TrainJobs itself."""
 
     TENSORBOARD = "tensorboard"
+    MLFLOW = "mlflow"
+    WANDB = "wandb"
 
 
 class TrainJobSpec(Model):

@@ -33,7 +33,6 @@ from trainjobs.runs.codec import EVENTS, REQUESTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import RunEnd, RunRecorder
 from trainjobs.runs.requests import ChangeRequest, InterruptRequest, PruneRequest, Request, StopRequest
-from trainjobs.runs.storage import local_root
 from trainjobs.tracking.tracker import Ending, TrackedRun
 from trainjobs.tracking.trackers import Trackers
 
@@ -73,8 +72,7 @@ def train(
     """
     from trainjobs.driver.ray_launcher import RayWorkers
 
-    folder = local_root(storage) if storage else None
-    trackers = Trackers(job, TrackedRun.of(job, folder or directory.path.absolute(), parameters))
+    trackers = Trackers(job, TrackedRun.of(job, directory.path, storage, parameters))
 
     def tell(event: events.Event) -> None:
         sink(event)
@@ -91,8 +89,7 @@ def train(
     except Exception as error:  # whatever it is, the run has a result
         record.fail(_of_driver(error, directory))
     ended = record.close()
-    trackers.end(Ending.of(record.job, record.state))
-    for trouble in trackers.troubles():
+    for trouble in trackers.end(Ending.of(record.job, record.state)):
         record.take(events.Warned(trouble))
     return ended
 

@@ -9,6 +9,7 @@
     storage-folder    where they are in `spec.checkpoint.storage.uri`, when that is set
     model.pt          the weights at the end (the best ones with `restoreBest`)
     tensorboard/      event files, where TensorBoard is installed
+    mlflow-run-id     what MLflow calls the run; also wandb-run-id, with W&B's own wandb/
     driver.log        where an error of the driver itself was raised
     lock              held by the process that trains here
 

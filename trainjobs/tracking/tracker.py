@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from trainjobs.api.reasons import RunOutcome
+from trainjobs.runs.directory import write_whole
 from trainjobs.runs.job_status import JobStatus
+from trainjobs.runs.storage import local_root
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
@@ -31,12 +33,18 @@ class TrackedRun:
     """What it is compared by: a trial's parameters, or else the trainer's `config`."""
     folder: Path
     """Where its own files are kept, from one attempt to the next."""
+    remote: str = ""
+    """The URI at which they are kept as well, where the folder is a pod's own."""
 
     @classmethod
-    def of(cls, job: TrainJob, folder: Path, parameters: Mapping[str, Any] | None) -> TrackedRun:
-        """`parameters` are a trial's."""
+    def of(
+        cls, job: TrainJob, directory: Path, storage: str, parameters: Mapping[str, Any] | None
+    ) -> TrackedRun:
+        """A run in `directory`, or a pod's on its storage; `parameters` are a trial's."""
         compared = job.spec.trainer.config if parameters is None else parameters
-        return cls(job.metadata.name, dict(_flat(compared)), folder)
+        folder = local_root(storage) if storage else directory.absolute()
+        remote = storage if folder is None else ""
+        return cls(job.metadata.name, dict(_flat(compared)), folder or directory.absolute(), remote)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,27 @@ class Ending:
             else ""
         )
         return f"{self.outcome} at step {self.step:,}: {self.reason}{where}"
+
+    @property
+    def best_place(self) -> dict[str, int]:
+        """Where the best report was; empty without one."""
+        return {"step": self.best.step, "epoch": self.best.epoch} if self.best else {}
+
+
+@dataclass(frozen=True, slots=True)
+class KeptId:
+    """What a server calls a run, kept in a file for whoever goes on with it."""
+
+    run: TrackedRun
+    name: str
+
+    def read(self) -> str | None:
+        """None where nobody has begun it."""
+        path = self.run.folder / self.name
+        return path.read_text(encoding="utf-8").strip() if path.is_file() else None
+
+    def write(self, run_id: str) -> None:
+        write_whole(self.run.folder / self.name, f"{run_id}\n")
 
 
 class Tracker(ABC):

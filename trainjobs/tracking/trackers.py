@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,6 +15,7 @@ from trainjobs.api.reasons import RunOutcome
 from trainjobs.api.trainjob import TrackerName
 from trainjobs.exits import ConfigError
 from trainjobs.runs import events
+from trainjobs.tracking.remote_copy import RemoteCopy
 from trainjobs.tracking.tracker import Ending, TrackedRun
 
 if TYPE_CHECKING:
@@ -27,14 +28,17 @@ LAST_WORDS_S: Final = 60.0
 """How long a run that has ended waits for what its trackers have not written yet: a server may be slow."""
 LEAVING_S: Final = 10.0
 """The same of a run that is interrupted; a pod that is told to end has 30 s in all."""
+SILENT_S: Final = 5.0
+"""How long it waits without a word."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Library:
-    """What a tracker needs, and the class here that uses it."""
+    """What a tracker needs, the class here that uses it, and the files that it keeps, as a pattern."""
 
     package: str
     made_by: str
+    files: str
 
     @property
     def is_installed(self) -> bool:
@@ -49,7 +53,9 @@ class _Library:
 
 
 _LIBRARIES: Final[Mapping[TrackerName, _Library]] = {
-    TrackerName.TENSORBOARD: _Library("tensorboard", "tensorboard:TensorBoard"),
+    TrackerName.TENSORBOARD: _Library("tensorboard", "tensorboard:TensorBoard", "tensorboard/*"),
+    TrackerName.MLFLOW: _Library("mlflow", "mlflow:MLflow", "mlflow-run-id"),
+    TrackerName.WANDB: _Library("wandb", "wandb:WandB", "wandb-run-id"),
 }
 
 
@@ -77,7 +83,7 @@ class Trackers:
     def __init__(self, job: TrainJob, run: TrackedRun) -> None:
         for index, name, fault in not_installed(job.spec.report_to):
             raise ConfigError(f"spec.reportTo[{index}]: {name} {fault}")
-        self._threads = [_TrackerThread(name, _LIBRARIES[name].make, run) for name in chosen(job)]
+        self._threads = [_TrackerThread(name, _LIBRARIES[name], run) for name in chosen(job)]
 
     def __call__(self, event: events.Event) -> None:
         """Tell an event."""
@@ -85,17 +91,19 @@ class Trackers:
             for thread in self._threads:
                 thread.tell(event)
 
-    def end(self, ending: Ending) -> None:
-        """Tell the end, and wait a little until all is written."""
+    def end(self, ending: Ending) -> Iterator[str]:
+        """Tell the end, and wait a while until all is written; what there is to say of that, as it comes."""
+        began = time.monotonic()
         for thread in self._threads:
             thread.tell(ending)
         patience = LEAVING_S if ending.outcome is RunOutcome.INTERRUPTED else LAST_WORDS_S
-        until = time.monotonic() + patience
-        for thread in self._threads:
-            if not thread.has_ended(until - time.monotonic()):
-                thread.troubles.put(
-                    f"{thread.name} has not taken all of the run within {patience:g} s of its end"
-                )
+        if late := [each for each in self._threads if not each.has_ended(began + SILENT_S)]:
+            names = " and ".join(each.name for each in late)
+            yield f"the run is over; what it has told {names} is still being taken: waiting {patience:g} s at most"
+        for each in late:
+            if not each.has_ended(began + patience):
+                yield f"{each.name} has not taken all of the run"
+        yield from self.troubles()
 
     def troubles(self) -> Iterator[str]:
         """What has gone wrong since, each in a sentence; once for each tracker."""
@@ -107,10 +115,10 @@ class Trackers:
 class _TrackerThread:
     """One tracker, which begins with the first report: its import stays off the start's path."""
 
-    def __init__(self, name: str, make: Callable[[TrackedRun], Tracker], run: TrackedRun) -> None:
+    def __init__(self, name: str, library: _Library, run: TrackedRun) -> None:
         self.troubles: SimpleQueue[str] = SimpleQueue()
         self.name = name
-        self._make = make
+        self._library = library
         self._run = run
         self._told: SimpleQueue[Told] = SimpleQueue()
         self._thread = Thread(target=self._follow, name=f"tracker-{name}", daemon=True)
@@ -120,9 +128,9 @@ class _TrackerThread:
         if self._thread.is_alive():
             self._told.put(told)
 
-    def has_ended(self, seconds: float) -> bool:
-        """Whether it has taken all that it was told, after so many seconds at most."""
-        self._thread.join(max(0.0, seconds))
+    def has_ended(self, until: float) -> bool:
+        """Whether it has taken all that it was told, by that time of the monotonic clock at the latest."""
+        self._thread.join(max(0.0, until - time.monotonic()))
         return not self._thread.is_alive()
 
     def _follow(self) -> None:
@@ -132,13 +140,18 @@ class _TrackerThread:
                 starts.append(told)
             if not starts:
                 return  # it has never trained
-            tracker = self._make(self._run)
+            copy = RemoteCopy(self._run, self._library.files) if self._run.remote else None
+            tracker = self._library.make(self._run)
             for start in starts:
                 _tell(tracker, start)
             while not isinstance(told, Ending):
                 _tell(tracker, told)
+                if copy:
+                    copy.write_when_due()
                 told = self._told.get()
             tracker.ended(told)
+            if copy:
+                copy.write()
         except Exception as error:  # whatever a library raises, the run goes on
             reason = str(error).strip().partition("\n")[0]
             text = f"{self.name} is told no more of this run: {type(error).__name__}: {reason}"

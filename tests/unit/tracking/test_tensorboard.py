@@ -4,35 +4,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from recording import STEPS_PER_EPOCH, VAL_LOSS, recording
+from recording import STEPS_PER_EPOCH, VAL_LOSS
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.custom_scalar import layout_pb2
 from tensorboard.plugins.hparams import metadata as hparams
 
 from trainjobs.api.reasons import RunOutcome
 from trainjobs.cli.curves.event_files import read_events
-from trainjobs.runs.events import Reported, Started
-from trainjobs.stopping import Best
 from trainjobs.tracking.tensorboard import FOLDER, TensorBoard
-from trainjobs.tracking.tracker import Ending, TrackedRun, scalars
-
-__all__ = ["recording"]
-
-STARTED = Started(1, 2, "cpu", None, 0, 100)
-BEST = Best("val_loss", 0.3975, 11, 11 * STEPS_PER_EPOCH, 11)
-STOPPED = Ending(
-    RunOutcome.EARLY_STOPPED, "flat for 5 reports", 910, BEST, {"accuracy": 0.9}, ("val_loss", 0.412)
-)
-
-
-@pytest.fixture
-def reports(recording):
-    return [event for event in recording.reports(VAL_LOSS) if isinstance(event, Reported)]
-
-
-@pytest.fixture
-def run(tmp_path):
-    return TrackedRun("mnist", {"lr": 0.1, "hidden": 128, "augment": True, "act": "relu"}, tmp_path / "run")
+from trainjobs.tracking.tracker import TrackedRun, scalars
 
 
 def read(run):
@@ -45,19 +25,13 @@ def curve(reader, tag):
     return [(each.step, pytest.approx(each.value)) for each in reader.Scalars(tag)]
 
 
-def told(run, *events):
-    tracker = TensorBoard(run)
-    for event in events:
-        if isinstance(event, Started):
-            tracker.started(event)
-        elif isinstance(event, Reported):
-            tracker.reported(event)
-        else:
-            tracker.ended(event)
+@pytest.fixture
+def told(tell):
+    return lambda run, *events: tell(TensorBoard(run), *events)
 
 
-def test_every_metric_is_a_scalar_over_the_steps(run, reports):
-    told(run, STARTED, *reports, STOPPED)
+def test_every_metric_is_a_scalar_over_the_steps(run, reports, told, started, stopped):
+    told(run, started, *reports, stopped)
     reader = read(run)
     assert curve(reader, "val_loss") == [
         (epoch * STEPS_PER_EPOCH, value) for epoch, value in enumerate(VAL_LOSS, start=1)
@@ -65,13 +39,15 @@ def test_every_metric_is_a_scalar_over_the_steps(run, reports):
     assert {"train_loss", "val_accuracy", "epoch", "final/accuracy"} <= set(reader.Tags()["scalars"])
 
 
-def test_a_report_is_there_before_the_run_has_ended(run, reports):
-    told(run, STARTED, *reports[:2])
+def test_a_report_is_there_before_the_run_has_ended(run, reports, told, started):
+    told(run, started, *reports[:2])
     assert len(read(run).Scalars("val_loss")) == 2
 
 
-def test_best_and_stop_are_marked_beside_the_curve_and_told_in_a_sentence(run, reports):
-    told(run, STARTED, *reports, STOPPED)
+def test_best_and_stop_are_marked_beside_the_curve_and_told_in_a_sentence(
+    run, reports, told, started, stopped
+):
+    told(run, started, *reports, stopped)
     reader = read(run)
     assert curve(reader, "best/val_loss")[-4:] == [(700, 0.398), (770, 0.3975), (840, 0.3975), (910, 0.3975)]
     assert curve(reader, "stop/val_loss") == [(910, 0.412)]
@@ -86,12 +62,12 @@ def test_best_and_stop_are_marked_beside_the_curve_and_told_in_a_sentence(run, r
     assert list(chart.multiline.tag) == ["^val_loss$", "^best/val_loss$", "^stop/val_loss$"]
 
 
-def test_what_is_trained_again_after_a_resume_replaces_what_was(run, reports):
-    halted = replace(STOPPED, outcome=RunOutcome.INTERRUPTED, step=353)
-    told(run, STARTED, *reports[:5], halted)
+def test_what_is_trained_again_after_a_resume_replaces_what_was(run, reports, told, started, stopped):
+    halted = replace(stopped, outcome=RunOutcome.INTERRUPTED, step=353)
+    told(run, started, *reports[:5], halted)
     history = tuple(report.observation for report in reports[:3])
-    again = replace(STARTED, attempt=2, resumed_from_step=history[-1].step, history=history)
-    told(run, again, *reports[3:], STOPPED)
+    again = replace(started, attempt=2, resumed_from_step=history[-1].step, history=history)
+    told(run, again, *reports[3:], stopped)
     reader = read(run)
     assert [step for step, _ in curve(reader, "val_loss")] == [
         epoch * STEPS_PER_EPOCH for epoch in range(1, len(VAL_LOSS) + 1)
@@ -100,21 +76,21 @@ def test_what_is_trained_again_after_a_resume_replaces_what_was(run, reports):
     assert len(list((run.folder / FOLDER).iterdir())) == 2
 
 
-def test_an_attempt_without_a_checkpoint_begins_the_curves_anew(run, reports):
-    told(run, STARTED, *reports[:5], replace(STARTED, attempt=2), *reports[:2])
+def test_an_attempt_without_a_checkpoint_begins_the_curves_anew(run, reports, told, started):
+    told(run, started, *reports[:5], replace(started, attempt=2), *reports[:2])
     assert len(read(run).Scalars("val_loss")) == 2
 
 
-def test_a_run_that_was_begun_without_a_log_has_its_whole_history_in_it(run, reports):
+def test_a_run_that_was_begun_without_a_log_has_its_whole_history_in_it(run, reports, told, started):
     history = tuple(report.observation for report in reports[:3])
-    told(run, replace(STARTED, history=history), *reports[3:])
+    told(run, replace(started, history=history), *reports[3:])
     times = [each.wall_time for each in read(run).Scalars("val_loss")]
     assert len(times) == len(VAL_LOSS)
     assert times[1] - times[0] == pytest.approx(4.5, abs=0.01)
 
 
-def test_runs_are_compared_by_their_settings(run, reports):
-    told(run, STARTED, *reports, STOPPED)
+def test_runs_are_compared_by_their_settings(run, reports, told, started, stopped):
+    told(run, started, *reports, stopped)
     content = read(run).SummaryMetadata(hparams.SESSION_START_INFO_TAG).plugin_data.content
     start = hparams.parse_session_start_info_plugin_data(content)
     kept = {name: getattr(value, value.WhichOneof("kind")) for name, value in start.hparams.items()}
@@ -123,8 +99,8 @@ def test_runs_are_compared_by_their_settings(run, reports):
     assert hparams.parse_session_end_info_plugin_data(content).status == 1  # SUCCESS
 
 
-def test_replay_reads_the_reports_back(run, reports):
-    told(run, STARTED, *reports)
+def test_replay_reads_the_reports_back(run, reports, told, started):
+    told(run, started, *reports)
     rows = list(read_events({"": run.folder / FOLDER}))
     assert [row.metrics["val_loss"] for row in rows] == [pytest.approx(value) for value in VAL_LOSS]
     assert [row.finished for row in rows] == list(range(1, len(VAL_LOSS) + 1))
@@ -143,9 +119,9 @@ def test_settings_are_flat_and_plain(recording):
     job = recording.job.model_copy(
         update={"spec": recording.job.spec.model_copy(update={"trainer": trainer})}
     )
-    assert TrackedRun.of(job, Path("run"), None).settings == {
+    assert TrackedRun.of(job, Path("run"), "", None).settings == {
         "model.depth": 2,
         "model.sizes": "[4, 8]",
         "warmup": "null",
     }
-    assert TrackedRun.of(job, Path("run"), {"lr": 0.1}).settings == {"lr": 0.1}
+    assert TrackedRun.of(job, Path("run"), "", {"lr": 0.1}).settings == {"lr": 0.1}
