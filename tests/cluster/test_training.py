@@ -126,6 +126,7 @@ def test_every_command_of_the_page_on_clusters_works_in_its_order(new_team, tmp_
     assert "EarlyStopped" in told["list"]
     assert "auto: " in told["explain digits"]
     assert "2 of 2 ranks" in told["explain digits"]
+    assert "Stopped early by auto" in (tmp_path / "digits.html").read_text()
     assert "rank" not in told["logs digits"]
     assert "StopRequested" in told["stop digits-2"]
     assert team.kubectl.get("trainjobs")["items"] == []

@@ -24,6 +24,11 @@ class Place:
     context: str = ""
     namespace: str = ""
 
+    @property
+    def is_named(self) -> bool:
+        """Whether the cluster is meant, whatever this machine has."""
+        return bool(self.context or self.namespace)
+
     def client(self) -> "Client":
         """The API server of that place. Raises ConfigError where none is configured."""
         try:
@@ -34,7 +39,7 @@ class Place:
 
     def holds(self, run: Path) -> bool:
         """Whether the cluster is meant: where it is named, or where this machine has no such run and there is one."""
-        if self.context or self.namespace:
+        if self.is_named:
             return True
         here = any(path.exists() for path in (run, RUNS / run))
         return not here and str(run.parent).lower() in (".", *JOB_WORDS, *SWEEP_WORDS) and is_configured()

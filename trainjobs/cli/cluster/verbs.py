@@ -23,7 +23,7 @@ from trainjobs.views.writing import write_json, write_line
 
 if TYPE_CHECKING:
     from trainjobs.cli.cluster.views import Found
-    from trainjobs.cluster import Client
+    from trainjobs.cluster import Client, ClusterTrainSweep
     from trainjobs.cluster.objects import Objects
 
 MANIFEST = "trainjob.yaml"
@@ -33,7 +33,7 @@ _SAID = re.compile(r"\[rank (\d{1,9})\] (.*)")
 
 def list_(place: Place, output: Output, *, all_namespaces: bool) -> None:
     """The runs of this directory and what is in the cluster; of the cluster alone where one is named."""
-    named = bool(all_namespaces or place.context or place.namespace)
+    named = all_namespaces or place.is_named
     here = [] if named else _readable(runs_here())
     jobs = _listed(place, named, all_namespaces)
     if output is Output.JSON:
@@ -165,6 +165,28 @@ def logs(name: str, rank: int | None, place: Place, *, follow: bool) -> None:
             said = _SAID.fullmatch(line)
             if said is not None and rank in (None, int(said[1])):
                 write_line(uncoloured(said[2] if rank is not None else f"rank {said[1]}: {said[2]}"))
+
+
+def recorded(name: str, place: Place, directory: Path) -> tuple[RunDirectory, Path]:
+    """What the log of a TrainJob tells, as a run directory, and what to call that. Raises NoInput for a sweep: its
+    trials are on its storage alone."""
+    with place.client() as client:
+        objects, bare = _chosen(client, name)
+        if objects is not client:
+            raise NoInput(_trials_of(client.sweeps.get(bare)))
+        return client.record(bare, directory, say), Path("trainjob") / bare
+
+
+def _trials_of(sweep: "ClusterTrainSweep") -> str:
+    from trainjobs.cluster.record import folder_of
+
+    storage = sweep.raw["spec"]["template"]["spec"].get("checkpoint", {}).get("storage", {})
+    claim, folder = storage.get("claimName"), folder_of(sweep)
+    where = f"on the claim {claim}, in {folder}" if claim else f"in {storage.get('uri', '')}/{folder}"
+    return (
+        f"the trials of TrainSweep {sweep.key.name} are {where}, which only its pods read: copy that directory here, "
+        "and name it (docs/sweeps.md#in-a-cluster)"
+    )
 
 
 def _chosen(client: "Client", name: str) -> "tuple[Objects[Found], str]":
