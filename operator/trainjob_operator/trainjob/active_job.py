@@ -136,6 +136,8 @@ class ActiveJob:
         stopping = self.observed.status.stopping
         if stopping is not None and stopping.decision_time is not None:
             return State(Kind.RUNNING, Reason.STOPPING, stopping.reason or "a stop is decided")
+        if self.observed.problem:
+            return State(Kind.RUNNING, Reason.INVALID_SPEC, self.observed.problem)
         return State(Kind.RUNNING, Reason.RUNNING, "training")
 
     def _suspended(self) -> State:
