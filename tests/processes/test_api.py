@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from processes import until
+from processes import PATIENCE_S, until
 
 import trainjobs
 from trainjobs.api.manifest import load
@@ -95,7 +95,7 @@ def done(desk, text):
     """A script that somebody has written, run."""
     (desk / "script.py").write_text(text)
     command = [sys.executable, "script.py"]
-    return subprocess.run(command, cwd=desk, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=desk, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_a_run_in_a_notebooks_event_loop_is_interrupted_resumed_and_stopped(desk, capsys):

@@ -110,6 +110,7 @@ def shape(**parts):
         "prelude": False,
         "epochs": 0,
         "halt": 0,
+        "near": False,
     }
     return usual | parts
 
