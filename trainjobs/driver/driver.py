@@ -22,7 +22,6 @@ from trainjobs.api.storage_uri import below, storage_root
 from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.driver.launcher import StartFailed, Unstartable, Workers, WorkersFailed
 from trainjobs.driver.manifest_watch import ManifestWatch
-from trainjobs.driver.requests import Control, asked_from_the_start
 from trainjobs.driver.retry import GiveUp, Leave, Verdict, after_failure
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
@@ -31,7 +30,7 @@ from trainjobs.runs.channel import DriverEnd, Message
 from trainjobs.runs.codec import EVENTS, REQUESTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import RunEnd, RunRecorder
-from trainjobs.runs.requests import ChangeRequest, InterruptRequest, PruneRequest, Request, StopRequest
+from trainjobs.runs.requests import ChangeRequest, Control, Request, asked_from_the_start, interrupt_request
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
@@ -97,7 +96,7 @@ class Driver:
         self._storage = storage
         self._began = began
         self._watch = ManifestWatch(directory)
-        self._ending: StopRequest | PruneRequest | InterruptRequest | None = asked_from_the_start(record.job)
+        self._ending: Vote | None = asked_from_the_start(record.job)
         self._open = ExitStack()
         self._ready = False
 
@@ -129,14 +128,13 @@ class Driver:
         lost = self._workers.lost()
         failed = before + (not lost)
         limit = self._record.job.spec.backoff_limit if self._workers.restarts else 0
-        leaving = isinstance(self._ending, InterruptRequest)
+        leaving = self._ending is not None and self._ending.outcome is Outcome.INTERRUPTED
         return after_failure(failures, failed, limit, lost, leaving=leaving), failed
 
     def _leave(self, cause: events.Failed) -> None:
         """The run was asked to leave, and has no workers any more that could decide it."""
         reason = self._ending.reason if self._ending else cause.message
-        vote = Vote(0, Outcome.INTERRUPTED, reason)
-        decision = Decision.of_vote(vote, self._record.state.step, time.time())
+        decision = Decision.of_vote(interrupt_request(reason), self._record.state.step, time.time())
         self._record.take(
             events.Warned(f"{cause.message}, before it had halted: only what was kept earlier is kept")
         )

@@ -15,9 +15,9 @@ from trainjobs.api.manifest import SpecError, parse
 from trainjobs.api.pod_contract import RAY_PORT
 from trainjobs.api.reading import read_status
 from trainjobs.api.reasons import Reason
+from trainjobs.coordination import Outcome, Vote
 from trainjobs.driver import driver
 from trainjobs.driver.ray_launcher import RayCluster
-from trainjobs.driver.requests import Control, asked
 from trainjobs.exits import ConfigError, Exit
 from trainjobs.kube.own_trainjob import OwnTrainJob
 from trainjobs.kube.resources import TRAINJOBS
@@ -27,7 +27,7 @@ from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import RunEnd
-from trainjobs.runs.requests import InterruptRequest
+from trainjobs.runs.requests import Control, asked
 from trainjobs.runs.run_state import now
 from trainjobs.views.plain import Plain
 
@@ -140,9 +140,11 @@ class PodDriver:
             except SpecError as error:
                 logging.warning("%s; the run goes on as it was", error)
                 return
-            request = asked(job, new)
-            if request is not None and not isinstance(request, InterruptRequest):
-                self._control.ask(request)
+            match asked(job, new):
+                case None | Vote(outcome=Outcome.INTERRUPTED):  # a suspension reaches the pods as SIGTERM
+                    pass
+                case request:
+                    self._control.ask(request)
             job = new
 
         return seen
