@@ -22,8 +22,7 @@ from trainjobs.coordination.communicator import Communicator
 from trainjobs.exits import ConfigError, Exit
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup
-from trainjobs.runs.channel import Message, RankEnd
-from trainjobs.runs.codec import EVENTS, REQUESTS
+from trainjobs.runs.channel import RankEnd
 from trainjobs.runs.requests import ChangeRequest, Request
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints
@@ -68,15 +67,12 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast, *, in_foreg
     inbox = Inbox(setup)
     broadcast = _reporting_absence(broadcast)
     channel = RankEnd(setup.address, context.rank, inbox.receive)
-
-    def tell(event: events.Event) -> None:
-        channel.send(EVENTS.to_dict(event))
-
+    tell = channel.send
     start = StartClock(setup.launched, tell if context.rank == 0 else None)
     start.end("workers")
 
     def say(line: str) -> None:
-        channel.send_in_turn(EVENTS.to_dict(events.Printed(context.rank, line)))
+        channel.send_in_turn(events.Printed(context.rank, line))
 
     def hung(reason: str, stacks: str) -> None:
         for line in (f"{reason}:", *stacks.splitlines()):
@@ -149,8 +145,7 @@ class Inbox:
         self._coordinator: Coordinator | None = None
         self._waiting: list[Request] = []
 
-    def receive(self, message: Message) -> None:
-        request = REQUESTS.from_dict(message)
+    def receive(self, request: Request) -> None:
         with self._lock:
             if self._coordinator is None:
                 self._waiting.append(request)
