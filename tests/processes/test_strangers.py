@@ -8,21 +8,17 @@ import pytest
 from torch.distributed import DistError, TCPStore
 
 from trainjobs.coordination import Outcome, Vote
-from trainjobs.coordination.messages import CastVote, Goodbye, Heartbeat, RankLostNotice, encode
+from trainjobs.coordination.messages import Goodbye, Heartbeat, RankLostNotice, encode
 from trainjobs.exits import Exit
 from trainjobs.runs import events
 
-VOTE = encode(CastVote(Vote(1, Outcome.STOP_REQUESTED, "a stranger")))
+VOTE = encode(Vote(1, Outcome.STOP_REQUESTED, "a stranger"))
 LETTERS = [
     b"",
     b"close",
     b"\xff" * 100,
     VOTE,
-    *(
-        b"%d:" % rank + words
-        for rank in (0, 1, 7)
-        for words in (VOTE, b"junk", b"{}", b'{"kind": "CastVote"}')
-    ),
+    *(b"%d:" % rank + words for rank in (0, 1, 7) for words in (VOTE, b"junk", b"{}", b'{"kind": "Vote"}')),
     *(b"0:" + encode(message) for message in (RankLostNotice(1, 3, False), Goodbye(3), Heartbeat(10**9))),
     b"\x00" * 44 + VOTE,
 ]

@@ -4,9 +4,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from trials import RECIPES, manifest
 
 from trainjobs.driver.driver import train
-from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit
 from trainjobs.runs import events
+from trainjobs.runs.requests import Control
 
 LOSS = {"monitor": "val_loss"}
 

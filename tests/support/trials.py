@@ -7,9 +7,9 @@ import torch
 
 import manifests
 from trainjobs.driver import driver
-from trainjobs.driver.requests import Control
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.requests import Control
 
 RECIPES = Path(__file__).parent / "recipes"
 

@@ -18,17 +18,16 @@ from trainjobs.adapters.judged_run import START, JudgedRun, Judgement, Place
 from trainjobs.adapters.surrounding_run import SurroundingRun
 from trainjobs.api import Stopping, TrainJob
 from trainjobs.api.manifest import SpecError
-from trainjobs.coordination import Coordinator, Decision, Outcome, SingleCommunicator, Vote
+from trainjobs.coordination import Coordinator, Decision, SingleCommunicator, Vote
 from trainjobs.driver.manifest_watch import INTERVAL_S, ManifestWatch
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import RunRecorder
-from trainjobs.runs.requests import ChangeRequest, Request, StopRequest
+from trainjobs.runs.requests import ChangeRequest, Request
 from trainjobs.runtime import StoppingCoordinator
 from trainjobs.runtime.checkpoint.contents import Position
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
-from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.torch_mailbox import TorchCommunicator
 from trainjobs.stopping import Observation, Panel
 from trainjobs.views.plain import Beside
@@ -110,8 +109,7 @@ class KeptRun:
         )
         if self._record is not None:
             self._record.watch(self._coordinator)
-        self._reporter = RunReporter(self._rank, self._tell)
-        self._halts = HaltAgreement(self._coordinator, self._reporter)
+        self._halts = HaltAgreement(self._coordinator, self._tell)
         seconds = opening.history[-1].seconds if opening.history else 0.0
         self._began = time.monotonic() - seconds
         self._ended = False
@@ -137,7 +135,7 @@ class KeptRun:
         seconds = round(time.monotonic() - self._began, 3)
         reported = self._coordinator.report(at.epoch, at.step, seconds, pairs, whole=at.whole)
         if (seen := reported.observation) is not None and reported.ruling is not None:
-            self._reporter.reported(seen, reported.ruling, len(self._coordinator.history))
+            self._tell(events.Reported.of(seen, reported.ruling, len(self._coordinator.history)))
         leave = self._halts.agree_on_halt(self._position(at))
         return Judgement(leave, reported.best, seen.metrics if seen else {})
 
@@ -245,10 +243,8 @@ class _Record:
                 coordinator.change_panel(Panel.of(stopping, self._recorder.job.spec.trainer.length))
                 self.take(events.CriteriaChanged(stopping))
                 self._watch.wrote()
-            case StopRequest(reason):
-                coordinator.vote(Vote(0, Outcome.STOP_REQUESTED, reason))
-            case _:
-                coordinator.vote(Vote(0, Outcome.INTERRUPTED, request.reason))
+            case Vote():
+                coordinator.vote(request)
 
     def _make_room(self, directory: RunDirectory, at: Place, held: ExitStack) -> tuple[events.Event, ...]:
         """Hold the directory, with the run that goes on there; an earlier one is moved aside. Its events so far."""

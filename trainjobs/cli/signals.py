@@ -12,10 +12,10 @@ from enum import Enum, auto
 from types import FrameType
 from typing import Protocol, Self
 
-from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit
 from trainjobs.local.signals import NAMES, Handlers, at_prompt, give_back, take_over
 from trainjobs.runs.events import Checkpointed, Decided, Event, Halted, Restarting, Started
+from trainjobs.runs.requests import Control
 from trainjobs.views.view import View
 
 

@@ -19,7 +19,6 @@ from trainjobs.coordination.failure_detector import FailureDetector
 from trainjobs.coordination.messages import (
     Accept,
     Arrive,
-    CastVote,
     Commit,
     Evaluated,
     Gathered,
@@ -197,8 +196,8 @@ class Leader:
     def on(self, rank: int, message: Message) -> None:
         """A message to rank 0, from `rank`."""
         match message:
-            case CastVote(vote):
-                self._count(vote)
+            case Vote():
+                self._count(message)
             case Accept():
                 self._step(self._proposer.on_accept(rank, message))
             case Refuse():

@@ -14,7 +14,7 @@ from trainjobs.coordination.decision import Decision, Halt, JudgedReport, Vote
 from trainjobs.coordination.errors import ExchangeMismatch, HaltedElsewhere
 from trainjobs.coordination.evaluation import Evaluator
 from trainjobs.coordination.fence import Fence
-from trainjobs.coordination.messages import Arrive, CastVote, Publish, TimeLimit
+from trainjobs.coordination.messages import Arrive, Publish, TimeLimit
 from trainjobs.coordination.reduction import means, plain
 from trainjobs.stopping.observation import Observation
 
@@ -136,7 +136,7 @@ class Coordinator:
 
     def vote(self, vote: Vote) -> None:
         """Ask for an end. Never blocks and takes no lock: from any thread, or from a signal handler."""
-        self._control.post(CastVote(vote))
+        self._control.post(vote)
 
     def change_panel(self, panel: Panel) -> None:
         """Rank 0: judge the whole history anew under other criteria; a stop among their verdicts becomes a vote.

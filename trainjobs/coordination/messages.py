@@ -90,13 +90,6 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class CastVote:
-    """To rank 0: a vote."""
-
-    vote: Vote
-
-
-@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """Sign of life, with the training steps finished."""
 
@@ -131,9 +124,9 @@ class TimeLimit:
 
 ToParticipant = Propose | Commit | Gathered | Publish | RankLostNotice
 Travelling = (
-    Propose | Accept | Refuse | Commit | Arrive | Publish | CastVote | Heartbeat | Goodbye | RankLostNotice
+    Propose | Accept | Refuse | Commit | Arrive | Publish | Vote | Heartbeat | Goodbye | RankLostNotice
 )
-"""To other ranks."""
+"""To other ranks; a vote is its own message."""
 Message = Travelling | Gathered | Evaluated | TimeLimit
 """Those that do not travel pass between the two threads of rank 0."""
 

@@ -23,16 +23,14 @@ from trainjobs.api.storage_uri import below, storage_root
 from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.driver.launcher import StartFailed, Unstartable, Workers, WorkersFailed
 from trainjobs.driver.manifest_watch import ManifestWatch
-from trainjobs.driver.requests import Control, asked_from_the_start
 from trainjobs.driver.retry import GiveUp, Leave, Verdict, after_failure
 from trainjobs.exits import Exit, UserError
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup, written
-from trainjobs.runs.channel import DriverEnd, Message
-from trainjobs.runs.codec import EVENTS, REQUESTS
+from trainjobs.runs.channel import DriverEnd
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import RunEnd, RunRecorder
-from trainjobs.runs.requests import ChangeRequest, InterruptRequest, PruneRequest, Request, StopRequest
+from trainjobs.runs.requests import ChangeRequest, Control, Request, asked_from_the_start, interrupt_request
 from trainjobs.tracking.tracker import Ending, TrackedRun
 from trainjobs.tracking.trackers import Trackers
 
@@ -115,7 +113,7 @@ class Driver:
         self._storage = storage
         self._began = began
         self._watch = ManifestWatch(directory)
-        self._ending: StopRequest | PruneRequest | InterruptRequest | None = asked_from_the_start(record.job)
+        self._ending: Vote | None = asked_from_the_start(record.job)
         self._open = ExitStack()
         self._ready = False
 
@@ -147,14 +145,13 @@ class Driver:
         lost = self._workers.lost()
         failed = before + (not lost)
         limit = self._record.job.spec.backoff_limit if self._workers.restarts else 0
-        leaving = isinstance(self._ending, InterruptRequest)
+        leaving = self._ending is not None and self._ending.outcome is Outcome.INTERRUPTED
         return after_failure(failures, failed, limit, lost, leaving=leaving), failed
 
     def _leave(self, cause: events.Failed) -> None:
         """The run was asked to leave, and has no workers any more that could decide it."""
         reason = self._ending.reason if self._ending else cause.message
-        vote = Vote(0, Outcome.INTERRUPTED, reason)
-        decision = Decision.of_vote(vote, self._record.state.step, time.time())
+        decision = Decision.of_vote(interrupt_request(reason), self._record.state.step, time.time())
         self._record.take(
             events.Warned(f"{cause.message}, before it had halted: only what was kept earlier is kept")
         )
@@ -168,11 +165,11 @@ class Driver:
             self._get_ready()
         except StartFailed as error:
             return [_of_launcher(error)]
-        heard: SimpleQueue[tuple[int, Message | None]] = SimpleQueue()
-        channel = DriverEnd(self._workers.host, lambda rank, message: heard.put((rank, message)))
+        heard: SimpleQueue[tuple[int, events.Event]] = SimpleQueue()
+        channel = DriverEnd(self._workers.host, lambda *told: heard.put(told))
         group = self._workers.start(self._setup(attempt, channel, launched), self._directory.path / "ray")
         if self._ending is not None:
-            channel.request(REQUESTS.to_dict(self._ending))
+            channel.request(self._ending)
         failures: list[events.Failed] = []
         try:
             while not group.ended:
@@ -197,12 +194,12 @@ class Driver:
             self._ready = True
 
     def _take(
-        self, channel: DriverEnd, heard: tuple[int, Message | None], failures: list[events.Failed]
+        self, channel: DriverEnd, heard: tuple[int, events.Event], failures: list[events.Failed]
     ) -> None:
-        event = _event(*heard)
+        rank, event = heard
         failures.append(event) if isinstance(event, events.Failed) else self._record.take(event)
         if isinstance(event, events.Printed):
-            channel.took(heard[0])
+            channel.took(rank)
 
     def _setup(self, attempt: int, channel: DriverEnd, launched: float) -> Setup:
         job = self._record.job
@@ -220,7 +217,7 @@ class Driver:
         for request in (self._control.take(), self._edited()):
             if request is None:
                 continue
-            channel.request(REQUESTS.to_dict(request))
+            channel.request(request)
             if isinstance(request, ChangeRequest):
                 self._record.take(events.CriteriaChanged(request.stopping))
                 self._watch.wrote()
@@ -241,20 +238,6 @@ def storage_uri(job: TrainJob, directory: RunDirectory) -> str:
     if not root:
         return str(directory.path.absolute())
     return below(root, directory.storage_folder() or job.metadata.name)
-
-
-def _event(rank: int, message: Message | None) -> events.Event:
-    """What a rank said; None is the silence of a process that died."""
-    if message is not None:
-        try:
-            return EVENTS.from_dict(message)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            text = (
-                f"what rank {rank} told is no event ({error}): does its code change how Python writes JSON?"
-            )
-            return events.Failed(rank, type(error).__name__, text, "", Exit.FAILURE)
-    text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
-    return events.Failed(rank, Reason.WORKER_DIED, text, "", Exit.FAILURE)
 
 
 def explained(failures: Sequence[events.Failed], deaths: Mapping[int, str]) -> list[events.Failed]:

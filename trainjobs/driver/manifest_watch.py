@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from trainjobs.api import TrainJob, immutable_changes
 from trainjobs.api.manifest import Problem, SpecError
-from trainjobs.driver.requests import asked
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.requests import Request
+from trainjobs.runs.requests import Request, asked
 
 INTERVAL_S = 0.5
 """How long an edit may go unnoticed."""

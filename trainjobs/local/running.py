@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from trainjobs.api.manifest import Manifest, Problem, SpecError
-from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit, UsageError
 from trainjobs.local import entrypoint
 from trainjobs.local.beginning import Say, move_aside, prepare, why_done
 from trainjobs.local.launching import Launch
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import Event
+from trainjobs.runs.requests import Control
 from trainjobs.tracking.trackers import not_installed
 from trainjobs.views.writing import outlived
 

@@ -15,20 +15,21 @@ from trainjobs.api.manifest import SpecError, parse
 from trainjobs.api.pod_contract import RAY_PORT
 from trainjobs.api.reading import read_status
 from trainjobs.api.reasons import Reason
+from trainjobs.coordination import Outcome, Vote
 from trainjobs.driver import driver
 from trainjobs.driver.ray_launcher import RayCluster
-from trainjobs.driver.requests import Control, asked
 from trainjobs.exits import ConfigError, Exit
 from trainjobs.kube.own_trainjob import OwnTrainJob
 from trainjobs.kube.resources import TRAINJOBS
-from trainjobs.pod import driver_process, termination
+from trainjobs.pod import driver_process, processes, termination
 from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.log import PodLog
 from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
+from trainjobs.runs.codec import REQUESTS
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import RunEnd
-from trainjobs.runs.requests import InterruptRequest
+from trainjobs.runs.requests import Control, asked
 from trainjobs.runs.run_state import now
 
 
@@ -59,7 +60,7 @@ class PodDriver:
         if self._failed > limit:
             self._reporter.close()
             return driver_process.given_up(self._failed, limit, "attempts")
-        driver_process.listen(self._hear)
+        processes.listen(self._hear)
         driver_process.follow(self._own, self._changes())
         with PodLog() as view:
 
@@ -121,11 +122,11 @@ class PodDriver:
         return f"{'pods' if len(self._absent) > 1 else 'pod'} {names} went away" if names else ""
 
     def _hear(self, message: dict[str, Any]) -> None:
-        """The agent says who is absent, and that the run is to be interrupted."""
+        """The agent says who is absent, or asks for an interruption."""
         if "absent" in message:
             self._absent = message["absent"]
         elif self._reporter.is_training:
-            self._control.interrupt(message["interrupt"])
+            self._control.ask(REQUESTS.from_dict(message))
         else:  # nothing has been trained since the checkpoint
             os._exit(Exit.INTERRUPTED)
 
@@ -140,9 +141,11 @@ class PodDriver:
             except SpecError as error:
                 logging.warning("%s; the run goes on as it was", error)
                 return
-            request = asked(job, new)
-            if request is not None and not isinstance(request, InterruptRequest):
-                self._control.ask(request)
+            match asked(job, new):
+                case None | Vote(outcome=Outcome.INTERRUPTED):  # a suspension reaches the pods as SIGTERM
+                    pass
+                case request:
+                    self._control.ask(request)
             job = new
 
         return seen

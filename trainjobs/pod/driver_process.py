@@ -1,4 +1,4 @@
-"""The driver's process in pod 0, whatever it drives: whose it is, what it hears meanwhile, and how it ends.
+"""The driver's process in pod 0, whatever it drives: whose it is, what happens to that meanwhile, and how it ends.
 
 Exit codes are those of the command line, with one more: when `backoffLimit` is used up, the Job must not add attempts
 of its own.
@@ -6,13 +6,12 @@ of its own.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from trainjobs.api.manifest import SpecError
 from trainjobs.api.reasons import Reason
@@ -63,16 +62,6 @@ def given_up(failed: int, limit: int, what: str) -> Exit:
         Reason.BACKOFF_LIMIT_EXCEEDED, f"the driver died; {failed} {what} failed (backoffLimit {limit})"
     )
     return Exit.GAVE_UP
-
-
-def listen(heard: Callable[[dict[str, Any]], object]) -> None:
-    """Call `heard` with each message of the agent, in a thread."""
-
-    def read() -> None:
-        for line in sys.stdin:
-            heard(json.loads(line))
-
-    threading.Thread(target=read, name="agent", daemon=True).start()
 
 
 def follow(own: OwnTrainJob, seen: Callable[[Object], object]) -> None:

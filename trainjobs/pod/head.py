@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import signal
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
@@ -15,6 +14,8 @@ from trainjobs.pod import processes, termination
 from trainjobs.pod.agent_link import Disconnected, HeadLink, Received
 from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.processes import Ended, Process
+from trainjobs.runs.codec import REQUESTS
+from trainjobs.runs.requests import interrupt_request
 
 log = logging.getLogger(__name__)
 
@@ -25,16 +26,11 @@ def _how(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-@dataclass(frozen=True, slots=True)
-class Terminating:
-    """SIGTERM: this pod is to end."""
-
-
 class HeadAgent:
     """Pod 0. `run` ends when this pod has to.
 
     Args:
-        events: what happens; everything that the agent starts puts it there.
+        events: what happens, SIGTERM for one; everything that the agent starts puts it there.
         address: this pod's.
         link: to the other pods.
     """
@@ -61,9 +57,9 @@ class HeadAgent:
             if code is not None:
                 return code
 
-    def _handle(self, event: Terminating | Ended | Received | Disconnected) -> int | None:
+    def _handle(self, event: int | Ended | Received | Disconnected) -> int | None:
         match event:
-            case Terminating():
+            case signal.SIGTERM:
                 self._terminating = True
                 if self._driver is None:
                     return Exit.INTERRUPTED
@@ -138,9 +134,9 @@ class HeadAgent:
             self._driver.tell({"absent": sorted(absent)})
 
     def _interrupt(self, index: int) -> None:
-        reason = f"pod {self._identity.name}-{index} was told to end"
         if self._driver is not None:
-            self._driver.tell({"interrupt": reason})
+            request = interrupt_request(f"pod {self._identity.name}-{index} was told to end")
+            self._driver.tell(REQUESTS.to_dict(request))
         elif index in self._leaving:
             self._link.say({"released": True}, to=[index])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -11,7 +12,6 @@ from typing import Any, Final
 from trainjobs.exits import Exit
 from trainjobs.pod import processes
 from trainjobs.pod.agent_link import Disconnected, NodeLink, Received
-from trainjobs.pod.head import Terminating
 from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.processes import Ended, Process
 
@@ -30,7 +30,7 @@ class NodeAgent:
     """A pod that follows. `run` ends when it has to.
 
     Args:
-        events: what happens; everything that the agent starts puts it there.
+        events: what happens, SIGTERM for one; everything that the agent starts puts it there.
         address: this pod's.
         link: to pod 0.
     """
@@ -51,9 +51,9 @@ class NodeAgent:
             if code is not None:
                 return code
 
-    def _handle(self, event: Terminating | Ended | Received | Disconnected | RestartDue) -> int | None:
+    def _handle(self, event: int | Ended | Received | Disconnected | RestartDue) -> int | None:
         match event:
-            case Terminating():
+            case signal.SIGTERM:
                 self._terminating = True
                 if not self._link.say({"leaving": "SIGTERM"}):
                     return Exit.INTERRUPTED

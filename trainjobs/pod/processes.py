@@ -86,6 +86,16 @@ def _ray(role: list[str], address: str, processes: int, ended: Callable[[Ended],
     return Process([sys.executable, "-m", "trainjobs.pod.ray_start", *role, *options], ended)
 
 
+def listen(heard: Callable[[dict[str, Any]], object]) -> None:
+    """In a driver: call `heard` with each message that its agent has told it, in a thread."""
+
+    def read() -> None:
+        for line in sys.stdin:
+            heard(json.loads(line))
+
+    threading.Thread(target=read, name="agent", daemon=True).start()
+
+
 DRIVERS: Final = {"": "trainjobs.pod.driver", TRAINSWEEPS.kind: "trainjobs.pod.sweep_driver"}
 """Programs, by what the pod belongs to; empty: a TrainJob."""
 

@@ -19,7 +19,7 @@ from trainjobs.driver.ray_launcher import RayCluster
 from trainjobs.exits import ConfigError, Exit
 from trainjobs.kube.own_trainjob import OwnTrainJob
 from trainjobs.kube.resources import TRAINSWEEPS
-from trainjobs.pod import driver_process, sweep_status, termination
+from trainjobs.pod import driver_process, processes, sweep_status, termination
 from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.status_writer import Document, StatusWriter
 from trainjobs.runs.directory import RunDirectory
@@ -79,7 +79,7 @@ class PodSweep:
         run = SweepRun(self._sweep, directory, self._identity.code_directory, self._tell, cluster)
         self._table = run.table
         self._run = run
-        driver_process.listen(self._hear)
+        processes.listen(self._hear)
         self._start_time = self._start_time or now()
         if (stop := self._sweep.spec.stop) is not None:
             run.stop(stop.reason or "stop was asked for")
@@ -132,11 +132,11 @@ class PodSweep:
 
     def _hear(self, message: dict[str, Any]) -> None:
         """The agent says that a pod is told to end: every trial halts, and the next driver goes on with them."""
-        if "interrupt" not in message:
+        if "absent" in message:
             return
         if self._run is None or not self._run.training:
             os._exit(Exit.INTERRUPTED)
-        self._run.interrupt(message["interrupt"])
+        self._run.interrupt(message["reason"])
 
     def _seen(self, document: dict[str, Any]) -> None:
         """The stop verb."""

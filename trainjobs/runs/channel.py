@@ -1,8 +1,8 @@
 """The wire between the driver and the ranks: events up, requests down.
 
 `multiprocessing.connection` over TCP, authenticated with a key that only this run knows; every message is one JSON
-object. It exists beside Ray because `ray.train.report` reaches the driver at the controller's poll, and an actor as
-mailbox costs a process: this costs two threads and delivers in under a millisecond.
+object, which `codec` writes and reads. It exists beside Ray because `ray.train.report` reaches the driver at the
+controller's poll, and an actor as mailbox costs a process: this costs two threads and delivers in under a millisecond.
 """
 
 from __future__ import annotations
@@ -28,6 +28,12 @@ from multiprocessing.connection import (
 )
 from queue import SimpleQueue
 from typing import Any
+
+from trainjobs.api.reasons import Reason
+from trainjobs.exits import Exit
+from trainjobs.runs.codec import EVENTS, REQUESTS
+from trainjobs.runs.events import Event, Failed
+from trainjobs.runs.requests import Request
 
 Message = dict[str, Any]
 GONE = (EOFError, OSError, TypeError)
@@ -60,34 +66,34 @@ class DriverEnd:
 
     Args:
         host: the address to listen on: loopback when all workers are on this machine, else this node's own.
-        receive: called with (rank, message), from a thread of each rank's connection; the message is None when the
-            rank's process is gone without a good-bye, which the system tells at once.
+        receive: called with (rank, event), from a thread of each rank's connection; also when the rank's process is
+            gone without a good-bye, which the system tells at once.
     """
 
-    def __init__(self, host: str, receive: Callable[[int, Message | None], None]) -> None:
+    def __init__(self, host: str, receive: Callable[[int, Event], None]) -> None:
         key = secrets.token_bytes(32)
         self._listener = Listener((host, 0), backlog=64)
         self.address = Address(host, self._listener.address[1], key)
         self._receive = receive
         self._lock = threading.Lock()
         self._rank_zero: Connection[Any, Any] | None = None
-        self._waiting: list[Message] = []
+        self._waiting: list[Request] = []
         self._connections: dict[int, Connection[Any, Any]] = {}
         self._readers: list[threading.Thread] = []
         self._taken: Counter[int] = Counter()
         welcome(self._listener, key, self._read)
 
-    def request(self, message: Message) -> None:
+    def request(self, request: Request) -> None:
         """Send to rank 0, or keep until it connects: a request made while the workers start is not lost."""
         with self._lock:
             if self._rank_zero is None:
-                self._waiting.append(message)
+                self._waiting.append(request)
                 return
             with suppress(*GONE):
-                self._rank_zero.send_bytes(json.dumps(message).encode())
+                _send(self._rank_zero, REQUESTS.to_dict(request))
 
     def took(self, rank: int) -> None:
-        """A message of the rank's `send_in_turn` is dealt with: there is room for another one."""
+        """An event of the rank's `send_in_turn` is dealt with: there is room for another one."""
         self._taken[rank] += 1
         if self._taken[rank] == WINDOW // 4:
             self._answer(self._connections[rank], {"taken": self._taken.pop(rank)})
@@ -115,22 +121,22 @@ class DriverEnd:
             if rank == 0:
                 self._greet(connection)
             while (message := json.loads(connection.recv_bytes())) is not None:
-                self._receive(rank, message)
+                self._receive(rank, _event(rank, message))
             self._answer(connection, None)
         except (*GONE, ValueError, LookupError):  # a process that talks nonsense is as good as gone
             _hang_up(connection)
             if rank is not None:
-                self._receive(rank, None)
+                self._receive(rank, _death(rank))
 
     def _answer(self, connection: Connection[Any, Any], message: Message | None) -> None:
         with self._lock, suppress(*GONE):
-            connection.send_bytes(json.dumps(message).encode())
+            _send(connection, message)
 
     def _greet(self, connection: Connection[Any, Any]) -> None:
         with self._lock:
             self._rank_zero = connection
-            for message in self._waiting:
-                connection.send_bytes(json.dumps(message).encode())
+            for request in self._waiting:
+                _send(connection, REQUESTS.to_dict(request))
             self._waiting.clear()
 
 
@@ -141,7 +147,7 @@ class RankEnd:
         receive: called with each request, in a thread.
     """
 
-    def __init__(self, address: Address, rank: int, receive: Callable[[Message], None]) -> None:
+    def __init__(self, address: Address, rank: int, receive: Callable[[Request], None]) -> None:
         self._connection = Client((address.host, address.port), authkey=address.key)
         self._outbox: SimpleQueue[Message | None] = SimpleQueue()
         self._receive = receive
@@ -149,14 +155,14 @@ class RankEnd:
         self._gone = False
         self._writer = threading.Thread(target=self._write, name="channel-write", daemon=True)
         self._reader = threading.Thread(target=self._read, name="channel-read", daemon=True)
-        self.send({"rank": rank})
+        self._outbox.put({"rank": rank})
         self._writer.start()
         self._reader.start()
 
-    def send(self, message: Message) -> None:
-        self._outbox.put(message)
+    def send(self, event: Event) -> None:
+        self._outbox.put(EVENTS.to_dict(event))
 
-    def send_in_turn(self, message: Message) -> None:
+    def send_in_turn(self, event: Event) -> None:
         """Send what may wait, and wait while `WINDOW` of these are on their way: they never pile up.
 
         When the driver is gone they are dropped.
@@ -165,7 +171,7 @@ class RankEnd:
         if self._gone:
             self._room.release()
         else:
-            self.send(message)
+            self.send(event)
 
     def close(self) -> None:
         """Deliver what was sent, say good-bye, and wait for the driver's: it has read all of it then."""
@@ -178,8 +184,8 @@ class RankEnd:
     def _write(self) -> None:
         with suppress(*GONE):
             while (message := self._outbox.get()) is not None:
-                self._connection.send_bytes(json.dumps(message).encode())
-            self._connection.send_bytes(json.dumps(None).encode())
+                _send(self._connection, message)
+            _send(self._connection, None)
 
     def _read(self) -> None:
         with suppress(*GONE):
@@ -187,9 +193,28 @@ class RankEnd:
                 if "taken" in message:
                     self._room.release(message["taken"])
                 else:
-                    self._receive(message)
+                    self._receive(REQUESTS.from_dict(message))
         self._gone = True
         self._room.release()
+
+
+def _send(connection: Connection[Any, Any], message: Message | None) -> None:
+    connection.send_bytes(json.dumps(message).encode())
+
+
+def _event(rank: int, message: Any) -> Event:
+    """What a rank told."""
+    try:
+        return EVENTS.from_dict(message)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        text = f"what rank {rank} told is no event ({error}): does its code change how Python writes JSON?"
+        return Failed(rank, type(error).__name__, text, "", Exit.FAILURE)
+
+
+def _death(rank: int) -> Event:
+    """The silence of a process that died."""
+    text = f"the connection of rank {rank} ended: its process was killed, ran out of memory, crashed, or is cut off"
+    return Failed(rank, Reason.WORKER_DIED, text, "", Exit.FAILURE)
 
 
 def welcome(

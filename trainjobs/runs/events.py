@@ -281,6 +281,10 @@ Event = (
 )
 
 
+Tell = Callable[[Event], None]
+"""Takes an event, without waiting."""
+
+
 def results_of(ruling: Ruling) -> tuple[CriterionResult, ...]:
     """What each criterion says in a ruling."""
     return tuple(CriterionResult.of(finding) for finding in ruling.findings)

@@ -14,7 +14,6 @@ from trainjobs.api.reasons import Reason
 from trainjobs.coordination import (
     ConnectionLost,
     Coordinator,
-    Outcome,
     RankLost,
     SingleCommunicator,
     Vote,
@@ -23,16 +22,14 @@ from trainjobs.coordination.communicator import Communicator
 from trainjobs.exits import ConfigError, Exit
 from trainjobs.runs import events
 from trainjobs.runs.attempt import Setup
-from trainjobs.runs.channel import Message, RankEnd
-from trainjobs.runs.codec import EVENTS, REQUESTS
-from trainjobs.runs.requests import ChangeRequest, InterruptRequest, PruneRequest, Request, StopRequest
+from trainjobs.runs.channel import RankEnd
+from trainjobs.runs.requests import ChangeRequest, Request
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.custom_loop import StoppingCoordinator
 from trainjobs.runtime.loop.checkpointing import Checkpointer, CheckpointPolicy
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
 from trainjobs.runtime.loop.position import Interrupted, WorkerContext
-from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.loop.restoring import restored_checkpoint
 from trainjobs.runtime.loop.start_clock import StartClock
 from trainjobs.runtime.loop.training_loop import TrainingLoop
@@ -44,7 +41,6 @@ from trainjobs.runtime.user_code.output import Say, captured
 from trainjobs.runtime.watchdog import WatchedLoop, watched
 from trainjobs.stopping import Panel
 
-Tell = Callable[[events.Event], None]
 Broadcast = Callable[[str | None], str]
 
 PROGRESS_INTERVAL_S = 0.25
@@ -71,15 +67,12 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast, *, in_foreg
     inbox = Inbox(setup)
     broadcast = _reporting_absence(broadcast)
     channel = RankEnd(setup.address, context.rank, inbox.receive)
-
-    def tell(event: events.Event) -> None:
-        channel.send(EVENTS.to_dict(event))
-
+    tell = channel.send
     start = StartClock(setup.launched, tell if context.rank == 0 else None)
     start.end("workers")
 
     def say(line: str) -> None:
-        channel.send_in_turn(EVENTS.to_dict(events.Printed(context.rank, line)))
+        channel.send_in_turn(events.Printed(context.rank, line))
 
     def hung(reason: str, stacks: str) -> None:
         for line in (f"{reason}:", *stacks.splitlines()):
@@ -119,7 +112,7 @@ def _apart(say: Say) -> Iterator[None]:
 
 
 @contextmanager
-def _failure_told(rank: int, code: Path, tell: Tell, in_foreground: bool) -> Iterator[None]:
+def _failure_told(rank: int, code: Path, tell: events.Tell, in_foreground: bool) -> Iterator[None]:
     """What fails is told here and once: before coordination ends, for then others fail only because this rank left."""
     try:
         yield
@@ -152,8 +145,7 @@ class Inbox:
         self._coordinator: Coordinator | None = None
         self._waiting: list[Request] = []
 
-    def receive(self, message: Message) -> None:
-        request = REQUESTS.from_dict(message)
+    def receive(self, request: Request) -> None:
         with self._lock:
             if self._coordinator is None:
                 self._waiting.append(request)
@@ -170,12 +162,8 @@ class Inbox:
         match request:
             case ChangeRequest():
                 coordinator.change_panel(_panel(self._setup, request.stopping))
-            case StopRequest():
-                coordinator.vote(Vote(0, Outcome.STOP_REQUESTED, request.reason))
-            case PruneRequest(reason, criterion, metric, value):
-                coordinator.vote(Vote(0, Outcome.PRUNED, reason, criterion, metric, value))
-            case InterruptRequest():
-                coordinator.vote(Vote(0, Outcome.INTERRUPTED, request.reason))
+            case Vote():
+                coordinator.vote(request)
 
 
 def _panel(setup: Setup, stopping: Stopping) -> Panel:
@@ -184,7 +172,12 @@ def _panel(setup: Setup, stopping: Stopping) -> Panel:
 
 @contextmanager
 def _coordinated(
-    setup: Setup, context: WorkerContext, broadcast: Broadcast, tell: Tell, inbox: Inbox, start: StartClock
+    setup: Setup,
+    context: WorkerContext,
+    broadcast: Broadcast,
+    tell: events.Tell,
+    inbox: Inbox,
+    start: StartClock,
 ) -> Iterator[TrainingLoop]:
     """The checkpoint to resume from, the coordinator, and the training loop, for as long as this worker trains."""
     spec = setup.spec
@@ -201,18 +194,24 @@ def _coordinated(
     with coordinator:
         if context.rank == 0:
             inbox.open(coordinator)
-        reporter = RunReporter(context.rank, tell)
-        halts = HaltAgreement(coordinator, reporter)
-        checkpointer = Checkpointer(context.rank, coordinator, checkpoints, policy, restored, reporter, halts)
+        tell_of_all = tell if context.rank == 0 else _nothing
+        halts = HaltAgreement(coordinator, tell_of_all)
+        checkpointer = Checkpointer(
+            context.rank, coordinator, checkpoints, policy, restored, tell_of_all, halts
+        )
         start.end("checkpoint")
         del restored  # the checkpointer lets it go when the loop begins
         yield TrainingLoop(
-            *(context, spec.trainer.length, coordinator, checkpointer, halts, reporter),
+            *(context, spec.trainer.length, coordinator, checkpointer, halts, tell_of_all),
             *(spec.stopping.metrics, start),
         )
 
 
-def _train(setup: Setup, loop: TrainingLoop, tell: Tell, function: Callable[[Run], object]) -> None:
+def _nothing(_: events.Event) -> None:
+    """What concerns all ranks, rank 0 tells."""
+
+
+def _train(setup: Setup, loop: TrainingLoop, tell: events.Tell, function: Callable[[Run], object]) -> None:
     StoppingCoordinator.bind(loop)
     if loop.context.rank == 0:
         tell(_started(setup, loop))
@@ -249,7 +248,7 @@ def _started(setup: Setup, loop: TrainingLoop) -> events.Started:
     )
 
 
-def _tell_progress(loop: TrainingLoop, tell: Tell) -> None:
+def _tell_progress(loop: TrainingLoop, tell: events.Tell) -> None:
     """Runs in a thread of its own and reads a few numbers, so that the training loop never stops for it."""
     told = loop.state.position  # the record knows where the attempt starts; its clock starts with the loop
     while not loop.checkpoints.halted:
@@ -264,7 +263,9 @@ def _tell_progress(loop: TrainingLoop, tell: Tell) -> None:
         time.sleep(PROGRESS_INTERVAL_S)
 
 
-def _communicator(setup: Setup, context: WorkerContext, broadcast: Broadcast, tell: Tell) -> Communicator:
+def _communicator(
+    setup: Setup, context: WorkerContext, broadcast: Broadcast, tell: events.Tell
+) -> Communicator:
     if context.world_size == 1:
         return SingleCommunicator()
 
@@ -293,7 +294,7 @@ def _reporting_absence(broadcast: Broadcast) -> Broadcast:
     return wrapped
 
 
-def _abandon(lost: RankLost, rank: int, code: Path, tell: Tell) -> None:
+def _abandon(lost: RankLost, rank: int, code: Path, tell: events.Tell) -> None:
     """Say who is lost, and end this process if its main thread stays in a collective that the lost rank will never
     join."""
     tell(failure_of(lost, rank, code))

@@ -15,7 +15,7 @@ from trainjobs.driver.launcher import StartFailed
 from trainjobs.driver.ray_launcher import RayCluster, RayWorkers
 from trainjobs.exits import Exit, StorageError, UserError, user_error
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.requests import InterruptRequest, StopRequest
+from trainjobs.runs.requests import interrupt_request, stop_request
 from trainjobs.stopping.across import Curve, PruningPanel
 from trainjobs.stopping.across.curve import shown
 from trainjobs.sweeps.events import SweepEvent, Tell
@@ -76,19 +76,19 @@ class SweepRun:
         """Have all trials halt; a resume goes on with them. Never blocks long: signal handlers may call it."""
         self.interrupted = True
         self.over = self.over or reason
-        self.directory.ask(InterruptRequest(reason))
+        self.directory.ask(interrupt_request(reason))
 
     def stop(self, reason: str) -> None:
         """Have all trials stop, and begin no other; another thread may call it, also before `run`."""
         self.over = self.over or reason
-        self.directory.ask(StopRequest(self.over))
+        self.directory.ask(stop_request(self.over))
 
     def run(self) -> dict[str, Any]:
         """Sweep, and write the result. Raises StorageError when nothing can be kept any more."""
         self._curves = dict(self._known())
         self.directory.clear_requests()
         if self.over:
-            self.directory.ask(StopRequest(self.over))
+            self.directory.ask(stop_request(self.over))
         for trial in self.table.trials.values():
             if trial.state.ended:
                 self._source.ended(trial)
@@ -194,7 +194,7 @@ class SweepRun:
         others = [m for m, value in result.items() if isinstance(value, float) and m not in _TUNES_OWN]
         metric = self.sweep.spec.objective.metric
         self._unnamed[name] = f"{metric} was not reported; reported: {', '.join(others) or 'none'}"
-        self.directory.ask_trial(name, StopRequest(self._unnamed[name]))
+        self.directory.ask_trial(name, stop_request(self._unnamed[name]))
 
     def _ended(self, name: str, result: dict[str, Any]) -> None:
         state, reason = TrialState(result["outcome"]), str(result["reason"])
@@ -237,7 +237,7 @@ class SweepRun:
     def _check_limits(self) -> None:
         if not self.over and (why := reached(self.sweep.spec, self.table)):
             self.over = why
-            self.directory.ask(StopRequest(why))
+            self.directory.ask(stop_request(why))
             self.tell(SweepEvent(None, why))
 
     def _document(self) -> dict[str, Any]:

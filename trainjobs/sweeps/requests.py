@@ -4,9 +4,8 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
-from trainjobs.driver.requests import Control
 from trainjobs.runs.codec import REQUESTS
-from trainjobs.runs.requests import Request
+from trainjobs.runs.requests import Control, Request
 
 
 class FileControl(Control):

@@ -17,8 +17,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from trainjobs.api.length import Length
 from trainjobs.api.manifest import parse_stopping
 from trainjobs.api.pruning import Objective, Pruning
+from trainjobs.coordination import Vote
 from trainjobs.exits import ConfigError
-from trainjobs.runs.requests import PruneRequest
+from trainjobs.runs.requests import prune_request
 from trainjobs.stopping import Observation, Panel, PanelState
 from trainjobs.stopping.across import Curve, PruningPanel, PruningRuling
 from trainjobs.sweeps.record import SweepDirectory
@@ -76,7 +77,7 @@ class HaltFirst(TrialScheduler):  # type: ignore[misc]
         super().__init__()
         self._inner = inner
         self._sweep = sweep
-        self._halting: dict[str, tuple[str, PruneRequest]] = {}
+        self._halting: dict[str, tuple[str, Vote]] = {}
 
     @property
     def metric(self) -> Any:
@@ -120,11 +121,11 @@ class HaltFirst(TrialScheduler):  # type: ignore[misc]
             self._halting[trial.trial_id] = name, request
         return str(self.CONTINUE)
 
-    def _request(self, result: Mapping[str, Any]) -> PruneRequest:
+    def _request(self, result: Mapping[str, Any]) -> Vote:
         if isinstance(self._inner, PruningScheduler):
             return request_of(self._inner.ruling)
         name = type(self._inner).__name__
-        return PruneRequest(f"{name} stopped it at epoch {result.get('epoch')}", name)
+        return prune_request(f"{name} stopped it at epoch {result.get('epoch')}", name)
 
 
 class CriteriaStopper(Stopper):  # type: ignore[misc]
@@ -177,9 +178,9 @@ def observation(result: Mapping[str, Any]) -> Observation:
     return Observation(epoch, step, seconds, numbers, bool(result.get("whole", True)))
 
 
-def request_of(ruling: PruningRuling) -> PruneRequest:
+def request_of(ruling: PruningRuling) -> Vote:
     """What a prune asks of the trial."""
     finding = ruling.prune
     assert finding is not None  # noqa: S101 - only a ruling that prunes is asked for
     verdict = finding.verdict
-    return PruneRequest(verdict.reason, finding.name, verdict.metric, verdict.value)
+    return prune_request(verdict.reason, finding.name, verdict.metric, verdict.value)

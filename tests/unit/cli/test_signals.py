@@ -8,9 +8,8 @@ import pytest
 
 from trainjobs.cli.signals import Interruption
 from trainjobs.coordination import Decision, Outcome, Vote
-from trainjobs.driver.requests import Control
 from trainjobs.runs.events import Checkpointed, Decided, Halted, Restarting, Started, Starting
-from trainjobs.runs.requests import InterruptRequest
+from trainjobs.runs.requests import Control, interrupt_request
 from trainjobs.views.plain import Plain
 
 DECISION = Decision.of_vote(Vote(0, Outcome.STOP_REQUESTED, "enough"), 5, 1.0)
@@ -76,7 +75,7 @@ def test_a_signal_is_heard_when_nobody_can_be_told(unheard):
         for event in KEPT:
             interruption.follow(event)
         signal.raise_signal(signal.SIGTERM)
-        assert isinstance(control.take(), InterruptRequest)
+        assert control.take().outcome is Outcome.INTERRUPTED
         assert departure.left == []
         signal.raise_signal(signal.SIGTERM)
     assert departure.left == [130]
@@ -89,7 +88,7 @@ def test_a_terminal_that_is_closed_asks_once_however_often_it_says_so(unheard):
             interruption.follow(event)
         for _ in range(3):
             signal.raise_signal(signal.SIGHUP)
-    assert isinstance(control.take(), InterruptRequest)
+    assert control.take().outcome is Outcome.INTERRUPTED
     assert (control.take(), departure.left) == (None, [])
 
 
@@ -141,7 +140,7 @@ def test_the_first_signal_asks_only_where_something_is_under_way(
     interrupted, number, name, events, resumable, asked, left, said
 ):
     request, departure, line = interrupted(events, number, resumable=resumable)
-    assert request == (InterruptRequest(f"{name} received") if asked else None)
+    assert request == (interrupt_request(f"{name} received") if asked else None)
     assert departure.left == left
     assert departure.kept == ([f"{name} while the workers were starting"] if left else [])
     assert line == f"{name}: {said}"
@@ -157,7 +156,7 @@ def test_the_first_signal_asks_only_where_something_is_under_way(
 )
 def test_the_second_signal_leaves_at_once_and_promises_what_is_there(interrupted, events, resumable, promise):
     request, departure, line = interrupted(events, signal.SIGTERM, signal.SIGINT, resumable=resumable)
-    assert request == InterruptRequest("SIGTERM received")
+    assert request == interrupt_request("SIGTERM received")
     assert (departure.left, departure.kept) == ([130], [])
     assert line == f"left at once; {promise}"
 

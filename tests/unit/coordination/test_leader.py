@@ -10,7 +10,6 @@ from trainjobs.coordination.fence import Fence
 from trainjobs.coordination.messages import (
     Accept,
     Arrive,
-    CastVote,
     Commit,
     Evaluated,
     Gathered,
@@ -61,8 +60,8 @@ def to_all(message):
 
 
 def test_the_first_vote_is_proposed_and_committed_and_the_others_are_kept(seat):
-    assert seat.hear(1, CastVote(ENOUGH)) == to_all(Propose(0, MARGIN))
-    assert seat.hear(0, CastVote(FULL)) == []
+    assert seat.hear(1, ENOUGH) == to_all(Propose(0, MARGIN))
+    assert seat.hear(0, FULL) == []
     assert seat.leader.votes == [ENOUGH, FULL]
     assert seat.hear(0, Accept(0, MARGIN)) == seat.hear(1, Accept(0, MARGIN)) == []
     ((rank, commit), *_) = sent = seat.hear(2, Accept(0, MARGIN))
@@ -72,7 +71,7 @@ def test_the_first_vote_is_proposed_and_committed_and_the_others_are_kept(seat):
 
 
 def test_a_refusal_is_answered_with_a_higher_tick(seat):
-    seat.hear(1, CastVote(ENOUGH))
+    seat.hear(1, ENOUGH)
     ((_, proposal), *_) = seat.hear(2, Refuse(0, MARGIN, 9))
     assert proposal.ceiling > 9
 
@@ -118,7 +117,7 @@ def test_a_rank_that_has_left_after_the_end_is_missed_by_those_who_meet_again(se
 
 def test_a_vote_after_the_end_is_kept_and_changes_nothing(seat):
     seat.meet("halt")
-    assert seat.hear(1, CastVote(ENOUGH)) == []
+    assert seat.hear(1, ENOUGH) == []
     assert seat.leader.votes == [ENOUGH]
 
 

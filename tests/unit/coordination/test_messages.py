@@ -8,7 +8,6 @@ from trainjobs.coordination import Decision, Outcome, Vote
 from trainjobs.coordination.messages import (
     Accept,
     Arrive,
-    CastVote,
     Commit,
     Evaluated,
     Gathered,
@@ -35,7 +34,7 @@ MESSAGES = [
     Arrive(3, "align", 7),
     Publish(3, None, {"payloads": [1, 2]}),
     Publish(3, DECISION, None),
-    CastVote(VOTE),
+    VOTE,
     Heartbeat(9),
     Goodbye(9),
     RankLostNotice(2, 9, True),
@@ -52,7 +51,7 @@ def test_every_float_travels(number):
     vote = Vote(1, Outcome.EARLY_STOPPED, "diverged", value=number)
     for sent in (
         Publish(0, None, {"metrics": [number]}),
-        CastVote(vote),
+        vote,
         Commit(0, 1, Decision.of_vote(vote, 7, 1.5)),
     ):
         assert repr(decode(encode(sent))) == repr(sent)
@@ -101,8 +100,8 @@ JUNK = [
     b'["Heartbeat", {"step": 3}, 0]',
     b'["Nobody", {}]',
     b'[["Heartbeat"], {"step": 3}]',
-    b'["CastVote", {"vote": {}}]',
-    b'["CastVote", {"vote": {"rank": 0, "outcome": "Continue", "reason": "go on"}}]',
+    b'["Vote", {}]',
+    b'["Vote", {"rank": 0, "outcome": "Continue", "reason": "go on"}]',
     b'["Commit", {"segment": 0, "ceiling": 3, "decision": null}]',
     b'["Gathered", {"segment": 0, "arrivals": []}]',
     b'["Rule", {"segment": 0, "decision": null, "body": {}}]',

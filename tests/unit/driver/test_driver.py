@@ -9,10 +9,10 @@ from gpujob import JOB
 from trainjobs.api import Stopping
 from trainjobs.driver.driver import train
 from trainjobs.driver.launcher import WorkersFailed
-from trainjobs.driver.requests import Control
 from trainjobs.exits import Exit
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import CriteriaChanged, Decided, Restarting, Warned
+from trainjobs.runs.requests import Control
 
 
 class Killed:

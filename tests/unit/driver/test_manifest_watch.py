@@ -9,7 +9,7 @@ from trainjobs.api.trainjob import Stop
 from trainjobs.driver.manifest_watch import INTERVAL_S, ManifestWatch
 from trainjobs.exits import UserError
 from trainjobs.runs.directory import RunDirectory
-from trainjobs.runs.requests import ChangeRequest, InterruptRequest, StopRequest
+from trainjobs.runs.requests import ChangeRequest, interrupt_request, stop_request
 
 STOPPING = Stopping.model_validate({"monitor": "val_loss", "criteria": [{"plateau": {"patience": 7}}]})
 
@@ -33,8 +33,8 @@ def watch(place):
 @pytest.mark.parametrize(
     ("spec", "request_"),
     [
-        ({"stop": Stop(reason="enough")}, StopRequest("enough")),
-        ({"suspend": True}, InterruptRequest("spec.suspend is true")),
+        ({"stop": Stop(reason="enough")}, stop_request("enough")),
+        ({"suspend": True}, interrupt_request("spec.suspend is true")),
         ({"stopping": STOPPING}, ChangeRequest(STOPPING)),
         ({}, None),
     ],
@@ -72,7 +72,7 @@ def test_a_field_that_cannot_change_is_named_once_and_a_mended_manifest_is_follo
         watch.look(JOB, 10.0)
     assert watch.look(JOB, 20.0) is None
     place.write_job(edited(suspend=True))
-    assert watch.look(JOB, 30.0) == InterruptRequest("spec.suspend is true")
+    assert watch.look(JOB, 30.0) == interrupt_request("spec.suspend is true")
 
 
 def test_a_manifest_that_cannot_be_looked_at_is_said_once(place, watch):
@@ -88,4 +88,4 @@ def test_a_manifest_that_is_gone_for_a_moment_is_an_edit_when_it_is_back(place):
     watch = ManifestWatch(place)
     assert watch.look(JOB, 10.0) is None
     place.write_job(edited(suspend=True))
-    assert watch.look(JOB, 20.0) == InterruptRequest("spec.suspend is true")
+    assert watch.look(JOB, 20.0) == interrupt_request("spec.suspend is true")

@@ -1,6 +1,7 @@
 """What the agents do when something happens, as tables; the processes and the line are recorded, not run."""
 
 import json
+import signal
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -10,10 +11,12 @@ import pytest
 from trainjobs.exits import Exit
 from trainjobs.pod import processes
 from trainjobs.pod.agent_link import Disconnected, Received
-from trainjobs.pod.head import HeadAgent, Terminating
+from trainjobs.pod.head import HeadAgent
 from trainjobs.pod.identity import PodIdentity
 from trainjobs.pod.node import NodeAgent, RestartDue
 from trainjobs.pod.processes import Ended
+from trainjobs.runs.codec import REQUESTS
+from trainjobs.runs.requests import interrupt_request
 
 PLACE = PodIdentity.of_env(
     {
@@ -27,6 +30,10 @@ PLACE = PodIdentity.of_env(
         "JOB_COMPLETION_INDEX": "0",
     }
 )
+
+
+def asked(reason):
+    return REQUESTS.to_dict(interrupt_request(reason))
 
 
 class Stage:
@@ -104,19 +111,19 @@ def test_when_the_run_is_over_every_pod_leaves_and_pod_0_tells_how_it_ended(stag
 
 
 def test_a_pod_0_that_is_told_to_end_has_the_run_halted_first(stage, head):
-    assert head._handle(Terminating()) is None
-    assert stage.happened() == ["tell driver {'interrupt': 'pod mnist-0 was told to end'}"]
+    assert head._handle(signal.SIGTERM) is None
+    assert stage.happened() == [f"tell driver {asked('pod mnist-0 was told to end')}"]
     assert head._handle(Ended(stage.newest["driver"], Exit.INTERRUPTED)) == Exit.INTERRUPTED
 
 
 def test_a_run_that_ended_while_pod_0_was_told_to_end_has_ended(stage, head):
-    head._handle(Terminating())
+    head._handle(signal.SIGTERM)
     assert head._handle(Ended(stage.newest["driver"], Exit.DONE)) == Exit.DONE
 
 
 def test_another_pod_that_is_told_to_end_leaves_after_the_run_has_halted_and_the_run_goes_on(stage, head):
     assert head._handle(Received(2, {"leaving": "SIGTERM"})) is None
-    assert stage.happened() == ["tell driver {'interrupt': 'pod mnist-2 was told to end'}"]
+    assert stage.happened() == [f"tell driver {asked('pod mnist-2 was told to end')}"]
     assert head._handle(Ended(stage.newest["driver"], Exit.INTERRUPTED)) is None
     assert stage.happened() == ["say {'released': True} to [2]"]
     stage.present = {1}
@@ -197,7 +204,7 @@ def test_a_node_leaves_with_0_when_the_run_is_over(stage, node):
 
 def test_a_node_that_is_told_to_end_waits_for_the_run_to_halt(stage, node):
     node._handle(Received(0, {"ray": "a:1"}))
-    assert node._handle(Terminating()) is None
+    assert node._handle(signal.SIGTERM) is None
     assert node._handle(Received(0, {"released": True})) == Exit.INTERRUPTED
     assert stage.happened()[-2:] == ["say {'leaving': 'SIGTERM'} to all", "end ray at a:1"]
 
@@ -205,7 +212,7 @@ def test_a_node_that_is_told_to_end_waits_for_the_run_to_halt(stage, node):
 @pytest.mark.parametrize("line", ["broken before", "breaks"])
 def test_a_node_that_is_told_to_end_without_a_head_leaves_at_once(stage, node, line):
     stage.standing = line == "breaks"
-    code = node._handle(Terminating())
+    code = node._handle(signal.SIGTERM)
     if line == "breaks":
         assert code is None
         code = node._handle(Disconnected(0))

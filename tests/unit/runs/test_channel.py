@@ -13,7 +13,14 @@ from queue import SimpleQueue
 
 import pytest
 
+from trainjobs.api.reasons import Reason
 from trainjobs.runs.channel import WINDOW, Address, DriverEnd, RankEnd, welcome
+from trainjobs.runs.events import Warned
+from trainjobs.runs.requests import interrupt_request, stop_request
+
+
+def said(number):
+    return Warned(str(number))
 
 
 @pytest.fixture
@@ -23,7 +30,7 @@ def heard():
 
 @pytest.fixture
 def driver(heard):
-    end = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
+    end = DriverEnd("127.0.0.1", lambda *told: heard.put(told))
     yield end
     end.close()
 
@@ -32,21 +39,21 @@ def test_events_of_every_rank_arrive_in_order(driver, heard):
     ranks = [RankEnd(driver.address, rank, lambda _: None) for rank in (0, 1)]
     for number in range(100):
         for end in ranks:
-            end.send({"number": number})
+            end.send(said(number))
     for end in ranks:
         end.close()
     received = [heard.get(timeout=10) for _ in range(200)]
     for rank in (0, 1):
-        assert [message["number"] for sender, message in received if sender == rank] == list(range(100))
+        assert [event for sender, event in received if sender == rank] == list(map(said, range(100)))
 
 
 def test_a_request_reaches_rank_zero_even_if_it_connects_later(driver):
     inbox: SimpleQueue = SimpleQueue()
-    driver.request({"request": "stop"})
+    driver.request(stop_request("enough"))
     end = RankEnd(driver.address, 0, inbox.put)
-    assert inbox.get(timeout=10) == {"request": "stop"}
-    driver.request({"request": "interrupt"})
-    assert inbox.get(timeout=10) == {"request": "interrupt"}
+    assert inbox.get(timeout=10) == stop_request("enough")
+    driver.request(interrupt_request("SIGTERM"))
+    assert inbox.get(timeout=10) == interrupt_request("SIGTERM")
     end.close()
 
 
@@ -55,8 +62,8 @@ def test_a_stranger_without_the_key_is_refused_and_disturbs_nobody(driver, heard
     with pytest.raises(AuthenticationError):
         Client((address.host, address.port), authkey=b"guess")
     end = RankEnd(Address(address.host, address.port, address.key), 0, lambda _: None)
-    end.send({"still": "here"})
-    assert heard.get(timeout=10) == (0, {"still": "here"})
+    end.send(Warned("still here"))
+    assert heard.get(timeout=10) == (0, Warned("still here"))
     end.close()
 
 
@@ -85,15 +92,16 @@ def test_sending_to_a_driver_that_is_gone_does_not_raise(driver):
     end = RankEnd(driver.address, 0, lambda _: None)
     driver.close()
     for _ in range(100):
-        end.send({"late": True})
+        end.send(Warned("late"))
     end.close()
 
 
 RANK = """
 import sys
 from trainjobs.runs.channel import Address, RankEnd
+from trainjobs.runs.events import Warned
 end = RankEnd(Address("127.0.0.1", int(sys.argv[1]), bytes.fromhex(sys.argv[2])), 1, print)
-end.send({"hello": 1})
+end.send(Warned("hello"))
 sys.stdin.read()
 end.close()
 """
@@ -103,11 +111,12 @@ end.close()
 def test_a_rank_whose_process_dies_is_reported_gone_and_one_that_says_good_bye_is_not(driver, heard, dies):
     command = [sys.executable, "-c", RANK, str(driver.address.port), driver.address.key.hex()]
     with subprocess.Popen(command, stdin=subprocess.PIPE) as process:
-        assert heard.get(timeout=30) == (1, {"hello": 1})
+        assert heard.get(timeout=30) == (1, Warned("hello"))
         if dies:
             process.kill()
     if dies:
-        assert heard.get(timeout=30) == (1, None)
+        rank, event = heard.get(timeout=30)
+        assert (rank, event.kind) == (1, Reason.WORKER_DIED)
     assert heard.empty()
 
 
@@ -116,15 +125,15 @@ def test_what_is_sent_in_turn_waits_for_the_driver_and_keeps_no_report_waiting(d
 
     def chat():
         for number in range(2 * WINDOW):
-            end.send_in_turn({"number": number})
+            end.send_in_turn(said(number))
 
     threading.Thread(target=chat, daemon=True).start()
-    assert [heard.get(timeout=30)[1]["number"] for _ in range(WINDOW)] == list(range(WINDOW))
-    end.send({"a": "report"})
-    assert heard.get(timeout=30) == (1, {"a": "report"})
+    assert [heard.get(timeout=30)[1] for _ in range(WINDOW)] == list(map(said, range(WINDOW)))
+    end.send(Warned("a report"))
+    assert heard.get(timeout=30) == (1, Warned("a report"))
     for _ in range(WINDOW):
         driver.took(1)
-    assert [heard.get(timeout=30)[1]["number"] for _ in range(WINDOW)] == list(range(WINDOW, 2 * WINDOW))
+    assert [heard.get(timeout=30)[1] for _ in range(WINDOW)] == list(map(said, range(WINDOW, 2 * WINDOW)))
 
 
 DRIVER = """
@@ -142,7 +151,9 @@ def test_nobody_waits_for_a_driver_that_is_gone():
     ) as process:
         port, key = process.stdout.readline().split()
         end = RankEnd(Address("127.0.0.1", int(port), bytes.fromhex(key)), 1, lambda _: None)
-        chat = threading.Thread(target=lambda: [end.send_in_turn({}) for _ in range(3 * WINDOW)], daemon=True)
+        chat = threading.Thread(
+            target=lambda: [end.send_in_turn(said(0)) for _ in range(3 * WINDOW)], daemon=True
+        )
         chat.start()
         process.kill()
     chat.join(timeout=30)
@@ -152,7 +163,7 @@ def test_nobody_waits_for_a_driver_that_is_gone():
 def test_a_rank_that_has_said_good_bye_has_been_heard(driver, heard):
     end = RankEnd(driver.address, 1, lambda _: None)
     for number in range(1000):
-        end.send({"number": number})
+        end.send(said(number))
     end.close()
     assert heard.qsize() == 1000
 
@@ -160,7 +171,7 @@ def test_a_rank_that_has_said_good_bye_has_been_heard(driver, heard):
 def test_words_of_a_rank_that_has_ended_are_received_before_the_end(driver, heard):
     end = RankEnd(driver.address, 1, lambda _: None)
     for number in range(10_000):
-        end.send({"number": number})
+        end.send(said(number))
     end.close()
     driver.drain(30.0)
     assert heard.qsize() == 10_000

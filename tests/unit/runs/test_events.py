@@ -41,7 +41,7 @@ def test_a_ruling_without_a_best_has_none():
 def test_events_and_directories_load_neither_torch_nor_ray():
     program = (
         "import sys, trainjobs.runs.codec, trainjobs.runs.directory, trainjobs.exits, "
-        "trainjobs.driver.requests; print(sorted({'torch', 'ray', 'numpy'} & set(sys.modules)))"
+        "trainjobs.runs.requests; print(sorted({'torch', 'ray', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

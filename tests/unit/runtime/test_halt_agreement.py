@@ -1,4 +1,4 @@
-"""Ranks agree once on where they halt; the driver is told of it once, by rank 0."""
+"""Ranks agree once on where they halt; the driver is told of it once."""
 
 import pytest
 
@@ -7,7 +7,6 @@ from trainjobs.coordination import Coordinator, Outcome, SingleCommunicator, Vot
 from trainjobs.runs import events
 from trainjobs.runtime.checkpoint.contents import Position
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
-from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.stopping import Panel
 
 
@@ -21,8 +20,8 @@ def coordinator():
         yield coordinator
 
 
-def halts_of(coordinator, told, rank=0):
-    return HaltAgreement(coordinator, RunReporter(rank, told.append))
+def halts_of(coordinator, told):
+    return HaltAgreement(coordinator, told.append)
 
 
 def vote(coordinator, outcome):
@@ -56,9 +55,3 @@ def test_a_run_that_has_come_to_its_end_halts_without_a_decision(coordinator):
     halts.conclude(at(5))
     assert (halts.halted, halts.unwinds) == (True, False)
     assert [type(event) for event in told] == [events.Halted]
-
-
-def test_other_ranks_tell_nothing(coordinator):
-    told = []
-    halts_of(coordinator, told, rank=1).conclude(at(5))
-    assert told == []

@@ -1,7 +1,7 @@
 import pytest
 
+from trainjobs.coordination import Outcome
 from trainjobs.exits import Exit, StorageError
-from trainjobs.runs.requests import InterruptRequest
 from trainjobs.stopping import Observation
 from trainjobs.sweeps.driver import SweepRun, lacking, reached, slots_of
 from trainjobs.sweeps.record import SweepDirectory, Table, Trial, TrialState
@@ -64,7 +64,7 @@ def test_a_full_disk_is_no_trials_fault(sweep, tmp_path, code):
     if code is not Exit.IO:
         assert (directory.trials()["0001"].state, asked) == (TrialState.FAILED, None)
         return
-    assert isinstance(asked, InterruptRequest)
+    assert asked.outcome is Outcome.INTERRUPTED
     assert directory.trials()["0001"].state is TrialState.PENDING
     with pytest.raises(
         StorageError, match=r"trial 0001: writing x: No space left on device; --resume goes on"

@@ -5,7 +5,7 @@ import pytest
 
 from trainjobs.api.pruning import Objective
 from trainjobs.exits import CannotCreate, DataError
-from trainjobs.runs.requests import InterruptRequest, PruneRequest
+from trainjobs.runs.requests import interrupt_request, prune_request
 from trainjobs.stopping import Observation
 from trainjobs.sweeps.record import SweepDirectory, Table, Trial, TrialState
 from trainjobs.sweeps.requests import FileControl
@@ -127,7 +127,7 @@ def test_a_request_to_a_trial_is_taken_once_and_one_to_all_by_each(tmp_path):
     for name in ("0001", "0002"):
         directory.run(name).create()
     one, other = (FileControl(directory.run(name).path, tmp_path) for name in ("0001", "0002"))
-    prune, leave = PruneRequest("worse", "median", "loss", 2.0), InterruptRequest("Ctrl-C")
+    prune, leave = prune_request("worse", "median", "loss", 2.0), interrupt_request("Ctrl-C")
     assert directory.ask_trial("0001", prune)
     assert not directory.ask_trial("0003", prune)  # whose directory somebody has removed
     directory.ask(leave)

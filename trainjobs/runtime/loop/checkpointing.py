@@ -10,15 +10,15 @@ from typing import Any
 
 import torch
 
-from trainjobs.coordination import Coordinator, JudgedReport
+from trainjobs.coordination import Coordinator
 from trainjobs.exits import UserError
+from trainjobs.runs import events
 from trainjobs.runtime.checkpoint.best import BestWeights
 from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Position, Saved
 from trainjobs.runtime.checkpoint.file_format import packed, unpacked
 from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.checkpoint.tracked import Tracked
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
-from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.models.wrappers import load_own_state, own_weights
 from trainjobs.stopping import Best
 
@@ -40,7 +40,7 @@ class Checkpointer:
         checkpoints: where rank 0 writes.
         policy: of the manifest.
         restored: the checkpoint this attempt resumes from, and where it lies; None for a fresh start.
-        reporter: tells the driver.
+        tell: takes rank 0's events to the driver; of other ranks, nothing.
         halts: each collective may be where the run halts.
     """
 
@@ -51,7 +51,7 @@ class Checkpointer:
         checkpoints: Checkpoints,
         policy: CheckpointPolicy,
         restored: tuple[Saved, Contents] | None,
-        reporter: RunReporter,
+        tell: events.Tell,
         halts: HaltAgreement,
     ) -> None:
         self.rank = rank
@@ -61,7 +61,7 @@ class Checkpointer:
         self._coordinator = coordinator
         self._checkpoints = checkpoints
         self._policy = policy
-        self._reporter = reporter
+        self._tell = tell
         self._halts = halts
         self.improved = False
         """Whether the best value so far is newer than the last checkpoint, and its weights are to be kept."""
@@ -76,17 +76,9 @@ class Checkpointer:
         ruling = self._coordinator.ruling
         return ruling.best if ruling else None
 
-    def reported(self, reported: JudgedReport, tracked: Tracked) -> None:
-        """A report was judged; if it is the best, its weights are those tracked now."""
-        if reported.observation is None:
-            return
-        number = len(self._coordinator.history)
-        if reported.best:
-            self._improve(number, tracked, wanted=reported.restore_best)
-        if reported.ruling is not None:
-            self._reporter.reported(reported.observation, reported.ruling, number)
-
-    def _improve(self, report: int, tracked: Tracked, *, wanted: bool) -> None:
+    def improve(self, tracked: Tracked, *, wanted: bool) -> None:
+        """The last report is the best so far, of the weights tracked now; `wanted`: they are to be kept."""
+        report = len(self._coordinator.history)
         self.improved |= wanted
         if self.rank == 0:
             self._unsaved = None  # the last one's copies go first
@@ -130,7 +122,8 @@ class Checkpointer:
             ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
             contents = Contents(position, dict(objects), self._coordinator.history[:reports], ranks)
             saved = self._checkpoints.save(contents, self._best_report_in(objects))
-            self._reporter.checkpointed(saved, position, repeats)
+            at = position.epoch, position.step
+            self._tell(events.Checkpointed(saved.uri, *at, saved.seconds, repeats))
 
         self._coordinator.on_rank_0(write, UserError)
         self._halts.agree_on_halt(position)
@@ -173,7 +166,8 @@ class Checkpointer:
                     return held.name, self._checkpoints.states_in(held.name)
         except UserError as error:
             why = f"cannot be read ({error})"
-        self._reporter.warn(f"the checkpoint of the best epoch {best.epoch} {why}; keeping the last weights")
+        text = f"the checkpoint of the best epoch {best.epoch} {why}; keeping the last weights"
+        self._tell(events.Warned(text))
         return "", None
 
     def save_model(
@@ -195,7 +189,8 @@ class Checkpointer:
 
         self._coordinator.on_rank_0(write, UserError)
         if states:
-            self._reporter.model_saved("model.pt", position, restored)
+            of = restored or position
+            self._tell(events.ModelSaved("model.pt", of.epoch, of.step, best=restored is not None))
 
     def _known_best(self) -> BestCheckpoint | None:
         """Which checkpoint holds the best weights, in a resumed run."""

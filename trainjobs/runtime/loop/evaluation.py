@@ -4,10 +4,10 @@ from collections.abc import Collection
 from typing import Final
 
 from trainjobs.api.stopping import DecayedPlateau
+from trainjobs.runs import events
 from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
 from trainjobs.runtime.loop.position import LoopPhase, Report, ResumePoint
-from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.loop.step_loop import StepLoop
 from trainjobs.runtime.loop.training_state import TrainingState
 from trainjobs.runtime.meters import Meters
@@ -26,7 +26,7 @@ class Evaluation:
         steps: StepLoop,
         checkpoints: LoopCheckpoints,
         checkpointer: Checkpointer,
-        reporter: RunReporter,
+        tell: events.Tell,
         judged: Collection[str],
         gradients: GradientStatistics,
     ) -> None:
@@ -35,7 +35,7 @@ class Evaluation:
         self._steps = steps
         self._checkpoints = checkpoints
         self._checkpointer = checkpointer
-        self._reporter = reporter
+        self._tell = tell
         self._judged = judged
         self._gradients = gradients
         self.after_end = Meters()
@@ -87,7 +87,11 @@ class Evaluation:
         )
         if reported.observation is None:
             self._halt_with_others(point)
-        self._checkpointer.reported(reported, state.tracked)
+        if reported.best:
+            self._checkpointer.improve(state.tracked, wanted=reported.restore_best)
+        if reported.observation is not None and reported.ruling is not None:
+            number = len(self._coordinator.history)
+            self._tell(events.Reported.of(reported.observation, reported.ruling, number))
         decision = self._coordinator.decision
         metrics = reported.observation.metrics if reported.observation else {}
         leave = decision is not None and not decision.unwinds
@@ -120,5 +124,5 @@ class Evaluation:
         """Reduce the metrics logged after the end over ranks, and account for them. Collective."""
         without_data, pairs = self.after_end.without_data, self.after_end.drain()
         metrics = self._coordinator.reduce(pairs, without_data=without_data)
-        self._reporter.final(metrics)
+        self._tell(events.Final(metrics))
         return Report(metrics, self._coordinator.decision, leave=True)

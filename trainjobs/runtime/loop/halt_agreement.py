@@ -1,16 +1,23 @@
 """Where every rank halts: decided by the coordinator, agreed on by all ranks at one place in the run."""
 
+import time
+
 from trainjobs.coordination import Coordinator, Halt, Vote
+from trainjobs.runs import events
 from trainjobs.runtime.checkpoint.contents import Position
-from trainjobs.runtime.loop.reporter import RunReporter
 
 
 class HaltAgreement:
-    """One rank's side of it."""
+    """One rank's side of it.
 
-    def __init__(self, coordinator: Coordinator, reporter: RunReporter) -> None:
+    Args:
+        coordinator: decides.
+        tell: takes rank 0's events to the driver; of other ranks, nothing.
+    """
+
+    def __init__(self, coordinator: Coordinator, tell: events.Tell) -> None:
         self._coordinator = coordinator
-        self._reporter = reporter
+        self._tell = tell
         self._halt: Halt | None = None
 
     @property
@@ -39,7 +46,14 @@ class HaltAgreement:
         """
         if self._halt is None:
             self._halt = self._coordinator.halt(position.step)
-            self._reporter.halted(self._halt, position, whole)
+            self._tell_halt(self._halt, position, whole)
+
+    def _tell_halt(self, halt: Halt, position: Position, whole: bool | None) -> None:
+        took_ms = 0.0
+        if (decision := halt.decision) is not None:
+            took_ms = round(1000 * (time.time() - decision.decided_at), 3)
+            self._tell(events.Decided(decision))
+        self._tell(events.Halted(decision, halt.steps, took_ms, whole, position.epochs, position.amid))
 
     def judge_restored_history(self) -> None:
         """Judge it by today's criteria: a run that had ended does not train again. Collective."""

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from trainjobs.runs import events
 from trainjobs.runtime.checkpoint.rank_states import RankStates
 from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
 from trainjobs.runtime.loop.position import Interrupted, LoopPhase, ResumePoint
-from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.loop.training_state import TrainingState
 
 
@@ -22,12 +22,12 @@ class LoopCheckpoints:
     """One worker's side of them. All of its methods are collective if the run halts or a checkpoint is written."""
 
     def __init__(
-        self, state: TrainingState, checkpointer: Checkpointer, halts: HaltAgreement, reporter: RunReporter
+        self, state: TrainingState, checkpointer: Checkpointer, halts: HaltAgreement, tell: events.Tell
     ) -> None:
         self._state = state
         self._checkpointer = checkpointer
         self._halts = halts
-        self._rank_states = RankStates(state.coordinator.exchange, reporter.warn)
+        self._rank_states = RankStates(state.coordinator.exchange, lambda text: tell(events.Warned(text)))
         self._deferred: Callable[[], object] | None = None
 
     @property

@@ -11,12 +11,12 @@ from dataclasses import replace
 from trainjobs.api import Length, Unit
 from trainjobs.coordination import Coordinator
 from trainjobs.exits import ConfigError
+from trainjobs.runs import events
 from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.evaluation import Evaluation
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
 from trainjobs.runtime.loop.position import LoopPhase, ResumePoint, WorkerContext
-from trainjobs.runtime.loop.reporter import RunReporter
 from trainjobs.runtime.loop.start_clock import StartClock
 from trainjobs.runtime.loop.step_loop import StepLoop
 from trainjobs.runtime.loop.training_state import TrainingState
@@ -33,7 +33,7 @@ class TrainingLoop:
         coordinator: decides when to stop, and carries the collectives.
         checkpointer: has the checkpoint to resume from, and writes others.
         halts: where all ranks halt.
-        reporter: tells the driver.
+        tell: takes rank 0's events to the driver; of other ranks, nothing.
         judged: names of the metrics that criteria read.
         start: this attempt's.
     """
@@ -45,7 +45,7 @@ class TrainingLoop:
         coordinator: Coordinator,
         checkpointer: Checkpointer,
         halts: HaltAgreement,
-        reporter: RunReporter,
+        tell: events.Tell,
         judged: Collection[str],
         start: StartClock,
     ) -> None:
@@ -59,16 +59,16 @@ class TrainingLoop:
         self.state = TrainingState(
             context, length, coordinator, checkpointer.restored, checkpointer.source, start, self.gradients
         )
-        self.checkpoints = LoopCheckpoints(self.state, checkpointer, halts, reporter)
+        self.checkpoints = LoopCheckpoints(self.state, checkpointer, halts, tell)
         self.steps = StepLoop(self.state, self.checkpoints, checkpointer)
         self.evaluation = Evaluation(
-            self.state, self.steps, self.checkpoints, checkpointer, reporter, judged, self.gradients
+            self.state, self.steps, self.checkpoints, checkpointer, tell, judged, self.gradients
         )
         self.finished = False
         self.epoch_loop: object = None
         """Which loop over epochs the function is in; others before it were left."""
         self._halts = halts
-        self._reporter = reporter
+        self._tell = tell
         self._begun = False
         self._left = False
         self._silence_told = False
@@ -88,7 +88,7 @@ class TrainingLoop:
         self._begun = True
         self.state.tracked.check_complete()
         if self.state.tracked.lacks_weights:
-            self._reporter.warn(
+            self._warn(
                 "weights that run.prepare_model was given are not tracked, so no checkpoint and no model.pt will hold "
                 "them; call run.track(model=model) before the loop"
             )
@@ -198,9 +198,12 @@ class TrainingLoop:
         """Once: reports may come every few epochs, or by steps."""
         if not self._silence_told:
             self._silence_told = True
-            self._reporter.warn(
+            self._warn(
                 f"epoch {epoch} ended without run.report(); nothing was judged. This is not said again"
             )
+
+    def _warn(self, message: str) -> None:
+        self._tell(events.Warned(message))
 
     # --- for a loop of one's own --------------------------------------------------------------------------------------
 
@@ -223,7 +226,7 @@ class TrainingLoop:
         self.state.replaying = None
         position = self.state.position
         if position.batch:
-            self._reporter.warn(
+            self._warn(
                 f"epoch {position.epoch} begins again with its first batch, "
                 f"though {position.batch} of its steps were trained before the checkpoint; "
                 "coordinator.steps(loader) goes on with the next one"

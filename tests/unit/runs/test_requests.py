@@ -8,9 +8,8 @@ from gpujob import JOB
 
 from trainjobs.api.stopping import Stopping
 from trainjobs.api.trainjob import Stop
-from trainjobs.driver.requests import Control, asked
 from trainjobs.runs.codec import REQUESTS
-from trainjobs.runs.requests import ChangeRequest, InterruptRequest, StopRequest
+from trainjobs.runs.requests import ChangeRequest, Control, asked, interrupt_request, stop_request
 
 
 def test_requests_are_taken_in_the_order_they_were_made():
@@ -21,8 +20,8 @@ def test_requests_are_taken_in_the_order_they_were_made():
     control.interrupt("Ctrl-C received")
     assert [control.take() for _ in range(3)] == [
         ChangeRequest(stopping),
-        StopRequest("good enough"),
-        InterruptRequest("Ctrl-C received"),
+        stop_request("good enough"),
+        interrupt_request("Ctrl-C received"),
     ]
 
 
@@ -36,7 +35,7 @@ def test_a_signal_handler_may_ask_while_the_driver_waits():
     before = signal.signal(signal.SIGALRM, lambda *_: control.interrupt("alarm"))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.01)
-        assert control.take(timeout_s=10) == InterruptRequest("alarm")
+        assert control.take(timeout_s=10) == interrupt_request("alarm")
     finally:
         signal.signal(signal.SIGALRM, before)
 
@@ -45,7 +44,7 @@ STOPPING = Stopping.model_validate({"monitor": "val_loss", "criteria": [{"platea
 
 
 @pytest.mark.parametrize(
-    "request_", [StopRequest("good enough"), InterruptRequest("SIGTERM"), ChangeRequest(STOPPING)]
+    "request_", [stop_request("good enough"), interrupt_request("SIGTERM"), ChangeRequest(STOPPING)]
 )
 def test_a_request_reaches_a_rank_as_it_was_made(request_):
     sent = json.loads(json.dumps(REQUESTS.to_dict(request_), allow_nan=False))
@@ -68,15 +67,15 @@ def edited(**spec):
     ("old", "new", "request_"),
     [
         (JOB, JOB, None),
-        (JOB, edited(stop=Stop(reason="enough")), StopRequest("enough")),
-        (JOB, edited(stop=Stop()), StopRequest("spec.stop is set")),
+        (JOB, edited(stop=Stop(reason="enough")), stop_request("enough")),
+        (JOB, edited(stop=Stop()), stop_request("spec.stop is set")),
         (edited(stop=Stop()), edited(stop=Stop()), None),
         (edited(stop=Stop()), edited(stop=Stop(), stopping=STOPPING), ChangeRequest(STOPPING)),
-        (JOB, edited(suspend=True), InterruptRequest("spec.suspend is true")),
+        (JOB, edited(suspend=True), interrupt_request("spec.suspend is true")),
         (edited(suspend=True), JOB, None),
-        (JOB, edited(suspend=True, stop=Stop()), StopRequest("spec.stop is set")),
+        (JOB, edited(suspend=True, stop=Stop()), stop_request("spec.stop is set")),
         (JOB, edited(stopping=STOPPING), ChangeRequest(STOPPING)),
-        (JOB, edited(stopping=STOPPING, stop=Stop()), StopRequest("spec.stop is set")),
+        (JOB, edited(stopping=STOPPING, stop=Stop()), stop_request("spec.stop is set")),
     ],
 )
 def test_an_edit_asks_for_what_it_changes(old, new, request_):
