@@ -84,7 +84,8 @@ def test_who_talks_nonsense_is_hung_up_on(driver, heard):
     with Client((driver.address.host, driver.address.port), authkey=driver.address.key) as rank:
         rank.send_bytes(b'{"rank": 0}')
         rank.send_bytes(b"[")
-        assert heard.get(timeout=30) == (0, None)
+        number, failed = heard.get(timeout=30)
+        assert (number, failed.kind) == (0, Reason.WORKER_DIED)
         assert rank.poll(30)
 
 
