@@ -151,7 +151,7 @@ def test_trials_of_two_pods_end_pruned_and_one_is_best(team, record_property):
     record_property("kubectl get tsweep", team.kubectl("get", "tsweep/tuned"))
 
 
-def test_a_stop_verb_halts_every_trial_and_completes_the_sweep(team):
+def test_a_stop_verb_halts_every_trial_and_completes_the_sweep(team, tmp_path):
     team.kubectl.apply(digits("stopped", 16, 17, 18, 19, 20, 21, config={"pause": 0.05}, epochs=1000))
     team.wait_until(lambda: team.status("stopped").get("trials", {}).get("running") == 2, "stopped")
     team.wait_until(lambda: team.status("stopped").get("best"), "stopped")
@@ -161,10 +161,10 @@ def test_a_stop_verb_halts_every_trial_and_completes_the_sweep(team):
     ends = team.finished("stopped")
     assert {trial["state"] for trial in ends.values()} == {"StopRequested"}, ends
     assert team.status("stopped")["trials"]["ended"] == 2
+    a_page_is_made_of_its_directory_which_any_pod_with_the_claim_has(team, tmp_path)
 
 
-def test_the_page_of_a_sweep_is_made_of_its_directory_which_any_pod_with_the_claim_has(team, tmp_path):
-    """The sweep that was stopped before."""
+def a_page_is_made_of_its_directory_which_any_pod_with_the_claim_has(team: Sweeps, tmp_path: Path) -> None:
     kubectl = team.kubectl
     command = [str(Path(sys.executable).with_name("trainjobs")), "report"]
     environment = {**os.environ, "KUBECONFIG": str(kubectl.kubeconfig)}

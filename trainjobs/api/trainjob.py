@@ -6,15 +6,13 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 from pydantic import Field, model_validator
 
 from trainjobs.api.base import REFERENCE, Choice, Form, HowMany, Model, refuse
+from trainjobs.api.kinds import API_VERSION
 from trainjobs.api.length import Length
 from trainjobs.api.metadata import Metadata, ObjectName
 from trainjobs.api.pod import Code, EnvironmentVariable, FreeForm, Image, PodTemplate, Resources
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.api.stopping import Stopping
 
-API_VERSION: Final = "trainjobs.dev/v1alpha1"
-KIND: Final = "TrainJob"
-PLURAL: Final = "trainjobs"
 MOST_PODS: Final = 10_000
 """Of one object in a cluster."""
 

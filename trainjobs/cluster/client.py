@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
-from trainjobs.api import TrainJob
-from trainjobs.api.manifest import load
 from trainjobs.api.pod_contract import CONTAINER, INDEX, LABEL, without_events
-from trainjobs.api.sweep import TrainSweep
 from trainjobs.cluster.objects import SILENCE_S, Objects, answered
 from trainjobs.cluster.packing import files_of, manifest_of, sweep_manifest_of
 from trainjobs.cluster.trainjob import ClusterTrainJob
@@ -27,6 +24,8 @@ from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, TRAINSWEEPS, Object
 from trainjobs.kube.transport import ApiError
 
 if TYPE_CHECKING:
+    from trainjobs.api import TrainJob
+    from trainjobs.api.sweep import TrainSweep
     from trainjobs.runs.directory import RunDirectory
 
 MANAGER: Final = "trainjobs-cli"
@@ -78,6 +77,8 @@ class Client(Objects[ClusterTrainJob]):
             CannotCreate: there is a TrainJob of that name, or a ConfigMap of the code's name with something else.
         """
         if isinstance(job, str | Path):
+            from trainjobs.api.manifest import load
+
             file = Path(job)
             job, code = load(file), code or file.parent
         files = files_of(job.metadata.name, code) if job.spec.trainer.code is None else None

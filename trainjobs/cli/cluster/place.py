@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from trainjobs.cli.places import RUNS
 from trainjobs.exits import ConfigError
 from trainjobs.kube.config import is_configured
-from trainjobs.runs.directory import RunDirectory
 
 if TYPE_CHECKING:
     from trainjobs.cluster import Client
+    from trainjobs.runs.directory import RunDirectory
 
 JOB_WORDS = ("trainjob", "trainjobs", "tjob")
 SWEEP_WORDS = ("trainsweep", "trainsweeps", "tsweep")
@@ -45,7 +45,10 @@ class Place:
         return not here and str(run.parent).lower() in (".", *JOB_WORDS, *SWEEP_WORDS) and is_configured()
 
 
-def runs_here() -> list[RunDirectory]:
+def runs_here() -> "list[RunDirectory]":
     """The runs of this directory, by name."""
-    found = sorted(RUNS.iterdir()) if RUNS.is_dir() else ()
+    if not (found := sorted(RUNS.iterdir()) if RUNS.is_dir() else ()):
+        return []
+    from trainjobs.runs.directory import RunDirectory
+
     return [directory for path in found if (directory := RunDirectory(path)).exists()]

@@ -8,16 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainjobs.api.manifest import SpecError, load
 from trainjobs.cli.cluster import views
 from trainjobs.cli.cluster.around import Around
 from trainjobs.cli.cluster.place import JOB_WORDS, SWEEP_WORDS, Place, runs_here
 from trainjobs.cli.rendering.terminal import Output, say, show
 from trainjobs.exits import ConfigError, Exit, NoInput, StorageError, UsageError, UserError, reading
 from trainjobs.kube.config import is_configured
-from trainjobs.local.run_report import RunReport, read
-from trainjobs.runs.directory import RunDirectory
-from trainjobs.stopping.wording import number
 from trainjobs.views.printable import uncoloured
 from trainjobs.views.writing import write_json, write_line
 
@@ -25,6 +21,8 @@ if TYPE_CHECKING:
     from trainjobs.cli.cluster.views import Found
     from trainjobs.cluster import Client, ClusterTrainSweep
     from trainjobs.cluster.objects import Objects
+    from trainjobs.local.run_report import RunReport
+    from trainjobs.runs.directory import RunDirectory
 
 MANIFEST = "trainjob.yaml"
 _SAID = re.compile(r"\[rank (\d{1,9})\] (.*)")
@@ -42,24 +40,31 @@ def list_(place: Place, output: Output, *, all_namespaces: bool) -> None:
         for job in jobs:
             write_json(views.document(job))
         return
-    local = [
-        (
-            str(report.path),
-            report.state.value,
-            str(report.told.epochs) if report.last else "",
-            f"{report.best.metric} {number(report.best.value)}" if report.best else "",
-            (report.told.decision.criterion if report.told.decision else None) or "",
-            "",
-            "",
-        )
-        for report in here
-    ]
-    rows = [*local, *map(views.row, jobs)]
+    rows = [*map(_row, here), *map(views.row, jobs)]
     show([views.table(rows)] if rows else ["no runs below ./runs, no TrainJobs and no TrainSweeps"])
 
 
-def _readable(directories: Sequence[RunDirectory]) -> list[RunReport]:
+def _row(report: "RunReport") -> views.Row:
+    from trainjobs.stopping.wording import number
+
+    return (
+        str(report.path),
+        report.state.value,
+        str(report.told.epochs) if report.last else "",
+        f"{report.best.metric} {number(report.best.value)}" if report.best else "",
+        (report.told.decision.criterion if report.told.decision else None) or "",
+        "",
+        "",
+    )
+
+
+def _readable(directories: "Sequence[RunDirectory]") -> "list[RunReport]":
     """Their reports; a run that cannot be read is named and passed over."""
+    if not directories:
+        return []
+    from trainjobs.api.manifest import SpecError
+    from trainjobs.local.run_report import read
+
     found = []
     for directory in directories:
         try:
@@ -86,6 +91,8 @@ def _listed(place: Place, named: bool, all_namespaces: bool) -> "list[Found]":
 
 def submit(file: Path, overrides: Sequence[str], place: Place, output: Output, *, watching: bool) -> int:
     """Make the TrainJob of a manifest, with the Python files beside it; return the exit code."""
+    from trainjobs.api.manifest import load
+
     manifest = file / MANIFEST if file.is_dir() else file
     with reading(manifest):
         job = load(manifest, overrides)
@@ -167,7 +174,7 @@ def logs(name: str, rank: int | None, place: Place, *, follow: bool) -> None:
                 write_line(uncoloured(said[2] if rank is not None else f"rank {said[1]}: {said[2]}"))
 
 
-def recorded(name: str, place: Place, directory: Path) -> tuple[RunDirectory, Path]:
+def recorded(name: str, place: Place, directory: Path) -> "tuple[RunDirectory, Path]":
     """What the log of a TrainJob tells, as a run directory, and what to call that. Raises NoInput for a sweep: its
     trials are on its storage alone."""
     with place.client() as client:

@@ -10,10 +10,10 @@ from typing import Any
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob
 from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 from trainjobs.api import TrainJob
+from trainjobs.api.kinds import KIND
 from trainjobs.api.manifest import SpecError, parse
 from trainjobs.api.reading import read_status
 from trainjobs.api.status import TrainJobStatus, clipped
-from trainjobs.api.trainjob import KIND
 from trainjobs.kube.resources import Object
 
 
