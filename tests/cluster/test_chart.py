@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -54,9 +55,13 @@ PROMETHEUS_OPERATOR = (
 
 @cache
 def rendered(helm: Helm, *settings: str) -> list[dict]:
+    return [item for item in yaml.safe_load_all(text(helm, *settings)) if item]
+
+
+@cache
+def text(helm: Helm, *settings: str) -> str:
     flags = [f"--set={setting}" for setting in settings]
-    text = helm.within("trainjobs-system")("template", "trainjobs", str(CHART), *flags)
-    return [item for item in yaml.safe_load_all(text) if item]
+    return helm.within("trainjobs-system")("template", "trainjobs", str(CHART), *flags)
 
 
 def only(items: list[dict], kind: str, name: str = "") -> dict:
@@ -137,6 +142,37 @@ def test_a_wrong_value_is_refused_by_its_path(helm: Helm, case: str):
     setting, words = REFUSED[case]
     with pytest.raises(HelmError, match=re.escape(words)):
         rendered(helm, setting)
+
+
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+TAKEN_AWAY = {"resources", "labels"}
+"""Values with contents of which a `null` is no mistake: somebody wants less of them."""
+
+
+def values(part: dict, *above: str) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Each value of the chart with its path."""
+    for name, value in part.items():
+        yield (*above, name), value
+        if isinstance(value, dict):
+            yield from values(value, *above, name)
+
+
+NULLS = {".".join(path): (path, value) for path, value in values(VALUES)}
+
+
+@pytest.mark.parametrize(("path", "value"), NULLS.values(), ids=NULLS)
+def test_a_null_is_the_empty_value_and_refused_by_its_name_where_it_may_not_be_empty(
+    helm: Helm, path: tuple[str, ...], value: object
+):
+    null, (*above, name) = f"{'.'.join(path)}=null", path
+    if TAKEN_AWAY & set(path):
+        assert text(helm, null)
+    elif not value:
+        assert text(helm, null) == text(helm)
+    else:
+        at = "".join(f"/{each}" for each in above)
+        with pytest.raises(HelmError, match=re.escape(f"at '{at}': missing property '{name}'")):
+            text(helm, null)
 
 
 @pytest.mark.parametrize(
