@@ -1,5 +1,7 @@
 """When a TrainJob has to end though it would go on. Times are seconds after `T0`."""
 
+from itertools import product
+
 import pytest
 from observed_trainjobs import (
     after_write,
@@ -158,15 +160,16 @@ MOST_S = 2 * LIMIT_S + 120 + 300
 """Both deadlines of the run, the operator's margin, and what pods may take to leave, from second 100 on."""
 
 
-@pytest.mark.parametrize(
-    ("pods", "spec"),
-    [*((pods, {}) for pods in PODS.values()), ([LOST], UNREADABLE)],
-    ids=[*PODS, "lost, and a spec that cannot be read"],
-)
-@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
-def test_every_state_that_is_no_pause_has_a_deadline_if_nothing_happens_any_more(job, run, pods, spec):
+def test_every_state_that_is_no_pause_has_a_deadline_if_nothing_happens_any_more(job):
     """A pass that says when to look again is repeated then, and finds the same Job, pods and run."""
+    for run, pods in product(RUNS, PODS):
+        ends(job, RUNS[run], PODS[pods], {}, (run, pods))
+    for run in RUNS:
+        ends(job, RUNS[run], [LOST], UNREADABLE, (run, "lost, and a spec that cannot be read"))
+
+
+def ends(job, run, pods, spec, case):
     fields = dict(job)
     conditions, suspend = fields.pop("conditions", ()), job.get("suspend", False)
     limits = {"startupDeadlineSeconds": LIMIT_S, "progressDeadlineSeconds": LIMIT_S}
@@ -184,6 +187,6 @@ def test_every_state_that_is_no_pause_has_a_deadline_if_nothing_happens_any_more
         if found.delete_job:  # of a spec that cannot be read, before its start
             assert (spec, run) == (UNREADABLE, None)
             break
-        assert found.requeue_after_s is not None, first
+        assert found.requeue_after_s is not None, (case, first)
         now += max(found.requeue_after_s, 1)
-        assert now < 100 + MOST_S, first
+        assert now < 100 + MOST_S, (case, first)
