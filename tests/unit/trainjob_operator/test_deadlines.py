@@ -165,8 +165,8 @@ def test_every_state_that_is_no_pause_has_a_deadline_if_nothing_happens_any_more
     """A pass that says when to look again is repeated then, and finds the same Job, pods and run."""
     for run, pods in product(RUNS, PODS):
         ends(job, RUNS[run], PODS[pods], {}, (run, pods))
-    for run in RUNS:
-        ends(job, RUNS[run], [LOST], UNREADABLE, (run, "lost, and a spec that cannot be read"))
+    for run, status in RUNS.items():
+        ends(job, status, [LOST], UNREADABLE, (run, "lost, and a spec that cannot be read"))
 
 
 def ends(job, run, pods, spec, case):
