@@ -22,8 +22,6 @@ from trainjobs.views.writing import write_json
 
 ROWS = 20
 """Trials of the live table: the newest."""
-WORD = 32
-"""Longest parameter, with its value, that is never broken in two."""
 
 
 class JsonTrials(TrialLines):
@@ -70,15 +68,11 @@ def chosen_sweep_view(sweep: TrainSweep, output: Output) -> Iterator[TrialLines]
 
 def trials_table(table: Table, rows: int) -> RichTable:
     """The newest trials: state, epoch, objective, parameters, reason."""
-    newest = list(table.trials.values())[-rows:]
     drawn = RichTable(box=None, pad_edge=False)
-    for title in ("trial", "state", "epoch", table.objective.metric):
-        drawn.add_column(title)
-    words = [len(word) for trial in newest for word in values(trial).split()]
-    drawn.add_column("parameters", overflow="fold", min_width=min(max(words, default=0), WORD))
-    drawn.add_column("why", overflow="fold")
+    for title in ("trial", "state", "epoch", table.objective.metric, "parameters", "why"):
+        drawn.add_column(title, overflow="fold" if title in ("parameters", "why") else "ellipsis")
     best = table.best
-    for trial in newest:
+    for trial in list(table.trials.values())[-rows:]:
         mark = "*" if trial is best else ""
         drawn.add_row(
             f"{trial.name}{mark}",
