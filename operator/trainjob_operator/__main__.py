@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from trainjob_operator.app import Operator, Options, connections
+from trainjob_operator.app import HEALTH_PORT, METRICS_PORT, Operator, Options, connections
 from trainjob_operator.trainjob.plan import Settings
 from trainjobs.kube.resources import Key
 from trainjobs.kube.transport import connect
@@ -40,7 +40,8 @@ def main() -> int:
         settings=Settings(default_image=arguments.default_image),
         namespaces=arguments.watch_namespaces,
         workers=arguments.workers,
-        health_address=("", arguments.health_port),
+        metrics_port=arguments.metrics_port,
+        health_port=arguments.health_port,
     )
     Operator(connect(arguments.kubeconfig, connections(options)), options).run(stop)
     return 0 if asked.is_set() else 1
@@ -61,8 +62,12 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--workers", type=int, default=8, help="passes at a time (default: %(default)s)")
     parser.add_argument(
-        "--health-port", type=int, default=8080, help="port of /healthz, /readyz and /metrics"
+        "--metrics-port", type=int, default=METRICS_PORT, help="port of /metrics (default: %(default)s)"
     )
+    parser.add_argument(
+        "--health-port", type=int, default=HEALTH_PORT,
+        help="port of /healthz and /readyz (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--default-image", default=Settings().default_image, help="image of TrainJobs that name none"
     )

@@ -19,6 +19,11 @@ from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import Key
 from trainjobs.kube.transport import Transport
 
+METRICS_PORT: Final = 8080
+"""Of `/metrics`; controller-runtime's default, as is the other."""
+HEALTH_PORT: Final = 8081
+"""Of `/healthz` and `/readyz`, which the kubelet asks."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
@@ -33,7 +38,10 @@ class Options:
     """Namespaces whose TrainJobs it sees, for an operator with rights in these alone. Empty: all."""
     workers: int = 8
     """Passes at a time, for each kind. They wait for the API server most of the time."""
-    health_address: tuple[str, int] = ("", 8080)
+    host: str = ""
+    """Where it is asked for metrics and probes. Empty: at every address of the pod."""
+    metrics_port: int = METRICS_PORT
+    health_port: int = HEALTH_PORT
 
 
 MakeController: TypeAlias = Callable[[Host, Options], Controller]
@@ -65,4 +73,5 @@ class Operator(Manager):
         host = Host(client, options.identity, options.namespaces, registry, LoopMetrics(registry))
         elector = Elector(client, options.lease, options.identity)
         controllers = [kind(host, options) for kind in kinds]
-        super().__init__(host, controllers, elector, options.health_address, options.workers)
+        metrics, probes = (options.host, options.metrics_port), (options.host, options.health_port)
+        super().__init__(host, controllers, elector, metrics, probes, options.workers)

@@ -23,7 +23,7 @@ from trainjobs.kube.transport import ACCOUNT as ACCOUNT_FILES
 
 ACCOUNT = "trainjobs-operator"
 USER = f"system:serviceaccount:{NAMESPACE}:{ACCOUNT}"
-PORT = 8080
+PORT = 8081
 READY_S = 120
 
 

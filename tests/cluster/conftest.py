@@ -7,7 +7,7 @@ fake nodes, if anywhere: operators run in the tests' own process, with the right
 from collections.abc import Iterator
 
 import pytest
-from installed import connected, install
+from installed import NAMESPACE, connected, install
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import NAMESPACE_ANNOTATIONS, FakeNodes
 from testbed.fixtures import NewNamespace
@@ -23,6 +23,16 @@ from trainjobs.kube.transport import HttpTransport, connect
 def release(helm: Helm, kubectl: Kubectl) -> Kubectl:
     """kubectl in the namespace of the chart's release. A test that changes the release brings it back."""
     return install(helm, kubectl)
+
+
+@pytest.fixture
+def without_release(release: Kubectl, helm: Helm, kubectl: Kubectl) -> Iterator[Kubectl]:
+    """kubectl in the release's namespace, from which the release has gone for a while."""
+    helm.on(release)("uninstall", "trainjobs")
+    yield release
+    helm.on(release)("uninstall", "trainjobs", "--ignore-not-found")
+    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
+    install(helm, kubectl)
 
 
 @pytest.fixture(scope="session")
@@ -83,7 +93,7 @@ def operator_pod(crds: Kubectl, new_namespace: NewNamespace, operator_image: str
     lease = ("--verb=create,get,update", "--resource=leases.coordination.k8s.io")
     team("create", "role", "lease", *lease)
     team("create", "rolebinding", "lease", "--role=lease", who)
-    ready = {"httpGet": {"path": "/readyz", "port": 8080}, "periodSeconds": 1}
+    ready = {"httpGet": {"path": "/readyz", "port": 8081}, "periodSeconds": 1}
     team.create(locked_down("operator", operator_image, readinessProbe=ready))
     team.wait("pod/operator", "--for=condition=Ready")
     yield team

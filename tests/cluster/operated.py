@@ -30,7 +30,9 @@ def running(
         lease,
         Settings("testbed.local/host:1"),
         namespaces,
-        health_address=("127.0.0.1", port),
+        host="127.0.0.1",
+        metrics_port=port,
+        health_port=0,
     )
     operator = Operator(transport, options)
     stop = threading.Event()

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from testbed.helm import Helm, HelmError
 from testbed.images import REPOSITORY
 from testbed.kubectl import Kubectl
 
+from trainjob_operator.app import HEALTH_PORT, METRICS_PORT
 from trainjob_operator.core.loop_metrics import LoopMetrics
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjob_operator.trainsweep.metrics import SweepMetrics
@@ -53,9 +55,13 @@ PROMETHEUS_OPERATOR = (
 
 @cache
 def rendered(helm: Helm, *settings: str) -> list[dict]:
+    return [item for item in yaml.safe_load_all(text(helm, *settings)) if item]
+
+
+@cache
+def text(helm: Helm, *settings: str) -> str:
     flags = [f"--set={setting}" for setting in settings]
-    text = helm.within("trainjobs-system")("template", "trainjobs", str(CHART), *flags)
-    return [item for item in yaml.safe_load_all(text) if item]
+    return helm.within("trainjobs-system")("template", "trainjobs", str(CHART), *flags)
 
 
 def only(items: list[dict], kind: str, name: str = "") -> dict:
@@ -138,6 +144,37 @@ def test_a_wrong_value_is_refused_by_its_path(helm: Helm, case: str):
         rendered(helm, setting)
 
 
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+TAKEN_AWAY = {"resources", "labels"}
+"""Values with contents of which a `null` is no mistake: somebody wants less of them."""
+
+
+def values(part: dict, *above: str) -> Iterator[tuple[tuple[str, ...], object]]:
+    """Each value of the chart with its path."""
+    for name, value in part.items():
+        yield (*above, name), value
+        if isinstance(value, dict):
+            yield from values(value, *above, name)
+
+
+NULLS = {".".join(path): (path, value) for path, value in values(VALUES)}
+
+
+@pytest.mark.parametrize(("path", "value"), NULLS.values(), ids=NULLS)
+def test_a_null_is_the_empty_value_and_refused_by_its_name_where_it_may_not_be_empty(
+    helm: Helm, path: tuple[str, ...], value: object
+):
+    null, (*above, name) = f"{'.'.join(path)}=null", path
+    if TAKEN_AWAY & set(path):
+        assert text(helm, null)
+    elif not value:
+        assert text(helm, null) == text(helm)
+    else:
+        at = "".join(f"/{each}" for each in above)
+        with pytest.raises(HelmError, match=re.escape(f"at '{at}': missing property '{name}'")):
+            text(helm, null)
+
+
 @pytest.mark.parametrize(
     ("settings", "image"),
     [
@@ -215,6 +252,17 @@ def test_metrics_are_for_whom_a_value_names(helm: Helm):
     assert to_one["from"] == [{"podSelector": {"matchLabels": {"app": "prometheus"}}}]
 
 
+def test_probes_are_for_the_node_alone(helm: Helm):
+    """A node reaches its pods whatever policies say, so none has to let it in."""
+    items = rendered(helm)
+    (rule,) = only(items, "NetworkPolicy", "trainjobs-operator")["spec"]["ingress"]
+    assert [port["port"] for port in rule["ports"]] == ["metrics"]
+    ports = {port["name"]: port["containerPort"] for port in operator(items)["ports"]}
+    assert ports == {"metrics": METRICS_PORT, "health": HEALTH_PORT}
+    for probe, path in (("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")):
+        assert operator(items)[probe]["httpGet"] == {"path": path, "port": "health"}
+
+
 def test_with_listed_namespaces_nothing_is_granted_elsewhere(helm: Helm):
     items = rendered(helm, "watchNamespaces={vision,speech}")
     assert not [item for item in items if item["kind"] == "ClusterRoleBinding"]
@@ -238,7 +286,7 @@ def test_monitoring_is_off_by_default_and_asks_for_metrics_that_there_are(helm: 
     items = rendered(helm, *EVERYTHING)
     monitor = only(items, "PodMonitor")["spec"]
     ports = {port["name"] for port in operator(items)["ports"]}
-    assert monitor["podMetricsEndpoints"][0]["port"] in ports
+    assert {endpoint["port"] for endpoint in monitor["podMetricsEndpoints"]} == {"metrics"} <= ports
     template = only(items, "Deployment", "trainjobs-operator")["spec"]["template"]["metadata"]["labels"]
     assert monitor["selector"]["matchLabels"].items() <= template.items()
     groups = only(items, "PrometheusRule")["spec"]["groups"]

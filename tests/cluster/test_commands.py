@@ -275,6 +275,9 @@ def test_what_is_refused_says_why_and_makes_nothing(gpus: Kubectl, code: Path, t
         ("submit", code / "none.yaml"): (Exit.NO_INPUT, "none.yaml"),
         ("list", "--context", "none"): (Exit.CONFIG, "none"),
         ("logs", "mnist"): (Exit.NO_INPUT, "no pod 0"),
+        ("report", "mnist"): (Exit.NO_INPUT, "no pod 0"),
+        ("report", "trainsweep/none"): (Exit.NO_INPUT, "there is no TrainSweep none"),
+        ("report", "tuned/mnist"): (Exit.USAGE, "there is no kind tuned"),
     }
     for arguments, (exit_code, words) in cases.items():
         done = trainjobs(*arguments)

@@ -29,7 +29,7 @@ def trainjob(team: Kubectl):
     return manifest(metadata={"namespace": team.namespace})
 
 
-def eventually(holds, within_s: float = 20) -> None:
+def eventually(holds, within_s: float = 120) -> None:
     deadline = time.monotonic() + within_s
     while not holds():
         assert time.monotonic() < deadline, "it did not become true in time"
@@ -120,7 +120,7 @@ def test_a_cache_follows_the_server_and_our_own_writes_are_there_at_once(team: K
     thread = threading.Thread(target=reflector.run, args=[stop])
     thread.start()
     try:
-        assert reflector.synced.wait(20)
+        assert reflector.synced.wait(120)
         key = Key(team.namespace, "web")
         made = client.create(service(team))
         cache.put(made)
@@ -134,7 +134,7 @@ def test_a_cache_follows_the_server_and_our_own_writes_are_there_at_once(team: K
     finally:
         stop.set()
         client.create(service(team, "wake"))  # ends the watch's wait
-        thread.join(20)
+        thread.join(120)
     assert not thread.is_alive()
 
 
@@ -165,7 +165,7 @@ def test_a_silent_watch_is_given_up(client: KubeClient):
     began = time.monotonic()
     with pytest.raises(TransportError, match="Read timed out"):
         list(client.watch(SERVICES, "", "for=nobody", version, timeout_s=60, silence_s=1))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 50
 
 
 def test_who_may_not_is_told_so(team: Kubectl, transport: HttpTransport):

@@ -229,8 +229,9 @@ class Watched:
     def is_unharmed(self) -> None:
         """The operator lives, rests and obeys, and the control TrainJob is as it was."""
         self.settle()
-        for path in ("healthz", "readyz", "metrics"):
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.operator.health.port}/{path}") as answer:
+        health, metrics = self.operator.health.port, self.operator.metrics.port
+        for page in (f"{health}/healthz", f"{health}/readyz", f"{metrics}/metrics"):
+            with urllib.request.urlopen(f"http://127.0.0.1:{page}") as answer:
                 assert answer.status == 200
         assert [record.getMessage() for record in self.log.records if record.levelno >= logging.ERROR] == []
         assert self.state() == self.before

@@ -4,18 +4,16 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
-from installed import CHART, NAMESPACE, check_runs, connected, in_force, install
+from installed import CHART, check_runs, connected, in_force
 from operated import eventually, running, says, state, trainjob, trains
 from pages import commands
 from testbed.binaries import program
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import FakeNodes
-from testbed.helm import Helm
 from testbed.images import REPOSITORY
 from testbed.kubectl import Kubectl, KubectlError
 
@@ -31,16 +29,6 @@ def checkout(tmp_path: Path) -> Path:
     values, *_ = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "values.yaml").write_text(values)
     return tmp_path
-
-
-@pytest.fixture
-def without_release(release: Kubectl, helm: Helm, kubectl: Kubectl) -> Iterator[Kubectl]:
-    """kubectl in the release's namespace, from which the release has gone for a while."""
-    helm.on(release)("uninstall", "trainjobs")
-    yield release
-    helm.on(release)("uninstall", "trainjobs", "--ignore-not-found")
-    kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found")
-    install(helm, kubectl)
 
 
 def identities(team: Kubectl) -> dict[str, str]:

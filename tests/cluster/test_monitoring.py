@@ -32,7 +32,7 @@ from testbed.fixtures import require
 from testbed.helm import Helm
 from testbed.kubectl import Kubectl
 
-from trainjob_operator.core.health import HealthServer
+from trainjob_operator.core.health import PageServer, metrics
 from trainjob_operator.trainjob.metrics import Metrics
 from trainjobs.kube.transport import HttpTransport
 
@@ -156,7 +156,7 @@ def test_an_alert_names_the_namespace_of_the_run_and_another_of_its_name_does_no
     require("prometheus")
     registry = CollectorRegistry()
     Metrics(registry).watch(lambda: [trains_since("silent", 1), trains_since("lively", time.time())])
-    server = HealthServer(("127.0.0.1", 0), lambda: True, lambda: True, registry)
+    server = PageServer(("127.0.0.1", 0), metrics(registry))
     server.start()
     try:
         with scraping(server.port, monitor, tmp_path) as prometheus:

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from operated import eventually, pods, reaches, running, says, state, trainjob, trains
@@ -17,6 +18,8 @@ from testbed.fakenodes import FakeNodes
 from testbed.kubectl import Kubectl, KubectlError, Manifest
 
 from trainjob_operator.app import Operator
+from trainjobs.api import TrainJob
+from trainjobs.api.manifest import Problem, SpecError, parse
 from trainjobs.kube.resources import Key
 from trainjobs.kube.transport import HttpTransport, TransportError
 
@@ -87,7 +90,7 @@ def test_a_run_from_apply_to_an_early_stop(gpus: Kubectl, operator: Operator, no
     assert conditions["Complete"]["message"] == "val_loss has not improved"
     assert conditions["EarlyStopped"]["status"] == "True"
     assert conditions["Running"]["status"] == "False"
-    with urllib.request.urlopen(f"http://127.0.0.1:{operator.health.port}/metrics") as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{operator.metrics.port}/metrics") as answer:
         metrics = answer.read().decode()
     assert 'trainjobs_early_stop_events_total{model_type="unknown",strategy="plateau"} 1.0' in metrics
     eventually(
@@ -241,6 +244,49 @@ def test_a_run_that_has_to_hear_of_a_stop_is_given_its_rights_again(
     eventually(
         lambda: "trainjobs-runner" in gpus("get", kind, "--output=name"), f"the {kind} is there", within_s=10
     )
+
+
+def test_a_run_that_does_not_follow_a_stop_is_ended_by_its_job_unless_the_stop_is_taken_back(
+    gpus: Kubectl, operator: Operator, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("trainjob_operator.trainjob.deadlines.MARGIN_S", 0)
+    gpus.create(trainjob())
+    trains(gpus)
+    asks(gpus, stop={})
+    gpus.wait("job/mnist", "--for=jsonpath={.spec.activeDeadlineSeconds}")
+    asks(gpus, stop=None)
+    eventually(lambda: "activeDeadlineSeconds" not in gpus.get("job/mnist")["spec"], "it is taken back")
+    asks(gpus, stop={}, progressDeadlineSeconds=1)
+    gpus.wait("tjob/mnist", "--for=condition=Failed")
+    told = gpus.get("tjob/mnist")["status"]["conditions"][0]
+    said = (told["reason"], told["message"])
+    assert said == ("DeadlineExceeded", "it did not stop within 2 s of being asked to, and was ended")
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [({"suspend": True}, "Suspended"), ({"activeDeadlineSeconds": 1}, "DeadlineExceeded")],
+)
+def test_a_run_that_a_later_operator_cannot_read_is_suspended_and_ended_whatever_its_labels(
+    gpus: Kubectl, operator: Operator, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any], reason: str
+):
+    def later(document: dict[str, Any]) -> TrainJob:
+        if "backoffLimit" in document["spec"]:
+            raise SpecError([Problem("spec.backoffLimit", 2, "is no field any more")])
+        return parse(document)
+
+    gpus.create(trainjob(backoffLimit=2))
+    trains(gpus)
+    monkeypatch.setattr("trainjob_operator.trainjob.observation.observed.parse", later)
+    gpus("label", "tjob", "mnist", *(f"label-{n}=x" for n in range(70)))
+    reaches(gpus, "InvalidSpec")
+    asks(gpus, **asked)
+    reaches(gpus, reason)
+
+
+def asks(team: Kubectl, **spec: Any) -> None:
+    """Of the run, by an edit of its TrainJob."""
+    team("patch", "tjob", "mnist", "--type=merge", f"--patch={json.dumps({'spec': spec})}")
 
 
 @pytest.mark.parametrize("edit", [{"parallelism": 1}, {"completions": 1, "parallelism": 1}], ids=str)

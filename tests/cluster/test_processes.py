@@ -11,13 +11,13 @@ from testbed import processes
 def test_a_server_that_ends_early_shows_its_log(tmp_path):
     process = processes.start("short", ["sh", "-c", "echo cannot bind >&2; exit 3"], tmp_path)
     with pytest.raises(processes.ProcessFailedError, match=r"(?s)short ended with code 3.*cannot bind"):
-        process.wait_ready(lambda: False, timeout_s=10)
+        process.wait_ready(lambda: False, timeout_s=60)
 
 
 def test_a_server_that_never_gets_ready_shows_its_log(tmp_path):
     process = processes.start("slow", ["sh", "-c", "echo still loading; exec sleep 60"], tmp_path)
     try:
-        process.wait_ready(process.log.read_text, timeout_s=10)
+        process.wait_ready(process.log.read_text, timeout_s=60)
         with pytest.raises(processes.ProcessFailedError, match=r"(?s)not ready after 0.1 s.*still loading"):
             process.wait_ready(lambda: False, timeout_s=0.1)
     finally:
@@ -33,7 +33,7 @@ def test_a_server_that_never_gets_ready_shows_its_log(tmp_path):
 )
 def test_stop_asks_first_and_then_kills(tmp_path, script, grace_s, ended_by):
     process = processes.start("server", ["sh", "-c", script], tmp_path)
-    process.wait_ready(process.log.read_text, timeout_s=10)
+    process.wait_ready(process.log.read_text, timeout_s=60)
     process.stop(grace_s)
     assert process.popen.returncode == -ended_by
     assert process.pid is None
@@ -45,7 +45,7 @@ def test_processes_stop_in_reverse_order_of_start(tmp_path):
     started = []
     for name in ("first", "second"):
         process = processes.start(name, ["sh", "-c", script, name], tmp_path)
-        process.wait_ready(process.log.read_text, timeout_s=10)
+        process.wait_ready(process.log.read_text, timeout_s=60)
         started.append(process)
     processes.stop_all(started)
     assert log.read_text().split() == ["second", "first"]

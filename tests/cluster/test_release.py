@@ -98,6 +98,7 @@ def as_the_pod_runs_it(release: Kubectl, control_plane: ControlPlane) -> Iterato
     of_a_pod = (
         f"--kubeconfig={control_plane.kubeconfig_with('trainjobs-operator', token)}",
         f"--namespace={release.namespace}",
+        "--metrics-port=0",
         "--health-port=0",
     )
     process = subprocess.Popen([sys.executable, *command, *container["args"], *of_a_pod])

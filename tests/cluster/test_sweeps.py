@@ -4,6 +4,9 @@ The operator runs in this process, with the rights that the chart gives it and n
 """
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,10 +19,13 @@ from operated import running
 from sweep_manifests import sweep_manifest
 from team import ENVIRONMENT, Team, claim, code, volume
 from testbed.controlplane import ControlPlane
+from testbed.images import HOST_IMAGE
 from testbed.kubectl import RESTRICTED, Kubectl
 from testbed.node import Node
+from testbed.pods import locked_down
 
 from trainjobs.api.pod_contract import COMMAND
+from trainjobs.exits import Exit
 from trainjobs.pod.identity import PodIdentity
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import Starting
@@ -145,7 +151,7 @@ def test_trials_of_two_pods_end_pruned_and_one_is_best(team, record_property):
     record_property("kubectl get tsweep", team.kubectl("get", "tsweep/tuned"))
 
 
-def test_a_stop_verb_halts_every_trial_and_completes_the_sweep(team):
+def test_a_stop_verb_halts_every_trial_and_completes_the_sweep(team, tmp_path):
     team.kubectl.apply(digits("stopped", 16, 17, 18, 19, 20, 21, config={"pause": 0.05}, epochs=1000))
     team.wait_until(lambda: team.status("stopped").get("trials", {}).get("running") == 2, "stopped")
     team.wait_until(lambda: team.status("stopped").get("best"), "stopped")
@@ -155,6 +161,27 @@ def test_a_stop_verb_halts_every_trial_and_completes_the_sweep(team):
     ends = team.finished("stopped")
     assert {trial["state"] for trial in ends.values()} == {"StopRequested"}, ends
     assert team.status("stopped")["trials"]["ended"] == 2
+    a_page_is_made_of_its_directory_which_any_pod_with_the_claim_has(team, tmp_path)
+
+
+def a_page_is_made_of_its_directory_which_any_pod_with_the_claim_has(team: Sweeps, tmp_path: Path) -> None:
+    kubectl = team.kubectl
+    command = [str(Path(sys.executable).with_name("trainjobs")), "report"]
+    environment = {**os.environ, "KUBECONFIG": str(kubectl.kubeconfig)}
+    far = [*command, "trainsweep/stopped", "--namespace", kubectl.namespace]
+    asked = subprocess.run(far, env=environment, capture_output=True, text=True, check=False)
+    folder = f"stopped-{kubectl.get('trainsweep/stopped')['metadata']['uid'][:8]}"
+    assert asked.returncode == Exit.NO_INPUT
+    assert f"are on the claim checkpoints, in {folder}, which only its pods read" in asked.stderr
+    mounts = [{"name": "disk", "mountPath": "/checkpoints"}]
+    pod = locked_down("reader", HOST_IMAGE, command=["sleep", "300"], volumeMounts=mounts)
+    pod["spec"]["volumes"] = [{"name": "disk", "persistentVolumeClaim": {"claimName": "checkpoints"}}]
+    kubectl.create(pod)
+    kubectl.wait("pod/reader", "--for=condition=Ready")
+    kubectl("cp", f"reader:/checkpoints/{folder}", str(tmp_path / "stopped"))
+    kubectl("delete", "pod/reader", "--grace-period=0", "--force")
+    subprocess.run([*command, "stopped"], cwd=tmp_path, check=True)
+    assert "StopRequested" in (tmp_path / "report.html").read_text()
 
 
 def test_a_suspended_sweep_keeps_finished_trials_and_goes_on_with_the_others(team):

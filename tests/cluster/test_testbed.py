@@ -59,7 +59,7 @@ def headless_service(name):
     return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": spec}
 
 
-def eventually(condition, timeout_s=30):
+def eventually(condition, timeout_s=120):
     """For what Kubernetes gives no watch for, such as a policy taking effect."""
     deadline = time.monotonic() + timeout_s
     while not (result := condition()):

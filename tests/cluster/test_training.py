@@ -2,10 +2,6 @@
 tells the truth and nothing is lost."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +10,6 @@ import pytest
 import yaml
 from forked import ForkedWorkers
 from installed import operated_by_pods
-from pages import commands
 from team import ENVIRONMENT, Team, claim, code, trainjob, volume
 from testbed.fixtures import serial
 from testbed.helm import Helm
@@ -97,38 +92,6 @@ def test_mnist_stops_early_on_two_pods_and_says_so(new_team, record_property):
         datetime.fromisoformat(text) for text in (stopping["decisionTime"], status["completionTime"])
     )
     record_property("seconds from the decision to the end, pods gone", (over - decided).total_seconds())
-
-
-@pytest.mark.timeout(1200)
-def test_every_command_of_the_page_on_clusters_works_in_its_order(new_team, tmp_path):
-    """A user with a folder, the page, and a kubeconfig."""
-    team = new_team("checkpoints")
-    folder = shutil.copytree(ROOT / "manifests/examples/digits", tmp_path / "manifests/examples/digits")
-    manifest = yaml.safe_load((folder / "trainjob.yaml").read_text())
-    manifest["spec"]["trainer"]["env"] = ENVIRONMENT
-    (folder / "trainjob.yaml").write_text(yaml.safe_dump(manifest))
-    config = yaml.safe_load(team.kubectl.kubeconfig.read_text())
-    config["contexts"][0]["context"]["namespace"] = team.kubectl.namespace
-    (tmp_path / "config").write_text(yaml.safe_dump(config))
-    told = {}
-    for program, *arguments in commands(ROOT / "docs/cluster.md"):
-        done = subprocess.run(
-            [Path(sys.executable).with_name(program), *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "KUBECONFIG": str(tmp_path / "config"), "COLUMNS": "160"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}{team.story('digits')}"
-        told[" ".join(arguments[:2])] = told.get(" ".join(arguments[:2]), "") + done.stdout + done.stderr
-    assert "its code in ConfigMap digits-code-" in told["submit manifests/examples/digits"]
-    assert "EarlyStopped" in told["list"]
-    assert "auto: " in told["explain digits"]
-    assert "2 of 2 ranks" in told["explain digits"]
-    assert "rank" not in told["logs digits"]
-    assert "StopRequested" in told["stop digits-2"]
-    assert team.kubectl.get("trainjobs")["items"] == []
 
 
 def test_a_stop_verb_halts_both_pods_at_one_step_and_ray_lets_no_stranger_in(team):

@@ -10,13 +10,15 @@ import threading
 from pathlib import Path
 
 import pytest
-from processes import until
+import yaml
+from processes import PATIENCE_S, until
 
 import trainjobs
 from trainjobs.api.manifest import load
 from trainjobs.driver.forkserver import ForkServer
 from trainjobs.exits import CannotCreate, UsageError
 from trainjobs.local import launching
+from trainjobs.local.keywords import with_keywords
 
 TRAIN = """
 import time
@@ -95,7 +97,7 @@ def done(desk, text):
     """A script that somebody has written, run."""
     (desk / "script.py").write_text(text)
     command = [sys.executable, "script.py"]
-    return subprocess.run(command, cwd=desk, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command, cwd=desk, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_a_run_in_a_notebooks_event_loop_is_interrupted_resumed_and_stopped(desk, capsys):
@@ -148,8 +150,9 @@ def test_a_run_in_a_thread_that_fails_says_why_with_its_result(desk):
 
 
 def test_bad_input_is_told_as_on_the_command_line(desk):
-    with pytest.raises(trainjobs.SpecError, match=r"spec\.trainer\.maxEpochs=-1: must be at least 1"):
+    with pytest.raises(trainjobs.SpecError) as wrong:
         trainjobs.run("trainjob.yaml", overrides={"spec.trainer.maxEpochs": -1})
+    assert str(wrong.value) == "overrides: spec.trainer.maxEpochs=-1: must be at least 1"
     with pytest.raises(trainjobs.UserError, match=r"reading nothing\.yaml: No such file"):
         trainjobs.run("nothing.yaml")
     with pytest.raises(UsageError, match="must be one of inline, local, ray"):
@@ -162,6 +165,24 @@ def test_bad_input_is_told_as_on_the_command_line(desk):
         trainjobs.run("trainjob.yaml", lambda run: None)
     with pytest.raises(trainjobs.SpecError, match="must hold kind: TrainSweep"):
         trainjobs.sweep("trainjob.yaml")
+
+
+def test_an_error_names_the_keywords_of_the_call_and_not_the_options_of_the_command(desk):
+    with pytest.raises(CannotCreate, match=r"holds files and is no run directory.*; name another run_dir"):
+        trainjobs.run("trainjob.yaml", run_dir=".")
+    with pytest.raises(CannotCreate, match=r"holds files and no sweep; name another sweep_dir"):
+        trainjobs.sweep(yaml.safe_load(SWEEP), sweep_dir=".")
+
+
+def test_every_option_that_an_error_of_a_run_may_name_has_a_keyword():
+    options = {
+        option
+        for package in ("local", "driver", "runs", "runtime", "sweeps")
+        for path in (Path(trainjobs.__file__).parent / package).rglob("*.py")
+        for option in re.findall(r"--(?:resume|fresh|set|\w+-dir|launcher \w+)", path.read_text())
+    }
+    assert {"--fresh", "--resume"} < options
+    assert [option for option in options if "--" in with_keywords(f"{option} ")] == []
 
 
 def test_a_plain_script_as_documented_gives_its_own_function_and_runs_once(desk):

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from processes import until
+from processes import PATIENCE_S, until
 from torch import nn
 
 from trainjobs.runs.directory import RunDirectory
+from trainjobs.runs.events import Printed
 
 SUPPORT = Path(__file__).parent.parent / "support"
 TRAIN = """
-import os, signal, time
 from pathlib import Path
 
 import torch
@@ -39,9 +39,9 @@ def train(run: Run) -> None:
             optimizer.zero_grad()
             model(x).square().mean().backward()
             optimizer.step()
-            if run.step == run.config.get("halt_at"):
+            if run.step == run.config.get("halt_at") and not Path("halt").exists():
                 Path("halt").touch()
-                time.sleep(1)
+                until(lambda: Path("go").exists() or run._loop.coordinator.decision)
         run.report(val_loss=[0.9, 0.5, 0.8, 0.7, 0.1][epoch - 1])
 """
 MANIFEST = """
@@ -75,7 +75,7 @@ class Desk:
 
     def run(self, *arguments):
         with self.start(*arguments) as process:
-            out, err = process.communicate(timeout=300)
+            out, err = process.communicate(timeout=PATIENCE_S)
         return process.returncode, out, err
 
     @property
@@ -143,7 +143,7 @@ def test_a_signal_while_workers_start_ends_at_once_and_the_next_run_needs_no_fla
     with desk.start("run", "tiny.yaml", SLOW_START=str(mark)) as process:
         until(mark.exists)
         process.send_signal(number)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 75
     assert "left before the workers had started; there is no checkpoint yet" in err
     assert "--resume" not in out + err
@@ -164,7 +164,7 @@ def test_a_signal_while_a_resume_starts_leaves_the_run_where_it_was(done):
     with done.start("run", "tiny.yaml", "--resume", *more, SLOW_START=str(mark)) as process:
         until(mark.exists)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 75
     assert "--resume goes on from the last checkpoint" in err
     assert (
@@ -180,10 +180,9 @@ def test_a_run_is_stopped_from_another_terminal_by_its_lock(desk):
         until((desk.path / "halt").exists)
         command = documented("How to stop from another terminal", "console").removeprefix("$ ")
         subprocess.run(["bash", "-c", command.replace("digits", "tiny")], cwd=desk.path, check=True)
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 75
     assert "Interrupted in epoch 2 of 3, at step " in out
-    (desk.path / "halt").unlink()
     assert desk.run("run", "tiny.yaml", "--resume", *setting("trainer.config.halt_at", 7))[0] == 0
 
 
@@ -194,7 +193,7 @@ def test_a_run_is_completed_from_another_terminal(desk):
     with desk.start("run", "tiny.yaml", *endless, *setting("trainer.config.halt_at", 7)) as process:
         until((desk.path / "halt").exists)
         code, out, err = desk.run("stop", "tiny", "--reason", "good enough")
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     assert (process.returncode, code) == (0, 0)
     assert f"asked process {process.pid} to stop" in err
     assert re.search(r"Stopped on request .*\nhalted: step \d+ on the only rank", out)
@@ -207,10 +206,14 @@ def test_what_a_run_prints_is_followed_from_another_terminal_to_its_end(desk):
     (desk.path / "train.py").write_text(code)
     with desk.start("run", "tiny.yaml", *setting("trainer.config.halt_at", 7)) as process:
         until((desk.path / "halt").exists)
+        until(lambda: any(isinstance(event, Printed) for event in desk.place.events()))
         assert desk.run("logs", "tiny")[1].splitlines() == ["rank 0: hello"]
-        told = desk.run("logs", "tiny", "--rank", "0", "--follow")
-        process.communicate(timeout=60)
-    assert told == (0, "hello\n", "")
+        with desk.start("logs", "tiny", "--rank", "0", "--follow") as follower:
+            assert follower.stdout.readline() == "hello\n"
+            (desk.path / "go").touch()
+            assert follower.communicate(timeout=PATIENCE_S) == ("", "")
+        process.communicate(timeout=PATIENCE_S)
+    assert (process.returncode, follower.returncode) == (0, 0)
 
 
 def test_a_run_whose_last_checkpoint_is_gone_is_not_begun_anew_in_silence(done):
@@ -246,7 +249,7 @@ def test_a_debugger_behind_a_port_stops_the_training_function(desk):
     (desk.path / "train.py").write_text(code)
     with desk.start("run", "tiny.yaml", *setting("trainer.maxEpochs", 1)) as process:
         until(lambda: answers(port, b"p 'at step', run.step\nc\n").find(b"('at step', 5)") >= 0)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0
 
 
@@ -254,7 +257,7 @@ def answers(port, commands):
     try:
         with socket.create_connection(("127.0.0.1", port)) as debugger:
             debugger.sendall(commands)
-            debugger.settimeout(300)
+            debugger.settimeout(PATIENCE_S)
             return b"".join(iter(lambda: debugger.recv(4096), b""))
     except ConnectionRefusedError:
         return b""

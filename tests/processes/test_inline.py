@@ -9,7 +9,7 @@ from pstats import Stats
 
 import pytest
 import torch
-from processes import TRAINJOBS, until
+from processes import PATIENCE_S, TRAINJOBS, until
 from terminal import CTRL_C, Terminal
 from torch import nn
 
@@ -88,7 +88,9 @@ def config(**values):
 
 
 def done(desk, *command):
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, **at(desk))
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, **at(desk)
+    )
 
 
 def trained():

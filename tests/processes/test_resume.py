@@ -29,11 +29,11 @@ def test_a_killed_worker_costs_no_more_than_the_steps_since_the_checkpoint(trial
 
 def test_a_hung_rank_shows_where_it_hangs_and_the_attempt_starts_again(trial, undisturbed):
     mishaps = [{"what": "hang", "step": 20, "rank": 1}]
-    result = trial.train(stopping=LOSS, config={"mishaps": mishaps}, progressDeadlineSeconds=3)
+    result = trial.train(stopping=LOSS, config={"mishaps": mishaps}, progressDeadlineSeconds=10)
     assert result.exit_code == Exit.DONE
     assert trial.outcome() == undisturbed
     (restart,) = trial.of(events.Restarting)
-    assert restart.reason.startswith("no step for 3 s (progressDeadlineSeconds) after step ")
+    assert restart.reason.startswith("no step for 10 s (progressDeadlineSeconds) after step ")
     stacks = {
         rank: "\n".join(line.text for line in trial.of(events.Printed) if line.rank == rank)
         for rank in (0, 1)
@@ -53,11 +53,11 @@ def test_a_run_that_always_hangs_fails(trial):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_module_that_is_never_imported_shows_where_it_hangs(trial, workers):
-    result = trial.train(entrypoint="hangs:train", workers=workers, progressDeadlineSeconds=1, backoffLimit=0)
+    result = trial.train(entrypoint="hangs:train", workers=workers, progressDeadlineSeconds=5, backoffLimit=0)
     assert result.exit_code == Exit.FAILURE
     said = result.document["failure"]["message"]
     assert said.startswith(
-        "no step for 1 s (progressDeadlineSeconds) before the training function was called"
+        "no step for 5 s (progressDeadlineSeconds) before the training function was called"
     )
     shown = "\n".join(line.text for line in trial.of(events.Printed))
     assert shown.count("hangs.py") == workers
@@ -108,7 +108,7 @@ def test_a_run_that_is_interrupted_twice_in_one_epoch_sees_every_batch_once(new_
     whole, broken = (new_trial(make(tmp_path / name)) for name in ("whole", "broken"))
     whole.train(stopping=LOSS, config=config, max_epochs=2)
     half = whole.place.history()[0].step
-    mishaps = [{"what": "interrupt", "step": half + steps, "rank": 1} for steps in (1, 7)]
+    mishaps = [{"what": "interrupt near", "step": half + steps, "rank": 1} for steps in (1, 7)]
     parts = {"stopping": LOSS, "config": config | {"mishaps": mishaps}, "max_epochs": 2}
     codes = [broken.train(**parts).exit_code for _ in range(3)]
     assert codes == [Exit.INTERRUPTED, Exit.INTERRUPTED, Exit.DONE]

@@ -112,7 +112,7 @@ def test_steps_that_go_on_into_the_next_epoch_are_refused(living, tmp_path):
 
 
 def test_a_loop_that_begins_its_epoch_again_says_so(living, tmp_path):
-    trial, lives = trained(living, tmp_path / "run", "own_polls_amid", shape(loader="own", halt=7))
+    trial, lives = trained(living, tmp_path / "run", "own_polls_amid", shape(loader="own", halt=7, near=True))
     assert lives == 2
     saved = [saved for saved in trial.of(events.Checkpointed) if saved.repeats]
     assert [warned.message for warned in trial.of(events.Warned)] == [

@@ -89,7 +89,7 @@ def test_however_a_training_function_leaves_it_is_understood(trial, way, ranks, 
 )
 def test_a_forked_child_that_leaves_the_training_function_ends_as_in_any_program(trial, way, code, words):
     result = trial.train(
-        entrypoint="world:fork", config={"way": way}, max_epochs=2, backoffLimit=0, progressDeadlineSeconds=10
+        entrypoint="world:fork", config={"way": way}, max_epochs=2, backoffLimit=0, progressDeadlineSeconds=60
     )
     assert result.exit_code == Exit.DONE
     told = Counter(event.text for event in trial.of(events.Printed))

@@ -4,6 +4,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from sweep_manifests import sweep_manifest
+
 from trainjobs.api.sweep import TrainSweep
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.stopping import Observation
@@ -41,25 +43,16 @@ def kept_sweep(
 
 
 def _manifest(trials: int, epochs: int, parameters: dict[str, Any], spec: dict[str, Any]) -> dict[str, Any]:
-    trainer = {
-        "entrypoint": "train:train",
-        "maxEpochs": epochs,
-        "config": {"hidden": 64, "seed": 1},
-        "numProcPerNode": 2,
+    trainer = {"maxEpochs": epochs, "config": {"hidden": 64, "seed": 1}, "numProcPerNode": 2}
+    pruning = {"startAfter": {"epoch": 2}, "criteria": [{"median": {}}]}
+    given = {
+        "parameters": parameters,
+        "maxTrials": trials,
+        "parallelTrials": None,
+        "pruning": pruning,
+        **spec,
     }
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainSweep",
-        "metadata": {"name": "digits-sweep"},
-        "spec": {
-            "template": {"spec": {"trainer": trainer}},
-            "parameters": parameters,
-            "objective": {"metric": "val_loss"},
-            "maxTrials": trials,
-            "pruning": {"startAfter": {"epoch": 2}, "criteria": [{"median": {}}]},
-            **spec,
-        },
-    }
+    return sweep_manifest("digits-sweep", trainer, **given)
 
 
 def _train(

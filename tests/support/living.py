@@ -19,6 +19,9 @@ from trainjobs.runtime.worker import work
 
 LOSS = {"monitor": "val_loss"}
 
+HUNG_S = 40
+"""A rank without a step for so long says where it stands, before the others miss it and its process ends."""
+
 
 class LivingWorkers:
     """Starts its ranks once, between `with` and its end."""
@@ -82,7 +85,10 @@ class LivingGroup:
         return not self._thread.is_alive()
 
     def _wait(self):
-        errors = [error for pipe in self._pipes if (error := pipe.recv())]
+        try:
+            errors = [error for pipe in self._pipes if (error := pipe.recv())]
+        except EOFError:
+            errors = ["a living rank has ended, and its group with it"]
         self.error = RuntimeError(errors[0]) if errors else None
 
 
@@ -110,6 +116,7 @@ def shape(**parts):
         "prelude": False,
         "epochs": 0,
         "halt": 0,
+        "near": False,
     }
     return usual | parts
 
@@ -123,11 +130,13 @@ def trained(living, directory, entrypoint, config, stopping=LOSS, **parts):
             entrypoint=f"shapes:{entrypoint}",
             config=config | {"mark": str(directory / "mark")},
             stopping=stopping,
+            progressDeadlineSeconds=HUNG_S,
             **{"max_epochs": 3, **parts},
         )
         if result.exit_code != Exit.INTERRUPTED:
             break
-    assert result.exit_code == Exit.DONE, result.document.get("failure")
+    said = [(event.rank, event.text) for event in trial.of(events.Printed)]
+    assert result.exit_code == Exit.DONE, (result.document.get("failure"), said)
     return trial, lives
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from manifests import manifest
 from trainjob_operator.trainjob.objects.job import digest
-from trainjob_operator.trainjob.observation.observed import observe
+from trainjob_operator.trainjob.observation.observed import Valid, observe
 from trainjob_operator.trainjob.observation.observed_job import ObservedJob, job_projection, observed_job
 from trainjob_operator.trainjob.observation.observed_pods import ObservedPods
 from trainjob_operator.trainjob.plan import Settings, plan
@@ -82,7 +82,7 @@ def running(since, **status):
 def planned(raw, job, now, pods=None, warnings=()):
     """The plan for a TrainJob at a time; `pods`: those that were looked at."""
     observed = observe(raw, job, T0 + timedelta(seconds=now))
-    if pods is not None:
+    if pods is not None and isinstance(observed, Valid):
         observed = replace(observed, pods=ObservedPods(pods, list(warnings)))
     return plan(observed, lambda: "secret", Settings("default:1"))
 

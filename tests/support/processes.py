@@ -10,6 +10,9 @@ ROOT = Path(__file__).parents[2]
 MNIST = ROOT / "manifests/examples/mnist/trainjob.yaml"
 TRAINJOBS = str(Path(sys.executable).with_name("trainjobs"))
 
+PATIENCE_S = 300
+"""How long a test waits for what another process does: only a fault takes longer, on a machine that is busy too."""
+
 
 def start(run_dir, *options, env=None):
     """`trainjobs run` on the MNIST example with Ray, telling events as JSON; `env` replaces this process's own."""
@@ -40,7 +43,7 @@ def follow(process, react=lambda event: None):
 
 def until(condition):
     """Wait for what another process does."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

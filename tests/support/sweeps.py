@@ -24,6 +24,7 @@ def train(run):
     run.track(model=model, optimizer=optimizer)
     for epoch in run.epochs():
         for _ in run.steps(range(2)):
+            hold(run, case, epoch)
             model(torch.rand(4, 3)).sum().backward()
             optimizer.step()
         if case == "raises" and epoch == 2:
@@ -31,11 +32,36 @@ def train(run):
             raise RuntimeError("a bug of the trial")
         if epoch == 3:
             once(run, case)
-        if case in ("slow", "bad", "nan"):
-            time.sleep(0.2)
         name = "accuracy" if case == "unnamed" else "val_loss"
         value = float("nan") if case == "nan" else LEVELS.get(case, run.config["level"]) + 1 / epoch
         run.report(**{name: value})
+
+
+def hold(run, case, epoch):
+    "Here a trial waits for what becomes of it, however long that takes."
+    if case in ("bad", "nan") and epoch == 5:
+        await_decision(run)
+    if case == "disturbed" and epoch >= 4:
+        await_disturbance(run, epoch)
+
+
+def await_disturbance(run, epoch):
+    "The first trial is interrupted; the second is killed, and pruned when it goes on."
+    marks, level = Path(run.config["marks"]), str(run.config["level"])
+    first, second = marks / "first", marks / "second"
+    if not first.exists():
+        first.write_text(level)
+        await_decision(run)
+    elif first.read_text() != level and not second.exists():
+        second.touch()
+        time.sleep(600)
+    elif first.read_text() != level and epoch == 8:
+        await_decision(run)
+
+
+def await_decision(run):
+    coordinator = run._loop.coordinator
+    coordinator._fence.wait(lambda: coordinator.decision)
 
 
 def once(run, case):

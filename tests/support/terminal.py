@@ -8,8 +8,9 @@ import termios
 from contextlib import suppress
 from select import select
 
+from processes import PATIENCE_S
+
 CTRL_C = "\x03"
-PATIENCE_S = 120
 
 
 class Terminal:

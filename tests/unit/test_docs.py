@@ -35,6 +35,7 @@ BY_HAND = {
     "install.md": "needs docker and kind",
     "README.md": "needs a cluster with the images in a registry; tests/cluster runs the same by other names",
     "running.md": "needs another project, a terminal of its own, or a run in another terminal",
+    "sweeps.md": "needs a sweep in a cluster; tests/cluster/test_sweeps.py copies one",
     "images.md": "needs docker; tests/cluster/test_images.py builds the same without it",
 }
 """Pages with commands in `console` blocks, which no test runs as they stand, and why."""

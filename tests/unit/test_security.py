@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 import yaml
 
 from trainjobs.api.pod_contract import AGENTS_PORT, RAY_AGENT_PORT, RAY_PORT
@@ -17,14 +16,15 @@ INSTALLED = [
 ]
 
 
-@pytest.mark.parametrize(("file", "name"), NAMED, ids=lambda part: part.rpartition("/")[2])
-def test_a_test_that_the_page_names_is_there(file, name):
-    assert f"\ndef {name}(" in (ROOT / file).read_text()
+def test_a_test_that_the_page_names_is_there():
+    assert NAMED
+    gone = [(file, name) for file, name in NAMED if f"\ndef {name}(" not in (ROOT / file).read_text()]
+    assert gone == []
 
 
-@pytest.mark.parametrize("row", ROWS)
-def test_each_row_of_the_page_names_a_test(row):
-    assert re.search(r"`tests/[\w/]+\.py::\w+` \|$", row)
+def test_each_row_of_the_page_names_a_test():
+    assert ROWS
+    assert [row for row in ROWS if not re.search(r"`tests/[\w/]+\.py::\w+` \|$", row)] == []
 
 
 def test_every_fixed_port_of_a_training_pod_is_on_the_page():

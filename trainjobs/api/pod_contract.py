@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, Final, Self
 
@@ -44,6 +44,8 @@ LONGEST_TERMINATION_MESSAGE: Final = 4096
 """Bytes that Kubernetes keeps of it: the last ones, so that of a longer message no JSON is left."""
 LONGEST_TAIL: Final = 500
 """Characters that are read of a message that is not ours: it is the end of a log."""
+EVENT_MARK: Final = "trainjobs-event "
+"""What a line of pod 0's log begins with that holds an event of the run as JSON."""
 
 
 class PodEnvironmentError(ValueError):
@@ -149,7 +151,12 @@ class TerminationMessage:
                 return cls(clipped(str(said.get("reason") or ""), None), clipped(str(said["message"]), None))
         except (ValueError, RecursionError):  # brackets alone are enough for the latter
             pass
-        return cls("", text.strip()[-LONGEST_TAIL:])
+        return cls("", "\n".join(without_events(text.split("\n"))).strip()[-LONGEST_TAIL:])
+
+
+def without_events(lines: Iterable[str]) -> Iterator[str]:
+    """What a log has for people."""
+    return (line for line in lines if not line.startswith(EVENT_MARK))
 
 
 def _fits(text: str) -> bool:

@@ -72,6 +72,13 @@ class Hyperband(Model):
     max_epochs: Count
     """Epochs of a trial that passes all rungs: with the other two it sets the number of brackets."""
 
+    @model_validator(mode="after")
+    def _has_a_rung(self) -> Self:
+        if self.max_epochs < self.min_epochs:
+            told = f"must be at least minEpochs, which is {self.min_epochs}"
+            refuse([(("maxEpochs",), self.max_epochs, told)])
+        return self
+
 
 class Wilcoxon(Model):
     """Prune a trial whose values are significantly worse than the best trial's, epoch by epoch."""

@@ -22,6 +22,9 @@ def _ascending(span: Any) -> Any:
     """The validator of every range."""
     if span.max <= span.min:
         refuse([(("max",), span.max, f"must be more than min, which is {span.min}")])
+    step = getattr(span, "step", None)
+    if step is not None and step > span.max - span.min:
+        refuse([(("step",), step, f"must be at most max - min, or {span.min} is the only value")])
     return span
 
 

@@ -1,19 +1,18 @@
 """The kind TrainJob: what to train, when it stops, where checkpoints go, and how the cluster runs it."""
 
+from enum import StrEnum
 from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import Field, model_validator
 
 from trainjobs.api.base import REFERENCE, Choice, Form, HowMany, Model, refuse
+from trainjobs.api.kinds import API_VERSION
 from trainjobs.api.length import Length
 from trainjobs.api.metadata import Metadata, ObjectName
 from trainjobs.api.pod import Code, EnvironmentVariable, FreeForm, Image, PodTemplate, Resources
 from trainjobs.api.status import TrainJobStatus
 from trainjobs.api.stopping import Stopping
 
-API_VERSION: Final = "trainjobs.dev/v1alpha1"
-KIND: Final = "TrainJob"
-PLURAL: Final = "trainjobs"
 MOST_PODS: Final = 10_000
 """Of one object in a cluster."""
 
@@ -146,6 +145,14 @@ class Stop(Model):
     """Why, in a sentence for the record. Empty: none given."""
 
 
+class TrackerName(StrEnum):
+    """Where a run's metrics can be looked at beside TrainJobs itself."""
+
+    TENSORBOARD = "tensorboard"
+    MLFLOW = "mlflow"
+    WANDB = "wandb"
+
+
 class TrainJobSpec(Model):
     """What is asked for. After the start only `suspend`, `stop`, `stopping`, `ttlSecondsAfterFinished` and
     the deadlines may change."""
@@ -159,6 +166,9 @@ class TrainJobSpec(Model):
     whole history is judged again by the new criteria."""
     checkpoint: Checkpoint = Checkpoint()
     """Checkpoints: when, where, how many."""
+    report_to: Annotated[tuple[TrackerName, ...], Field(max_length=8)] | None = None
+    """Trackers that are told each report and how the run has ended, by name; they are set up by their own environment
+    variables. Unset: tensorboard where it is installed. []: none."""
     pod_template: PodTemplate = PodTemplate()
     """What is merged into every pod; means nothing on one machine."""
     managed_by: Controller | None = None

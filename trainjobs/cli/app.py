@@ -235,7 +235,8 @@ def report(
         list[Path],
         typer.Argument(
             metavar="RUN...|SWEEP",
-            help="A run directory or a name in runs; several are compared. Or one sweep's directory.",
+            help="A run directory, a name in runs, or, where there is none or a cluster is named, a TrainJob's name; "
+            "several are compared. Or one sweep's directory.",
             show_default=False,
         ),
     ],
@@ -245,6 +246,8 @@ def report(
             "--output", "-o", metavar="FILE", help="Where to write it; an earlier report there is replaced."
         ),
     ] = Path("report.html"),
+    namespace: NamespaceOption = "",
+    context: ContextOption = "",
 ) -> None:
     """Write an HTML page: why a run stopped and its curves, several runs side by side, or a sweep's trials.
 
@@ -253,7 +256,7 @@ def report(
     from trainjobs.cli.report import report as work
 
     with mistakes_told():
-        work(named, file)
+        work(named, file, _place(namespace, context))
 
 
 @app.command("list")

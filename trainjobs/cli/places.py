@@ -1,16 +1,21 @@
 """Which run a person means."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainjobs.exits import UsageError
-from trainjobs.runs.directory import RunDirectory
+
+if TYPE_CHECKING:
+    from trainjobs.runs.directory import RunDirectory
 
 RUNS = Path("runs")
 """Where runs are kept when nobody says otherwise."""
 
 
-def run_at(named: Path) -> RunDirectory:
+def run_at(named: Path) -> "RunDirectory":
     """The run directory at a path, or the one of that name below `runs`. Raises NoInput where there is none."""
+    from trainjobs.runs.directory import RunDirectory
+
     for path in (named, RUNS / named):
         if (path / "sweep.yaml").is_file():
             raise UsageError(

@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from trainjobs.cli.cluster.place import Place
+from trainjobs.cli.pages.run_page import ToldRun, run_page
 from trainjobs.cli.places import run_at
 from trainjobs.exits import CannotCreate, UsageError, user_error
-from trainjobs.runs.directory import RunDirectory, write_whole
+from trainjobs.runs.directory import write_whole
 from trainjobs.runs.regular import opened
 from trainjobs.sweeps.record import SweepDirectory
 from trainjobs.views.page.document import MARK
@@ -15,16 +18,16 @@ SWEEPS = Path("sweeps")
 """Where sweeps are kept when nobody says otherwise."""
 
 
-def report(named: Sequence[Path], file: Path) -> None:
+def report(named: Sequence[Path], file: Path, cluster: Place) -> None:
     """Write the page. Raises UserError or SpecError."""
     _check_ours(file)
-    page = _page(named)
+    page = _page(named, cluster)
     write_whole(file, page)
     write_line(f"{file}: {len(page.encode()) / 1000:,.0f} kB; open it in a browser")
 
 
-def _page(named: Sequence[Path]) -> str:
-    sweeps = [sweep for path in named if (sweep := _sweep_at(path)) is not None]
+def _page(named: Sequence[Path], cluster: Place) -> str:
+    sweeps = [sweep for path in named if not cluster.is_named and (sweep := _sweep_at(path)) is not None]
     if sweeps and len(named) > 1:
         raise UsageError(
             f"{sweeps[0].path}: is a sweep, which has a page of its own: name it alone, or name its trials"
@@ -33,13 +36,21 @@ def _page(named: Sequence[Path]) -> str:
         from trainjobs.cli.pages.sweep_page import sweep_page
 
         return sweep_page(sweeps[0])
-    return _page_of([run_at(path) for path in named])
+    return _page_of([_run(path, cluster) for path in named])
 
 
-def _page_of(runs: Sequence[RunDirectory]) -> str:
+def _run(named: Path, cluster: Place) -> ToldRun:
+    if not cluster.holds(named):
+        return ToldRun.read(run_at(named))
+    from trainjobs.cli.cluster.verbs import recorded
+
+    with TemporaryDirectory() as scratch:
+        directory, place = recorded(str(named), cluster, Path(scratch) / "run")
+        return ToldRun.read(directory, place)
+
+
+def _page_of(runs: Sequence[ToldRun]) -> str:
     if len(runs) == 1:
-        from trainjobs.cli.pages.run_page import run_page
-
         return run_page(runs[0])
     from trainjobs.cli.pages.runs_page import runs_page
 

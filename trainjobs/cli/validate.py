@@ -1,16 +1,17 @@
 """`trainjobs validate`: every problem of a manifest, or advice."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trainjobs.api import Stopping, TrainJob
 from trainjobs.api.manifest import Manifest, Problem, SpecError
 from trainjobs.api.sweep import TrainSweep
+from trainjobs.api.trainjob import Trainer
 from trainjobs.cli.rendering.terminal import Output, exit_code
 from trainjobs.exits import Exit, UserError, reading
-from trainjobs.lint import Advice, advise
+from trainjobs.lint import Advice, advise, advise_sweep
 from trainjobs.local import entrypoint
 from trainjobs.sweeps.space import checked
 from trainjobs.views.formatting import count
@@ -48,7 +49,7 @@ def check(file: Path) -> Checked:
         with reading(file):
             manifest = Manifest.read(file)
         if manifest.holds_sweep:
-            return Checked(file, Exit.DONE, sweep=checked(manifest))
+            return _of_sweep(file, manifest, checked(manifest))
         if manifest.holds_stopping_alone:
             return Checked(file, Exit.DONE, stopping=manifest.stopping())
         return _of_job(file, manifest, manifest.job())
@@ -59,20 +60,33 @@ def check(file: Path) -> Checked:
 
 
 def _of_job(file: Path, manifest: Manifest, job: TrainJob) -> Checked:
-    advice = tuple(advise(job))
-    if (found := entrypoint.problem(manifest, job, file.resolve().parent)) is None:
-        return Checked(file, Exit.DONE, advice=advice, job=job)
-    if (hint := entrypoint.advice(job, found)) is None:
-        return Checked(file, Exit.CONFIG, problems=(found,))
-    return Checked(file, Exit.DONE, advice=(hint, *advice), job=job)
+    found = entrypoint.problem(manifest, job, file.resolve().parent)
+    return _with_entrypoint(
+        Checked(file, Exit.DONE, advice=tuple(advise(job)), job=job), job.spec.trainer, found
+    )
+
+
+def _of_sweep(file: Path, manifest: Manifest, sweep: TrainSweep) -> Checked:
+    found = entrypoint.sweep_problem(manifest, sweep, file.resolve().parent)
+    valid = Checked(file, Exit.DONE, advice=tuple(advise_sweep(sweep)), sweep=sweep)
+    return _with_entrypoint(valid, sweep.spec.template.spec.trainer, found)
+
+
+def _with_entrypoint(valid: Checked, trainer: Trainer, found: Problem | None) -> Checked:
+    if found is None:
+        return valid
+    if (hint := entrypoint.advice(trainer, found)) is None:
+        return Checked(valid.file, Exit.CONFIG, problems=(found,))
+    return replace(valid, advice=(hint, *valid.advice))
 
 
 def _lines(checked: Checked) -> list[str]:
+    advice = [f"{checked.file}: advice: {one.path}: {one.message}" for one in checked.advice]
     if checked.stopping is not None:
         criteria = ", ".join(checked.stopping.names) or "none"
         return [f"{checked.file}: valid (criteria for trainjobs replay, no TrainJob: {criteria})"]
     if checked.sweep is not None:
-        return [f"{checked.file}: valid ({_sweep_facts(checked.sweep)})"]
+        return [f"{checked.file}: valid ({_sweep_facts(checked.sweep)})", *advice]
     if checked.job is None:
         return [str(problem) for problem in checked.problems]
     spec = checked.job.spec
@@ -84,7 +98,6 @@ def _lines(checked: Checked) -> list[str]:
             f"criteria: {', '.join(spec.stopping.names) or 'none'}",
         )
     )
-    advice = [f"{checked.file}: advice: {one.path}: {one.message}" for one in checked.advice]
     return [f"{checked.file}: valid ({facts})", *advice]
 
 

@@ -8,14 +8,11 @@ with trainjobs.Client() as client:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
-from trainjobs.api import TrainJob
-from trainjobs.api.manifest import load
-from trainjobs.api.pod_contract import CONTAINER, INDEX, LABEL
-from trainjobs.api.sweep import TrainSweep
+from trainjobs.api.pod_contract import CONTAINER, INDEX, LABEL, without_events
 from trainjobs.cluster.objects import SILENCE_S, Objects, answered
 from trainjobs.cluster.packing import files_of, manifest_of, sweep_manifest_of
 from trainjobs.cluster.trainjob import ClusterTrainJob
@@ -25,6 +22,11 @@ from trainjobs.kube.client import KubeClient
 from trainjobs.kube.config import cluster
 from trainjobs.kube.resources import JOBS, PODS, TRAINJOBS, TRAINSWEEPS, Object
 from trainjobs.kube.transport import ApiError
+
+if TYPE_CHECKING:
+    from trainjobs.api import TrainJob
+    from trainjobs.api.sweep import TrainSweep
+    from trainjobs.runs.directory import RunDirectory
 
 MANAGER: Final = "trainjobs-cli"
 
@@ -75,6 +77,8 @@ class Client(Objects[ClusterTrainJob]):
             CannotCreate: there is a TrainJob of that name, or a ConfigMap of the code's name with something else.
         """
         if isinstance(job, str | Path):
+            from trainjobs.api.manifest import load
+
             file = Path(job)
             job, code = load(file), code or file.parent
         files = files_of(job.metadata.name, code) if job.spec.trainer.code is None else None
@@ -83,7 +87,35 @@ class Client(Objects[ClusterTrainJob]):
 
     def logs(self, name: str, *, follow: bool = False) -> Iterator[str]:
         """What the training function prints on all ranks, line by line; pod 0 tells it. Raises NoInput."""
+        return without_events(self._log(self.get(name), follow=follow))
+
+    def record(
+        self, name: str, directory: Path | str, missing: Callable[[str], object] = lambda sentence: None
+    ) -> RunDirectory:
+        """Write a run directory of what the log of pod 0 tells: all reports and events, the manifest, the state of now.
+
+        `load_run` and the commands for a run on this machine read it; weights and checkpoints are not in it. A node
+        keeps the latest part of a log (10 MiB unless it is told otherwise); a pod that follows another one tells every
+        report from the first on.
+
+        Args:
+            missing: called with a sentence about each thing that the log does not tell.
+
+        Raises:
+            NoInput: pod 0 is gone, and its log with it; the error says where the run's checkpoints are.
+            CannotCreate: there is a run already.
+        """
+        from trainjobs.cluster.record import gone, written
+        from trainjobs.runs.directory import RunDirectory
+
         found = self.get(name)
+        try:
+            return written(found, self._log(found), RunDirectory(Path(directory)), missing)
+        except NoInput as error:
+            raise gone(found, error) from None
+
+    def _log(self, found: ClusterTrainJob, *, follow: bool = False) -> Iterator[str]:
+        name = found.key.name
         with answered(f"logs of {name}"):
             selector = f"{LABEL}={name},{INDEX}=0"
             listed = self._kube.list(PODS, found.key.namespace, selector).items

@@ -6,9 +6,8 @@ import builtins
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from trainjobs.api.metadata import Metadata
 from trainjobs.api.pod_contract import LABELS
 from trainjobs.api.reasons import OPERATOR
 from trainjobs.cluster.conditioned import Conditioned
@@ -19,6 +18,9 @@ from trainjobs.kube.backoff import Backoff
 from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import CONFIG_MAPS, EVENTS, PODS, Key, Object, Resource
 from trainjobs.kube.transport import ApiError, TransportError
+
+if TYPE_CHECKING:
+    from trainjobs.api.metadata import Metadata
 
 WATCH_S: Final = 240
 SILENCE_S: Final = WATCH_S + 30.0

@@ -7,12 +7,14 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from trainjobs.api import TrainJob
-from trainjobs.api.sweep import TrainSweep
 from trainjobs.exits import ConfigError, user_error
 from trainjobs.kube.resources import CONFIG_MAPS, Object
+
+if TYPE_CHECKING:
+    from trainjobs.api import TrainJob
+    from trainjobs.api.sweep import TrainSweep
 
 LARGEST: Final = 1_000_000
 """Bytes of code that a ConfigMap takes; Kubernetes allows 1 MiB with the names."""

@@ -14,6 +14,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from trainjobs.api import TrainJob
 from trainjobs.api.manifest import SpecError
@@ -30,6 +31,8 @@ from trainjobs.runs.channel import DriverEnd
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import RunEnd, RunRecorder
 from trainjobs.runs.requests import ChangeRequest, Control, Request, asked_from_the_start, interrupt_request
+from trainjobs.tracking.tracker import Ending, TrackedRun
+from trainjobs.tracking.trackers import Trackers
 
 LISTEN_INTERVAL_S = 0.05
 """How long a request may wait while no event comes."""
@@ -47,6 +50,7 @@ def train(
     failed_attempts: int = 0,
     storage: str = "",
     began: float | None = None,
+    parameters: Mapping[str, Any] | None = None,
 ) -> RunEnd:
     """Train a job until it ends, and write its result.
 
@@ -60,10 +64,21 @@ def train(
         failed_attempts: of earlier drivers, which count against `backoffLimit` too.
         storage: where checkpoints go, as a path or URI. Default: as the manifest says.
         began: unix time from which the start of the first attempt is counted. Default: now.
+        parameters: what a trial is compared by. Default: the trainer's `config`.
+
+    Raises ConfigError for a tracker that is not installed.
     """
     from trainjobs.driver.ray_launcher import RayWorkers
 
-    record = RunRecorder(job, directory, sink)
+    trackers = Trackers(job, TrackedRun.of(job, directory.path, storage, parameters))
+
+    def tell(event: events.Event) -> None:
+        sink(event)
+        trackers(event)
+        for trouble in trackers.troubles():
+            record.take(events.Warned(trouble))
+
+    record = RunRecorder(job, directory, tell)
     workers = workers or RayWorkers(job.spec.trainer.num_workers)
     try:
         record.take(events.Starting(job.spec.trainer.num_workers, workers.nodes))
@@ -71,7 +86,10 @@ def train(
         Driver(directory, record, control, code, workers, place, began or time.time()).run(failed_attempts)
     except Exception as error:  # whatever it is, the run has a result
         record.fail(_of_driver(error, directory))
-    return record.close()
+    ended = record.close()
+    for trouble in trackers.end(Ending.of(record.job, record.state)):
+        record.take(events.Warned(trouble))
+    return ended
 
 
 class Driver:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote
 
-from trainjobs.api.trainjob import API_VERSION, KIND, PLURAL
+from trainjobs.api.kinds import API_VERSION, KIND, PLURAL
 
 Object: TypeAlias = dict[str, Any]
 """An object of the API server as plain values."""

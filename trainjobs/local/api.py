@@ -26,6 +26,7 @@ from trainjobs.api.sweep import TrainSweep
 from trainjobs.coordination import Decision
 from trainjobs.exits import Exit, RunFailed, UsageError, reading
 from trainjobs.local import running, sweeping
+from trainjobs.local.keywords import told_with_keywords, with_keywords
 from trainjobs.local.launching import Launcher, launching
 from trainjobs.local.run_report import read
 from trainjobs.local.running import Beginning, Start
@@ -94,6 +95,7 @@ class SweepResult:
         return load_run(SweepDirectory(self.path).run(trial.name).path)
 
 
+@told_with_keywords()
 def run(
     manifest: Given | TrainJob,
     function: TrainingFunction | None = None,
@@ -149,6 +151,7 @@ def run(
     return result
 
 
+@told_with_keywords()
 def sweep(
     manifest: Given | TrainSweep,
     function: TrainingFunction | None = None,
@@ -236,7 +239,7 @@ def _read(
 
 
 def _say(progress: bool) -> Callable[[str], None]:
-    return write_line if progress else lambda _: None
+    return (lambda sentence: write_line(with_keywords(sentence))) if progress else lambda _: None
 
 
 @contextmanager

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Say: TypeAlias = Callable[[str], None]
 """Is told a sentence, for whoever has begun the run."""
 
-LIMITS = frozenset({"spec.trainer.maxEpochs", "spec.trainer.maxSteps"})
-"""How far to train: never changed in a cluster, where other things hang on it; here at every resume."""
+RESUMED_WITH = frozenset({"spec.trainer.maxEpochs", "spec.trainer.maxSteps", "spec.reportTo"})
+"""How far to train, and whom to tell: may change at a resume here, not in a cluster, where other things hang on it."""
 
 _VERBS = frozenset({"spec.stop", "spec.stop.reason", "spec.suspend"})
 """Asked of a run under way; that they are not asked again changes nothing about a finished one."""
@@ -107,7 +107,11 @@ def _check_resume(directory: RunDirectory, job: "TrainJob", say: Say, *, resume:
 
 def check_same_run(directory: RunDirectory, before: "TrainJob", job: "TrainJob") -> None:
     """Raises ConfigError when `job` is another run's than the one begun as `before`."""
-    changed = [path for path in immutable_changes(before.spec, job.spec) if path not in LIMITS]
+    changed = [
+        path
+        for path in immutable_changes(before.spec, job.spec)
+        if path.partition("[")[0] not in RESUMED_WITH
+    ]
     if changed:
         raise ConfigError(
             f"{directory.path}: was begun with another {', '.join(changed)}; "
@@ -185,6 +189,10 @@ def _more(directory: RunDirectory, job: "TrainJob", *, resume: bool) -> str:
 
 
 def _remedy(before: "TrainJob", job: "TrainJob") -> str:
-    if [path for path in immutable_changes(before.spec, job.spec) if path not in LIMITS]:
+    if [
+        path
+        for path in immutable_changes(before.spec, job.spec)
+        if path.partition("[")[0] not in RESUMED_WITH
+    ]:
         return "--fresh begins anew with them"
     return "--resume trains on with them from the last checkpoint, --fresh begins anew"

@@ -15,6 +15,8 @@ from trainjobs.lint import Advice
 
 if TYPE_CHECKING:
     from trainjobs.api import TrainJob
+    from trainjobs.api.sweep import TrainSweep
+    from trainjobs.api.trainjob import Trainer
 
 AT = ("spec", "trainer", "entrypoint")
 
@@ -25,21 +27,28 @@ _MAKES_NAMES = frozenset({"globals", "exec", "setattr", "vars"})
 def problem(manifest: Manifest, job: "TrainJob", code: Path) -> Problem | None:
     """What is wrong with the entrypoint, looked for in `code` and on Python's path; None if nothing."""
     entrypoint = job.spec.trainer.entrypoint
-    module, _, function = entrypoint.partition(":")
-    fault = _fault(module, function, code)
+    fault = _fault(entrypoint, code)
     return manifest.problem(AT, entrypoint, fault) if fault else None
 
 
-def advice(job: "TrainJob", found: Problem) -> Advice | None:
+def sweep_problem(manifest: Manifest, sweep: "TrainSweep", code: Path) -> Problem | None:
+    """The same of a sweep's template."""
+    entrypoint = sweep.spec.template.spec.trainer.entrypoint
+    fault = _fault(entrypoint, code) if f"/{path_text(AT)}" not in sweep.spec.parameters else None
+    return manifest.sweep_problem(("spec", "template", *AT), entrypoint, fault) if fault else None
+
+
+def advice(trainer: "Trainer", found: Problem) -> Advice | None:
     """The same as advice, where the function may be in an image or a ConfigMap that is not here."""
-    image, code = job.spec.trainer.image, job.spec.trainer.code
+    image, code = trainer.image, trainer.code
     if image is None and code is None:
         return None
     place = f"ConfigMap {code.config_map}" if code else f"image {image}"
-    return Advice(path_text(AT), f"{found.message}; on a cluster it has to be in the {place}")
+    return Advice(found.path, f"{found.message}; on a cluster it has to be in the {place}")
 
 
-def _fault(module: str, function: str, folder: Path) -> str | None:
+def _fault(entrypoint: str, folder: Path) -> str | None:
+    module, _, function = entrypoint.partition(":")
     found = _spec(module, folder)
     if found is None:
         close = nearest(module, [path.stem for path in folder.glob("*.py")])

@@ -15,6 +15,7 @@ from trainjobs.local.launching import Launch
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.events import Event
 from trainjobs.runs.requests import Control
+from trainjobs.tracking.trackers import not_installed
 from trainjobs.views.writing import outlived
 
 if TYPE_CHECKING:
@@ -87,6 +88,8 @@ def run(manifest: Manifest, start: Start, launch: Launch, say: Say, following: F
     job = manifest.job()
     if found := entrypoint.problem(manifest, job, start.code):
         raise SpecError([found])
+    if unusable := _uninstalled(manifest, job):
+        raise SpecError(unusable)
     if launch.only_one and (several := _several(manifest, job)):
         raise SpecError(several)
     directory = RunDirectory(start.kept_in("runs", job.metadata.name))
@@ -105,6 +108,14 @@ def run(manifest: Manifest, start: Start, launch: Launch, say: Say, following: F
         workers = launch.workers(job.spec.trainer.num_workers)
         beginning = Beginning(job, directory, Control(), resumable, launch.only_one)
         return EndedRun(job, directory, _train(beginning, start.code, workers, following))
+
+
+def _uninstalled(manifest: Manifest, job: "TrainJob") -> list[Problem]:
+    """The trackers that `job` names and that are not here."""
+    return [
+        manifest.problem(("spec", "reportTo", index), name.value, fault)
+        for index, name, fault in not_installed(job.spec.report_to)
+    ]
 
 
 def _several(manifest: Manifest, job: "TrainJob") -> list[Problem]:

@@ -6,15 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from trainjobs.api.manifest import Manifest
+from trainjobs.api.manifest import Manifest, Problem, SpecError
 from trainjobs.api.sweep import TrainSweep
 from trainjobs.exits import CannotCreate, Exit
+from trainjobs.local import entrypoint
 from trainjobs.local.beginning import Say
 from trainjobs.local.running import Start
 from trainjobs.runs.directory import RunDirectory
 from trainjobs.sweeps.events import SweepEvent, Tell
 from trainjobs.sweeps.record import SweepDirectory, changed_since
 from trainjobs.sweeps.space import checked
+from trainjobs.tracking.trackers import not_installed
 from trainjobs.views.writing import outlived
 
 if TYPE_CHECKING:
@@ -48,6 +50,13 @@ def sweep(manifest: Manifest, start: Start, say: Say, drive: Drive) -> EndedSwee
         say: is told in a sentence what is done with what is there.
     """
     job = checked(manifest)
+    if unusable := [
+        Problem(f"spec.template.spec.reportTo[{index}]", name.value, fault)
+        for index, name, fault in not_installed(job.spec.template.spec.report_to)
+    ]:
+        raise SpecError(unusable)
+    if found := entrypoint.sweep_problem(manifest, job, start.code):
+        raise SpecError([found])
     directory = SweepDirectory(start.kept_in("sweeps", job.metadata.name))
     directory.check_ours()
     if start.fresh and directory.exists():

@@ -23,6 +23,7 @@ from trainjobs.kube.own_trainjob import OwnTrainJob
 from trainjobs.kube.resources import TRAINJOBS
 from trainjobs.pod import driver_process, processes, termination
 from trainjobs.pod.identity import PodIdentity
+from trainjobs.pod.log import PodLog
 from trainjobs.pod.reporter import Reporter
 from trainjobs.runs import events
 from trainjobs.runs.codec import REQUESTS
@@ -30,7 +31,6 @@ from trainjobs.runs.directory import RunDirectory
 from trainjobs.runs.recorder import RunEnd
 from trainjobs.runs.requests import Control, asked
 from trainjobs.runs.run_state import now
-from trainjobs.views.plain import Plain
 
 
 class PodDriver:
@@ -62,7 +62,7 @@ class PodDriver:
             return driver_process.given_up(self._failed, limit, "attempts")
         processes.listen(self._hear)
         driver_process.follow(self._own, self._changes())
-        with Plain() as view:
+        with PodLog() as view:
 
             def sink(event: events.Event) -> None:
                 view(event)

@@ -106,6 +106,8 @@ class DriverEnd:
 
     def close(self) -> None:
         self._listener.close()
+        with suppress(OSError), socket.create_connection((self.address.host, self.address.port), PATIENCE_S):
+            pass  # who waits for a caller sees only now that there is no listener any more
         for connection in list(self._connections.values()):
             with suppress(*GONE):
                 connection.close()
@@ -122,6 +124,7 @@ class DriverEnd:
                 self._receive(rank, _event(rank, message))
             self._answer(connection, None)
         except (*GONE, ValueError, LookupError):  # a process that talks nonsense is as good as gone
+            _hang_up(connection)
             if rank is not None:
                 self._receive(rank, _death(rank))
 

@@ -7,6 +7,7 @@ each field is what its annotation says, or the whole is refused.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cached_property
@@ -63,6 +64,12 @@ class Codec(Generic[T]):
 
 EVENTS: Codec[Event] = Codec(Event, "event")
 REQUESTS: Codec[Request] = Codec(Request, "request")
+
+
+def dated(event: Event, unix_time: float | None = None) -> dict[str, Any]:
+    """An event as JSON with its unix `time` in seconds, now by default."""
+    at = time.time() if unix_time is None else unix_time
+    return {"time": round(at, 3), **EVENTS.to_dict(event)}
 
 
 def _first(error: ValidationError) -> str:

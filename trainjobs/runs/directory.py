@@ -8,6 +8,8 @@
     checkpoints/      the newest checkpoints
     storage-folder    where they are in `spec.checkpoint.storage.uri`, when that is set
     model.pt          the weights at the end (the best ones with `restoreBest`)
+    tensorboard/      event files, where TensorBoard is installed
+    mlflow-run-id     what MLflow calls the run; also wandb-run-id, with W&B's own wandb/
     driver.log        where an error of the driver itself was raised
     lock              held by the process that trains here
 
@@ -19,7 +21,6 @@ import json
 import os
 import re
 import stat
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -29,8 +30,8 @@ from typing import TYPE_CHECKING, Any
 from trainjobs.api.reasons import ConditionType
 from trainjobs.coordination.decision import Decision
 from trainjobs.exits import CannotCreate, DataError, NoInput, user_error
-from trainjobs.runs.codec import EVENTS, jsonable
-from trainjobs.runs.events import Event, Progress
+from trainjobs.runs.codec import EVENTS, dated, jsonable
+from trainjobs.runs.events import Decided, Event, Progress, Reported, Started
 from trainjobs.runs.lock import PROBE_SECONDS, Lock
 from trainjobs.runs.regular import opened, require
 from trainjobs.stopping import Observation
@@ -188,11 +189,21 @@ class RunDirectory:
         """Add to the history."""
         append_line(self.path / "history.jsonl", seen.to_dict())
 
+    def keep(self, event: Event, unix_time: float | None = None) -> None:
+        """Add to the events, and to history and decisions what the event says of them."""
+        match event:
+            case Started():
+                self.write_history(event.history)
+            case Reported():
+                self.append_observation(event.observation)
+            case Decided():
+                self.append_decision(event.decision)
+        self.append_event(event, unix_time)
+
     def append_event(self, event: Event, unix_time: float | None = None) -> None:
         """Add to the events, with the time (now by default). `Progress` is not kept."""
         if not isinstance(event, Progress):
-            at = time.time() if unix_time is None else unix_time
-            append_line(self.path / "events.jsonl", {"time": round(at, 3), **EVENTS.to_dict(event)})
+            append_line(self.path / "events.jsonl", dated(event, unix_time))
 
     def append_decision(self, decision: Decision) -> None:
         """Add to the decisions."""

@@ -50,18 +50,11 @@ class RunRecorder:
     def take(self, event: events.Event) -> None:
         """Keep an event and pass it on."""
         self.state = self.state.after(event)
-        match event:
-            case events.Started():
-                self._directory.write_history(event.history)
-            case events.Reported():
-                self._directory.append_observation(event.observation)
-            case events.Decided():
-                self._directory.append_decision(event.decision)
-            case events.CriteriaChanged():
-                spec = self.job.spec.model_copy(update={"stopping": event.stopping})
-                self.job = self.job.model_copy(update={"spec": spec})
-                self._directory.write_job(self.job)
-        self._directory.append_event(event)
+        if isinstance(event, events.CriteriaChanged):
+            spec = self.job.spec.model_copy(update={"stopping": event.stopping})
+            self.job = self.job.model_copy(update={"spec": spec})
+            self._directory.write_job(self.job)
+        self._directory.keep(event)
         self._sink(event)
 
     def count(self, restarts: int, failed_attempts: int) -> None:

@@ -217,10 +217,16 @@ class RemoteStorage:
 
 def storage_at(uri: str) -> CheckpointStorage:
     """The storage behind a path (`/data/run`), a `file://` URI, or a remote URI (`s3://bucket/run`)."""
+    root = local_root(uri)
+    return RemoteStorage(uri) if root is None else LocalStorage(root)
+
+
+def local_root(uri: str) -> Path | None:
+    """The directory of this machine that a path or a `file://` URI names; None for a remote one."""
     parts = urlsplit(uri)
     if parts.scheme in {"", "file"}:
-        return LocalStorage(Path(parts.path if parts.scheme else uri).absolute())
-    return RemoteStorage(uri)
+        return Path(parts.path if parts.scheme else uri).absolute()
+    return None
 
 
 def _filesystem(uri: str) -> tuple[Any, str]:

@@ -126,7 +126,9 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
                 directory.write_job(job)
                 directory.clear_result()
                 workers = SpanningWorkers(self._server, self._members)
-                told.put(train(job, directory, sink, self._control, self._code, workers))
+                told.put(
+                    train(job, directory, sink, self._control, self._code, workers, parameters=parameters)
+                )
         except Exception as error:  # a trial's failure is a result: as an exception it would cost the slot
             told.put(Failure.of(error))
 

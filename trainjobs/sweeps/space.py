@@ -1,15 +1,17 @@
 """What a trial trains: its parameters, and the TrainJob that they make of the template. Pure functions."""
 
-from collections.abc import Mapping
-from itertools import product
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from itertools import combinations, product
 from math import exp, log
 from random import Random
 from typing import Any, TypeAlias
 
 from trainjobs.api import TrainJob
+from trainjobs.api.base import Location, path_text
 from trainjobs.api.manifest import Manifest, Problem, SpecError, parse
-from trainjobs.api.manifest.override import replaced_at
-from trainjobs.api.sweep import Parameter, TrainSweep, TrainSweepSpec
+from trainjobs.api.manifest.override import location, replaced_at
+from trainjobs.api.sweep import SLOT_FIELDS, Parameter, TrainSweep, TrainSweepSpec
 
 Parameters: TypeAlias = Mapping[str, Any]
 """The value of each parameter that a trial has."""
@@ -97,19 +99,54 @@ def path_of(name: str) -> str:
 def checked(manifest: Manifest) -> TrainSweep:
     """The TrainSweep of a manifest, its parameters tried in the template. Raises SpecError."""
     sweep = manifest.sweep()
-    if found := problems(sweep):
+    if found := [manifest.sweep_problem(*fault) for fault in faults(sweep)]:
         raise SpecError(found)
     return sweep
 
 
 def problems(sweep: TrainSweep) -> list[Problem]:
+    """The same faults of one that was read elsewhere."""
+    return [Problem(path_text(at), value, message) for at, value, message in faults(sweep)]
+
+
+Fault: TypeAlias = tuple[Location, Any, str]
+"""Where in the TrainSweep, the value, and what is wrong with it."""
+
+
+def faults(sweep: TrainSweep) -> Iterator[Fault]:
     """What is wrong with values of parameters: each is tried in the template, ranges by both ends."""
-    found = []
     for name, parameter in sweep.spec.parameters.items():
+        at = ("spec", "parameters", name)
         for value in parameter.extremes():
             try:
-                trial_job(sweep, "0001", {name: value})
+                job = trial_job(sweep, "0001", {name: value})
             except (SpecError, ValueError) as error:
                 told = error.problems[0].message if isinstance(error, SpecError) else str(error)
-                found.append(Problem(f'spec.parameters["{name}"]', value, f"{path_of(name)}: {told}"))
-    return found
+                yield at, value, f"{path_of(name)}: {told}"
+                continue
+            yield from ((at, value, told) for told in _other_slots(sweep, job))
+    yield from _at_one_place(sweep.spec)
+
+
+def _other_slots(sweep: TrainSweep, trial: TrainJob) -> Iterator[str]:
+    template = sweep.spec.template.spec.trainer.model_dump(by_alias=True)
+    for field, value in trial.spec.trainer.model_dump(by_alias=True).items():
+        if field in SLOT_FIELDS and value != template[field]:
+            yield f"may not change {field}: a slot has one size; set template.spec.trainer.{field}"
+
+
+def _at_one_place(spec: TrainSweepSpec) -> Iterator[Fault]:
+    """Of two parameters of one field, or of a field and what is below it, one would be lost."""
+    for (one, first), (other, second) in combinations(spec.parameters.items(), 2):
+        with suppress(ValueError):  # no path, and told so
+            places = zip(location(path_of(one)), location(path_of(other)), strict=False)
+            if all(a == b for a, b in places) and not _exclude_each_other(first, second):
+                told = (
+                    f"sets the same field as {one}: keep one of them, or a `when` that excludes the other's"
+                )
+                yield ("spec", "parameters", other), None, told
+
+
+def _exclude_each_other(one: Parameter, other: Parameter) -> bool:
+    mine, theirs = one.when or {}, other.when or {}
+    return any(mine[name] != theirs[name] for name in mine.keys() & theirs.keys())

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from trainjobs.stopping.wording import number
-
 if TYPE_CHECKING:
     from trainjobs.api import Length
     from trainjobs.stopping import Saving
@@ -55,6 +53,8 @@ def duration(seconds: float) -> str:
 
 def measures(metrics: Mapping[str, float]) -> str:
     """`loss 0.072 · accuracy 0.981`."""
+    from trainjobs.stopping.wording import number
+
     return " · ".join(f"{name} {number(value)}" for name, value in metrics.items())
 
 

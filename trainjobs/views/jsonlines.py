@@ -1,8 +1,6 @@
 """Output of a run for programs: one JSON object a line on standard output."""
 
-import time
-
-from trainjobs.runs.codec import EVENTS
+from trainjobs.runs.codec import dated
 from trainjobs.runs.events import Event
 from trainjobs.views.view import View
 from trainjobs.views.writing import write_json
@@ -12,4 +10,4 @@ class JsonLines(View):
     """Writes each event with its unix `time` in seconds."""
 
     def __call__(self, event: Event) -> None:
-        write_json({"time": round(time.time(), 3), **EVENTS.to_dict(event)}, self._out)
+        write_json(dated(event), self._out)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from trainjob_operator.core.controller import Controller, Host
-from trainjob_operator.core.health import HealthServer
+from trainjob_operator.core.health import PageServer, metrics, probes
 from trainjob_operator.core.leader_election import Elector
 
 
@@ -19,13 +19,15 @@ class Manager:
         host: Host,
         controllers: Iterable[Controller],
         elector: Elector,
+        metrics_address: tuple[str, int],
         health_address: tuple[str, int],
         workers: int,
     ) -> None:
         """`workers` is the number of passes at a time, for each kind."""
         self.controllers = tuple(controllers)
         self.elector = elector
-        self.health = HealthServer(health_address, self._alive, self._ready, host.registry)
+        self.metrics = PageServer(metrics_address, metrics(host.registry))
+        self.health = PageServer(health_address, probes(self._alive, self._ready))
         self._workers = workers
         self._threads: list[threading.Thread] = []
         for controller in self.controllers:
@@ -37,6 +39,7 @@ class Manager:
 
         Followers keep their caches filled, so that they can work as soon as they lead.
         """
+        self.metrics.start()
         self.health.start()
         for controller in self.controllers:
             for number, reflector in enumerate(controller.reflectors):
@@ -54,6 +57,7 @@ class Manager:
             self._close()
             elector.join()
             self.health.stop()
+            self.metrics.stop()
 
     def _depth(self, controller: Controller) -> int:
         """Keys that wait for a worker; a follower has none, and its keys wait for nothing."""

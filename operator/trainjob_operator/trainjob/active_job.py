@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -12,6 +13,7 @@ from trainjob_operator.trainjob.deadlines import (
     Deadline,
     deadlines,
     last_heard,
+    longest_stop_s,
     silent_from,
     started,
 )
@@ -25,7 +27,7 @@ from trainjob_operator.trainjob.observation.diagnosis import (
     why_not_running,
 )
 from trainjob_operator.trainjob.observation.observed import Valid
-from trainjob_operator.trainjob.observation.observed_job import ObservedJob
+from trainjob_operator.trainjob.observation.observed_job import AT_ONCE_S, ObservedJob
 from trainjob_operator.trainjob.outcome import outcome, stopped_while_idle
 from trainjob_operator.trainjob.status_fields import (
     changes,
@@ -136,6 +138,8 @@ class ActiveJob:
         stopping = self.observed.status.stopping
         if stopping is not None and stopping.decision_time is not None:
             return State(Kind.RUNNING, Reason.STOPPING, stopping.reason or "a stop is decided")
+        if self.observed.problem:
+            return State(Kind.RUNNING, Reason.INVALID_SPEC, self.observed.problem)
         return State(Kind.RUNNING, Reason.RUNNING, "training")
 
     def _suspended(self) -> State:
@@ -174,13 +178,24 @@ class ActiveJob:
         # Kueue alone decides over the Jobs that it queues.
         if spec.suspend != job.suspend and not job.held:
             return names.suspension(spec.suspend)
-        if not job.suspend and self._overdue() is not None and not job.has_deadline:
+        is_told = job.told_to_end(self.observed.now)
+        if not (job.suspend or is_told) and (deadline_s := self._jobs_deadline_s()) != job.deadline_s:
             # Kubernetes' own way to end a Job: its pods get their grace period, and the Job stays to be read.
-            return {"spec": {"activeDeadlineSeconds": 1}}
+            return {"spec": {"activeDeadlineSeconds": deadline_s}}
         nodes = spec.trainer.num_nodes
-        if job.num_pods != nodes and not (job.held or job.has_deadline):
+        if job.num_pods != nodes and not (job.held or is_told):
             return {"spec": {"completions": nodes, "parallelism": nodes}}
         return None
+
+    def _jobs_deadline_s(self) -> int | None:
+        """When Kubernetes is to end the Job, in seconds after its start: now, if it is overdue; and a run that does not
+        stop when it is asked to, whatever it says meanwhile and whether or not anybody looks. None: not yet."""
+        now, job = self.observed.now, self.job
+        if self._overdue() is not None:
+            return AT_ONCE_S
+        if self.observed.trainjob.spec.stop is None:
+            return None
+        return job.deadline_s or math.ceil(job.lived_s(now)) + longest_stop_s(self.observed)
 
     def _changed_kueue_labels(self) -> dict[str, str]:
         """Labels of a TrainJob in a queue that its Job has otherwise; Kueue may move what does not run yet."""
@@ -253,7 +268,7 @@ class ActiveJob:
         """Why the Job has to end though it would go on; once it is told to, it stays at that."""
         status = self.observed.status
         first = status.conditions[0] if status.conditions else None
-        is_told = self.job.has_deadline or self.job.failed
+        is_told = self.job.told_to_end(self.observed.now) or self.job.failed
         if is_told and first is not None and first.reason in _DECIDED:
             return first.reason, first.message
         if (exceeded := self._backoff_limit_exceeded()) is not None:

@@ -16,6 +16,8 @@ from trainjobs.api.status import TrainJobStatus
 MARGIN_S: Final = 120
 """Seconds that the run, which watches its own progress, has more than its deadlines before the operator steps in."""
 
+_FAR_S: Final = 10**9
+"""Seconds with which one can reckon: anybody may write any deadline into a Job."""
 SILENCE_S: Final = 600
 """Seconds without a word of a run, at most, after which what it needs to write its status is looked at."""
 
@@ -79,6 +81,19 @@ def deadlines(observed: Valid, job: ObservedJob, disrupted_since: datetime | Non
             Reason.DEADLINE_EXCEEDED,
             f"it has run for {limit} s (activeDeadlineSeconds)",
         )
+    if spec.stop is not None and job.deadline_s is not None:
+        left_s = min(max(0.0, job.deadline_s - job.lived_s(observed.now)), _FAR_S)
+        yield Deadline(
+            observed.now + timedelta(seconds=left_s),
+            Reason.DEADLINE_EXCEEDED,
+            f"it did not stop within {longest_stop_s(observed)} s of being asked to, and was ended",
+        )
+
+
+def longest_stop_s(observed: Valid) -> int:
+    """Seconds that a run which is asked to stop has: for the step or evaluation that it is in, and for what its
+    function does after the halt, of which its own watchdog gives each `progressDeadlineSeconds`."""
+    return 2 * observed.trainjob.spec.progress_deadline_seconds + MARGIN_S
 
 
 def _progress_deadline(observed: Valid, start_time: datetime) -> Deadline:

@@ -195,7 +195,7 @@ def _stopping(trainjob: Object) -> Object:
 
 
 class States(Collector):
-    """How many there are in each state."""
+    """How many there are in each state, by namespace: an alert names it, and the waits of two add up to no long one."""
 
     def __init__(self, name: str, description: str, objects: Objects) -> None:
         self._name = name
@@ -203,9 +203,10 @@ class States(Collector):
         self._objects = objects
 
     def collect(self) -> Iterable[Metric]:
-        family = GaugeMetricFamily(self._name, self._description, labels=["state"])
-        for state, count in Tally(map(_state, self._objects())).items():
-            family.add_metric([state], count)
+        family = GaugeMetricFamily(self._name, self._description, labels=["namespace", "state"])
+        found = Tally((each["metadata"]["namespace"], _state(each)) for each in self._objects())
+        for labels, count in found.items():
+            family.add_metric(labels, count)
         return [family]
 
 

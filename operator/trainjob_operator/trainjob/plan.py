@@ -52,8 +52,7 @@ def plan(observed: Valid | Invalid, new_token: Callable[[], str], settings: Sett
         settings: the administrator's.
     """
     if isinstance(observed, Invalid):
-        ended = observed.status.completion_time is not None  # an end that was shown stays
-        return Plan() if ended else _invalid(observed)
+        return _invalid(observed)
     job = observed.job
     if observed.status.completion_time is not None:
         return _after_the_end(observed, observed.status.completion_time)
@@ -72,24 +71,19 @@ def plan(observed: Valid | Invalid, new_token: Callable[[], str], settings: Sett
 
 
 def broken(raw: Object, job: ObservedJob | None, cause: Exception, now: datetime) -> Plan:
-    """What is done for a TrainJob over which the operator itself stumbles."""
+    """What is done for a TrainJob over which the operator itself stumbles: whoever asks for the nodes gets them, and
+    the first condition says why nothing else happens. It uses as little as it can of what may be odd."""
     if "completionTime" in (raw.get("status") or {}):
         return Plan()  # an end that was shown stays
     message = (
         f"the operator cannot work on this TrainJob, a fault of its own: {type(cause).__name__}: {cause}"
     )
-    return _suspended_alone(raw, job, Reason.OPERATOR_ERROR, message, now)
-
-
-def _suspended_alone(raw: Object, job: ObservedJob | None, reason: str, message: str, now: datetime) -> Plan:
-    """Whoever asks for the nodes gets them, and the first condition says why nothing else happens. It uses as little
-    as it can of what may be odd."""
     suspend = raw["spec"].get("suspend", False)
     is_ours = job is not None and job.owner == raw["metadata"]["uid"] and not job.finished
     known = (raw.get("status") or {}).get("conditions") or [
         {"type": Kind.RUNNING, "status": "Unknown", "lastTransitionTime": timestamp(now)}
     ]
-    first = {**known[0], "reason": reason, "message": clipped(message)}
+    first = {**known[0], "reason": Reason.OPERATOR_ERROR, "message": clipped(message)}
     return Plan(
         patch_job=names.suspension(suspend)
         if is_ours and job and not job.held and job.suspend != suspend
@@ -124,11 +118,9 @@ def _around(trainjob: TrainJob, token: str | None) -> tuple[Object, ...]:
 
 
 def _invalid(observed: Invalid) -> Plan:
-    """Before the start its Job goes, as with every change; a run that a later version cannot read trains on."""
+    """Its Job has not started, and goes, as with every change."""
     job = observed.job if observed.has_own_job else None
     is_left = job is not None and not job.finished
-    if is_left and observed.status.start_time is not None:
-        return _suspended_alone(observed.raw, job, Reason.INVALID_SPEC, observed.problem, observed.now)
     state = State(Kind.FAILED, Reason.INVALID_SPEC, observed.problem)
     delete_job = is_left and job is not None and not job.deleting
     return Plan(delete_job=delete_job, status=changes(observed.raw, state_fields(state, observed)))

@@ -309,9 +309,9 @@ def _new_token() -> str:
 
 
 def contains(known: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is there; the API server adds defaults."""
+    """Whether all that is wanted is there, and not what is to be None; the API server adds defaults."""
     if isinstance(known, dict) and isinstance(wanted, dict):
-        return all(name in known and contains(known[name], value) for name, value in wanted.items())
+        return all(contains(known.get(name), value) for name, value in wanted.items())
     if isinstance(known, list) and isinstance(wanted, list):
         return len(known) == len(wanted) and all(map(contains, known, wanted))
     return bool(known == wanted)

@@ -12,6 +12,7 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 VARYING = (
     *("resourceVersion", "managedFields", "generation", "observedGeneration", "message"),
     *("activeSeconds", "gpuSecondsUsed", "clusterIP", "clusterIPs", "uncountedTerminatedPods"),
+    "activeDeadlineSeconds",  # of a Job whose run was asked to stop: so long after its start
 )
 """Fields that differ between two runs in which nothing went wrong."""
 

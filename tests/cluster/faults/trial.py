@@ -61,7 +61,13 @@ class Life:
         self.seam = Seam(stage.operators, stage.recording, key, fault)
         settings = Settings("testbed.local/host:1")
         options = Options(
-            "trial", Key("default", "none"), settings, workers=2, health_address=("127.0.0.1", 0)
+            "trial",
+            Key("default", "none"),
+            settings,
+            workers=2,
+            host="127.0.0.1",
+            metrics_port=0,
+            health_port=0,
         )
         self.operator = stage.make(self.seam, options)
         self._kind = kind

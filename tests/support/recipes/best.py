@@ -5,10 +5,11 @@ import time
 from pathlib import Path
 
 import torch
+from asking import ask, ask_and_await
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from trainjobs.coordination import Outcome, Vote
+from trainjobs.coordination import Outcome
 from trainjobs.runtime import Run, StoppingCoordinator
 
 LOSSES = [3.0, 1.0, 2.0, 2.0, 2.0, 2.0]
@@ -37,7 +38,7 @@ def prepared(run):
         report = judge()
         if len(loop.coordinator.history) == run.config.get("interrupt") and not mark.exists():
             mark.touch()
-            loop.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
+            ask(run, Outcome.INTERRUPTED)
         return report
 
     loop.evaluation.judge = judge_and_interrupt
@@ -184,7 +185,6 @@ def rarely(run: Run) -> None:
     """One report, amid the second epoch, and an end three epochs later."""
     prepared(run)
     run.track(model=run.model)
-    coordinator = run._loop.coordinator
     for _ in run.epochs():
         for _ in run.steps(run.loader):
             run.model.mark(run.step + 1)
@@ -194,8 +194,7 @@ def rarely(run: Run) -> None:
             if run.step == run.config["leave"] and run.config["by"] == "break":
                 break
             if run.step == run.config["leave"]:
-                coordinator.vote(Vote(run.rank, Outcome[run.config["by"]], "good enough"))
-                coordinator._fence.wait(lambda: coordinator.decision)
+                ask_and_await(run, Outcome[run.config["by"]], "good enough")
         else:
             continue
         break

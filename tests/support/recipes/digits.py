@@ -13,12 +13,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
+from asking import ask, ask_and_await
 from sklearn.datasets import load_digits
 from torch import nn
 from torch.nn import functional
 from torch.utils.data import IterableDataset, TensorDataset, random_split
 
-from trainjobs.coordination import Outcome, Vote
+from trainjobs.coordination import Outcome
 from trainjobs.runtime import Run, StoppingCoordinator
 
 
@@ -184,11 +185,16 @@ def extra(run: Run) -> None:
 
 def interrupt(run: Run) -> None:
     """As if this rank's process had been sent SIGTERM."""
-    run._loop.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
+    ask(run, Outcome.INTERRUPTED)
+
+
+def interrupt_near(run: Run) -> None:
+    """The same, and the run halts within a few steps."""
+    ask_and_await(run, Outcome.INTERRUPTED)
 
 
 def stop(run: Run) -> None:
-    run._loop.coordinator.vote(Vote(run.rank, Outcome.STOP_REQUESTED, "good enough"))
+    ask(run, Outcome.STOP_REQUESTED, "good enough")
 
 
 def await_change(run: Run) -> None:
@@ -214,6 +220,7 @@ MISHAPS = {
     "await full disk": await_full_disk,
     "hang": hang,
     "interrupt": interrupt,
+    "interrupt near": interrupt_near,
     "stop": stop,
     "await change": await_change,
     "die": die,

@@ -6,10 +6,11 @@ Its model has BatchNorm, so that ranks exchange messages in forward passes too.
 from pathlib import Path
 
 import torch
+from asking import ask_and_await
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Sampler
 
-from trainjobs.coordination import Outcome, Vote
+from trainjobs.coordination import Outcome
 from trainjobs.runtime import Run
 
 
@@ -126,10 +127,10 @@ def evaluate(run, model, validation):
 
 
 def interrupt_at(run, step):
-    """Once, on rank 0."""
+    """Once, on rank 0, within a few batches."""
     if run.config.get("interrupt") == step and run.rank == 0 and to_be_interrupted(run):
         mark(run).touch()
-        run._loop.coordinator.vote(Vote(0, Outcome.INTERRUPTED, "test"))
+        ask_and_await(run, Outcome.INTERRUPTED)
 
 
 def to_be_interrupted(run):

@@ -2,17 +2,18 @@
 
 `run.config` says the shape: `api`, how the steps of an epoch are left (`leave`), where is evaluated (`evaluate`), where
 is reported (`report`), and `halt`: the place of the function, counted over the run, at which an interruption is asked
-for, once, which the file `mark` remembers.
+for, once, which the file `mark` remembers. It comes some places later, or with `near` within a few.
 """
 
 import random
 from pathlib import Path
 
 import torch
+from asking import ask, ask_and_await
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
-from trainjobs.coordination import Outcome, Vote
+from trainjobs.coordination import Outcome
 from trainjobs.runtime import Run, StoppingCoordinator
 
 SAMPLES, BATCH = 40, 4
@@ -40,7 +41,7 @@ class Stream(IterableDataset):
 
 
 class Halts:
-    """Asks for an interruption at the planned place and waits until it is decided, so that it is near."""
+    """Asks for an interruption at the planned place."""
 
     def __init__(self, run):
         self._run = run
@@ -51,7 +52,7 @@ class Halts:
         self._places += 1
         if self._places == self._run.config["halt"] and self._run.rank == 1 and not self._mark.exists():
             self._mark.touch()
-            self._run._loop.coordinator.vote(Vote(1, Outcome.INTERRUPTED, "test"))
+            (ask_and_await if self._run.config["near"] else ask)(self._run, Outcome.INTERRUPTED)
 
 
 class Parts:

@@ -2,10 +2,11 @@
 
 import numpy as np
 import torch
+from asking import ask_and_await
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from trainjobs.coordination import Outcome, Vote
+from trainjobs.coordination import Outcome
 from trainjobs.runtime import Run
 
 
@@ -62,7 +63,7 @@ def train(run: Run) -> None:
         best.update(epoch)
         run.report(loss=loss)
         if epoch == run.config.get("interrupt"):
-            run._loop.coordinator.vote(Vote(run.rank, Outcome.INTERRUPTED, "test"))
+            ask_and_await(run, Outcome.INTERRUPTED)
 
 
 def without_steps(run: Run) -> None:

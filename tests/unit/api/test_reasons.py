@@ -52,10 +52,11 @@ def words(source):
     return {text for text in texts if isinstance(text, str) and CAMEL_CASE.fullmatch(text)}
 
 
-@pytest.mark.parametrize("path", SPEAKERS, ids=lambda path: str(path.relative_to(ROOT)))
-def test_nobody_writes_a_reason_that_is_not_listed(path):
-    known = OF_KUBERNETES.get(path.name, set()) if path.parent == OPERATOR else set()
-    assert words(path.read_text()) <= known | OTHERS
+def test_nobody_writes_a_reason_that_is_not_listed():
+    assert len(SPEAKERS) > 20
+    for path in SPEAKERS:
+        known = OF_KUBERNETES.get(path.name, set()) if path.parent == OPERATOR else set()
+        assert words(path.read_text()) <= known | OTHERS, path
 
 
 @pytest.mark.parametrize(

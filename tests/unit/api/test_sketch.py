@@ -111,9 +111,11 @@ INDEPENDENT = [
 ]
 
 
-@pytest.mark.parametrize("pair", INDEPENDENT, ids=" and ".join)
-def test_two_faults_are_told_at_once(pair):
-    assert sorted(problems(with_faults(*pair))) == sorted({*ALONE[pair[0]], *ALONE[pair[1]]})
+def test_two_faults_are_told_at_once():
+    assert len(INDEPENDENT) > 100
+    for one, other in INDEPENDENT:
+        told = sorted(problems(with_faults(one, other)))
+        assert told == sorted({*ALONE[one], *ALONE[other]}), (one, other)
 
 
 def test_what_a_missing_metric_breaks_is_told_at_once():

@@ -60,6 +60,18 @@ def test_grids_alone_count_themselves(tmp_path):
             "spec.parameters.a.uniform.max: 1.0: must be more than min, which is 2.0",
         ),
         (
+            {"parameters": {"a": {"uniform": {"min": 0, "max": 1, "step": 2}}}},
+            "spec.parameters.a.uniform.step: 2.0: must be at most max - min, or 0.0 is the only value",
+        ),
+        (
+            {"parameters": {"a": {"integer": {"min": 1, "max": 3, "step": 3}}}},
+            "spec.parameters.a.integer.step: 3: must be at most max - min, or 1 is the only value",
+        ),
+        (
+            {"pruning": {"criteria": [{"hyperband": {"minEpochs": 8, "maxEpochs": 2}}]}},
+            "spec.pruning.criteria[0].hyperband.maxEpochs: 2: must be at least minEpochs, which is 8",
+        ),
+        (
             {"parameters": {"a": {"grid": [1]}, "b": {"grid": [1], "when": {"c": 1}}}},
             "spec.parameters.b.when.c: 1: must name another parameter: a",
         ),

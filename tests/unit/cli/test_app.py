@@ -4,33 +4,29 @@ import os
 import re
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from commands import Commands
 
 HEAVY = "{'torch', 'ray', 'numpy', 'pyarrow'}"
 
 
-def trainjobs(*arguments, stdin=None, **environment):
-    command = [sys.executable, "-c", "from trainjobs.cli import main; main()", *arguments]
-    return subprocess.run(
-        command,
-        input=stdin,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "80", **environment},
-    )
+@pytest.fixture(scope="module")
+def trainjobs(tmp_path_factory):
+    with Commands(tmp_path_factory.mktemp("commands")) as commands:
+        yield partial(commands, COLUMNS="80")
 
 
-def test_help_names_every_command():
+def test_help_names_every_command(trainjobs):
     done = trainjobs("--help")
     assert done.returncode == 0
     assert all(command in done.stdout for command in ("run", "explain", "replay", "validate"))
 
 
-def test_the_version_is_the_distributions():
+def test_the_version_is_the_distributions(trainjobs):
     done = trainjobs("--version")
     assert (done.returncode, done.stdout) == (0, f"trainjobs {version('trainjobs')}\n")
 
@@ -41,7 +37,7 @@ def test_it_is_a_module_too():
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_a_shell_can_complete_it(shell):
+def test_a_shell_can_complete_it(trainjobs, shell):
     done = trainjobs("--show-completion", shell)
     assert done.returncode == 0
     assert "COMPLETE" in done.stdout
@@ -50,38 +46,41 @@ def test_a_shell_can_complete_it(shell):
 @pytest.mark.parametrize(
     ("command", "usage"), [("run", "FILE"), ("explain", "RUN"), ("replay", "CURVE"), ("validate", "FILE")]
 )
-def test_help_names_what_is_to_be_given_in_capitals(command, usage):
+def test_help_names_what_is_to_be_given_in_capitals(trainjobs, command, usage):
     out = trainjobs(command, "--help").stdout
     assert re.search(rf"Usage: .* {command} \[OPTIONS\] {{?{usage}}}?", out)
     assert "<bool>" not in out
 
 
-@pytest.mark.parametrize(
-    "module",
-    [
-        "api",
-        "stopping",
-        "kube",
-        "runs",
-        "driver.driver",
-        "views.plain",
-        "views.jsonlines",
-        "cli.app",
-        "cli.run",
-        "cli.explain",
-        "cli.replay",
-        "cli.validate",
-        "cli.rendering.display",
-        "local.run_report",
-        "cli.rendering.summary",
-        "local.entrypoint",
-        "local.beginning",
-    ],
-)
-def test_no_command_loads_torch_or_ray_by_itself(module):
-    program = f"import sys, trainjobs.{module}; print(sorted({HEAVY} & set(sys.modules)))"
+LIGHT = [
+    "api",
+    "stopping",
+    "kube",
+    "runs",
+    "driver.driver",
+    "views.plain",
+    "views.jsonlines",
+    "cli.app",
+    "cli.run",
+    "cli.explain",
+    "cli.replay",
+    "cli.validate",
+    "cli.rendering.display",
+    "local.run_report",
+    "cli.rendering.summary",
+    "local.entrypoint",
+    "local.beginning",
+]
+
+
+def test_no_command_loads_torch_or_ray_by_itself():
+    """One after the other in one process: the first that did would be named."""
+    program = "import importlib, sys\n" + "".join(
+        f"importlib.import_module('trainjobs.{module}'); print({module!r}, sorted({HEAVY} & set(sys.modules)))\n"
+        for module in LIGHT
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert done.stdout.splitlines() == [f"{module} []" for module in LIGHT]
 
 
 def test_help_does_not_even_load_the_manifest_types():
@@ -132,7 +131,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("kind", WRONG)
-def test_each_kind_of_mistake_has_its_exit_code(recording, kind):
+def test_each_kind_of_mistake_has_its_exit_code(trainjobs, recording, kind):
     text = recording.manifest.read_text()
     Path("wrong.yaml").write_text(text.replace("patience: 5", "patience: -5"))
     Path("alone.yaml").write_text(text.replace("train:train", "elsewhere:train"))
@@ -149,14 +148,14 @@ def test_each_kind_of_mistake_has_its_exit_code(recording, kind):
 
 
 @pytest.mark.parametrize("command", [("validate", "/dev/stdin"), ("replay", "curve.csv", "-c", "/dev/stdin")])
-def test_a_manifest_may_come_through_a_pipe(recording, command):
+def test_a_manifest_may_come_through_a_pipe(trainjobs, recording, command):
     Path("curve.csv").write_text("epoch,val_loss,val_accuracy\n1,0.5,0.5\n")
     text = recording.manifest.read_text().replace("train:train", "json:dumps")
     done = trainjobs(*command, stdin=text)
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_mistake_is_told_on_standard_error_without_a_traceback():
+def test_a_mistake_is_told_on_standard_error_without_a_traceback(trainjobs):
     done = trainjobs("explain", "no-such-run")
     assert done.returncode == 66
     assert done.stdout == ""
@@ -168,7 +167,9 @@ def test_a_mistake_is_told_on_standard_error_without_a_traceback():
 
 def test_a_terminal_that_knows_only_ascii_gets_all_the_words(recording):
     recording.early_stop()
-    done = trainjobs("explain", "runs/mnist", PYTHONIOENCODING="ascii")
+    command = [sys.executable, "-m", "trainjobs", "explain", "runs/mnist"]
+    environment = {**os.environ, "COLUMNS": "80", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.returncode == 0
     assert "plateau    ##########" in done.stdout
 

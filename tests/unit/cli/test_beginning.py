@@ -372,3 +372,12 @@ def test_a_directory_in_use_is_left_alone(driver):
             assert done.exit_code == 73
             assert "runs/mnist: in use by process" in done.stderr
     assert driver.asked == []
+
+
+def test_whom_a_run_reports_to_may_change_with_a_resume(driver, recording, checkpoint):
+    driver.play = recording.interrupt
+    run("mnist.yaml", "--set", "spec.reportTo=[tensorboard]")
+    checkpoint()
+    again = run("mnist.yaml", "--set", "spec.reportTo=[]", "--resume")
+    assert again.exit_code == 75
+    assert "changed with this resume: spec.reportTo" in again.stdout + again.stderr

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from manifests import job
 from trainjobs.cli.app import app
-from trainjobs.cli.pages.run_page import run_page
+from trainjobs.cli.pages.run_page import ToldRun, run_page
 from trainjobs.cli.pages.runs_page import runs_page
 from trainjobs.cli.pages.sweep_page import sweep_page
 from trainjobs.coordination import Outcome
@@ -68,7 +68,7 @@ def test_the_page_of_a_run_says_what_explain_says(recording):
 
 def test_a_run_has_a_chart_for_each_measure_the_monitored_one_first(recording):
     recording.early_stop()
-    data = data_of(run_page(recording.place))
+    data = data_of(run_page(ToldRun.read(recording.place)))
     assert [[line["name"] for line in chart["lines"]] for chart in data["charts"]] == [
         ["train", "val"],
         ["val_accuracy"],
@@ -87,7 +87,7 @@ def test_gpu_seconds_are_those_of_the_result(recording, monkeypatch):
     recording.early_stop()
     seconds = recording.place.result()["accounting"]["gpuSecondsSaved"]
     assert seconds == pytest.approx(2 * 391.5)
-    assert "GPU time saved 13 min 3 s" in words(run_page(recording.place))
+    assert "GPU time saved 13 min 3 s" in words(run_page(ToldRun.read(recording.place)))
 
 
 def _mnist():
@@ -109,7 +109,7 @@ def test_attempts_are_told_where_there_are_several(recording):
             *recording.stop(Outcome.INTERRUPTED, "Ctrl-C received", 152),
         ]
     )
-    text = words(run_page(recording.place))
+    text = words(run_page(ToldRun.read(recording.place)))
     assert "Attempts attempt workers began ended 1 2 on cpu anew rank 1: RankLost: rank 1 is gone" in text
     assert "2 2 on cpu at step 140 step 152 on all 2 ranks: Ctrl-C received" in text
 
@@ -117,14 +117,14 @@ def test_attempts_are_told_where_there_are_several(recording):
 @pytest.mark.parametrize("ended", ["by_steps", "interrupt", "fail", "early_stop"])
 def test_every_end_of_a_run_has_a_page(recording, ended):
     getattr(recording, ended)()
-    page = read_page(run_page(recording.place))
+    page = read_page(run_page(ToldRun.read(recording.place)))
     assert page.tags.count("h1") == 1
     assert page.tags.count("figure") >= 2
 
 
 def test_a_run_that_has_not_reported_has_a_page(recording):
     recording.play(recording.beginning(), close=False)
-    assert "Nothing was reported." in words(run_page(recording.place))
+    assert "Nothing was reported." in words(run_page(ToldRun.read(recording.place)))
 
 
 def test_several_runs_are_laid_over_each_other_with_what_differs(recording):
@@ -134,7 +134,7 @@ def test_several_runs_are_laid_over_each_other_with_what_differs(recording):
         place.create()
         place.write_job(job(name, trainer={"config": {"rate": rate}}))
         place.write_history([Observation(i, i * 70, i * 1.0, {"val_loss": rate / i}) for i in range(1, 9)])
-    page = runs_page([RunDirectory(Path("runs") / name) for name in ("mnist", "a", "b")])
+    page = runs_page([ToldRun.read(RunDirectory(Path("runs") / name)) for name in ("mnist", "a", "b")])
     charts = data_of(page)["charts"]
     assert [line["name"] for line in charts[0]["lines"]] == ["mnist", "a", "b"]
     assert (
@@ -152,7 +152,7 @@ def test_runs_of_epochs_and_runs_of_steps_share_an_axis_of_steps(recording, tmp_
     other.write_history(
         [Observation(1, i * 100, i * 1.0, {"val_loss": 1 / i}, whole=False) for i in range(1, 9)]
     )
-    (chart, *_) = data_of(runs_page([recording.place, other]))["charts"]
+    (chart, *_) = data_of(runs_page([ToldRun.read(recording.place), ToldRun.read(other)]))["charts"]
     assert (chart["unit"], [line["x"][-1] for line in chart["lines"]]) == ("step", [910, 800])
 
 
@@ -160,7 +160,7 @@ def test_runs_of_one_name_are_told_apart_by_their_places(recording, tmp_path):
     for name in ("one", "two"):
         recording.place = RunDirectory(tmp_path / name)
         recording.early_stop()
-    page = runs_page([RunDirectory(tmp_path / "one"), RunDirectory(tmp_path / "two")])
+    page = runs_page([ToldRun.read(RunDirectory(tmp_path / name)) for name in ("one", "two")])
     assert [line["name"] for line in data_of(page)["charts"][0]["lines"]] == ["one", "two"]
 
 
@@ -225,7 +225,11 @@ def test_what_cannot_be_done_is_said_in_one_line(recording, arguments, code, sai
 
 def every_page(recording, sweep):
     recording.early_stop()
-    return [run_page(recording.place), runs_page([recording.place, recording.place]), sweep_page(sweep)]
+    return [
+        run_page(ToldRun.read(recording.place)),
+        runs_page([ToldRun.read(recording.place)] * 2),
+        sweep_page(sweep),
+    ]
 
 
 def test_no_page_asks_another_place_for_anything(recording, sweep):
@@ -281,7 +285,7 @@ def page_of(tmp_path, text, numbers=(0.5, 0.25)):
     (place.path / "events.jsonl").unlink(missing_ok=True)
     for event in events:
         place.append_event(event)
-    return run_page(place)
+    return run_page(ToldRun.read(place))
 
 
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -341,6 +345,6 @@ def test_a_run_of_a_hundred_thousand_reports_is_a_small_file(tmp_path):
     place = RunDirectory(tmp_path)
     place.write_job(job(trainer={"maxEpochs": 200_000}))
     place.write_history(Observation(i, i, i * 0.1, {"loss": 1 / i}) for i in range(1, 100_001))
-    page = run_page(place)
+    page = run_page(ToldRun.read(place))
     assert len(page.encode()) < 200_000
     assert "Values (every 400th of 100,000 reports)" in words(page)

@@ -43,6 +43,19 @@ def test_a_run_whose_manifest_was_spoiled_meanwhile_is_summed_up_all_the_same(dr
     assert "runs/mnist" in done.stderr
 
 
+def test_a_tracker_that_is_not_installed_is_refused_before_anything_is_made(driver, monkeypatch):
+    monkeypatch.setattr("trainjobs.tracking.trackers.find_spec", lambda package: None)
+    assert run("mnist.yaml", "--run-dir", "unasked").exit_code == 0
+    driver.asked.clear()
+    done = run("mnist.yaml", "--set", "spec.reportTo=[tensorboard]")
+    assert done.exit_code == 64
+    assert (
+        'spec.reportTo[0]: "tensorboard": is not installed where the run is driven: pip install tensorboard'
+        in done.stderr
+    )
+    assert driver.asked == []
+
+
 @pytest.mark.parametrize("name", ["history.jsonl", "events.jsonl", "result.json"])
 @pytest.mark.parametrize("output", ["text", "json"])
 def test_a_run_that_cannot_be_summed_up_ends_with_its_own_exit_code(driver, recording, name, output):

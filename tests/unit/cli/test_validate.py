@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
+from sweep_manifests import sweep_manifest
 from typer.testing import CliRunner
 
 from trainjobs.cli.app import app
@@ -115,6 +117,25 @@ def test_criteria_that_replay_takes_are_valid(manifests, text):
     assert json.loads(validate("criteria.yaml", "-o", "json").stdout)["files"][0]["problems"] == []
     Path("criteria.yaml").write_text(text.format(criteria.replace("3", "0")))
     assert "criteria[0].budget.epochs: 0: must be at least 1" in validate("criteria.yaml").stdout
+
+
+def test_a_sweep_has_advice_and_an_entrypoint_too(manifests):
+    document = sweep_manifest(trainer={"entrypoint": "mine:train"}, objective={"metric": "val_accuracy"})
+    Path("sweep.yaml").write_text(yaml.safe_dump(document))
+    done = validate("sweep.yaml")
+    path = "spec.template.spec.trainer.entrypoint"
+    assert (done.exit_code, f': {path}: "mine:train": no module mine in ' in done.stdout) == (78, True)
+    assert "no module mine" in CliRunner().invoke(app, ["sweep", "sweep.yaml"]).stderr
+    assert not Path("sweeps").exists()
+    Path("mine.py").write_text("def train(run): pass")
+    done = validate("sweep.yaml")
+    assert (done.exit_code, "advice: spec.objective.mode: is min" in done.stdout) == (0, True)
+    document["spec"]["template"]["spec"]["trainer"] |= {
+        "image": "somewhere/trainer:1",
+        "entrypoint": "other:train",
+    }
+    Path("sweep.yaml").write_text(yaml.safe_dump(document))
+    assert f"advice: {path}: no module other" in validate("sweep.yaml").stdout
 
 
 def test_the_report_is_one_json_object(manifests):

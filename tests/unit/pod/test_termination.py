@@ -33,6 +33,11 @@ def test_the_latest_word_counts(log):
     assert TerminationMessage.of_text(log.read_bytes()) == TerminationMessage("Failed", "short")
 
 
+def test_of_the_end_of_a_log_that_kubernetes_takes_instead_people_read_what_is_for_people():
+    tail = 'out of memory\ntrainjobs-event {"event": "Reported"}\nKilled\n'
+    assert TerminationMessage.of_text(tail) == TerminationMessage("", "out of memory\nKilled")
+
+
 @pytest.mark.parametrize("path", ["absent/log", "."])
 def test_a_log_that_cannot_be_written_is_no_error(tmp_path, monkeypatch, path):
     monkeypatch.setattr(termination, "PATH", tmp_path / path)

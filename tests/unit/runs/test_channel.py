@@ -67,6 +67,28 @@ def test_a_stranger_without_the_key_is_refused_and_disturbs_nobody(driver, heard
     end.close()
 
 
+def test_a_driver_that_has_closed_leaves_no_thread_and_no_port(heard):
+    before = set(threading.enumerate())
+    driver = DriverEnd("127.0.0.1", lambda rank, message: heard.put((rank, message)))
+    end = RankEnd(driver.address, 0, lambda _: None)
+    end.close()
+    driver.close()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+        assert not thread.is_alive()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((driver.address.host, driver.address.port))
+
+
+def test_who_talks_nonsense_is_hung_up_on(driver, heard):
+    with Client((driver.address.host, driver.address.port), authkey=driver.address.key) as rank:
+        rank.send_bytes(b'{"rank": 0}')
+        rank.send_bytes(b"[")
+        number, failed = heard.get(timeout=30)
+        assert (number, failed.kind) == (0, Reason.WORKER_DIED)
+        assert rank.poll(30)
+
+
 def test_sending_to_a_driver_that_is_gone_does_not_raise(driver):
     end = RankEnd(driver.address, 0, lambda _: None)
     driver.close()

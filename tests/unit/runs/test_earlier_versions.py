@@ -6,11 +6,10 @@ tests/processes/test_resume.py.
 """
 
 import json
-import subprocess
-import sys
 
 import earlier
 import pytest
+from commands import Commands
 
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints
@@ -21,23 +20,29 @@ def runs(tmp_path_factory):
     return earlier.unpacked(tmp_path_factory.mktemp("earlier"))
 
 
-def trainjobs(*arguments):
-    command = [sys.executable, "-m", "trainjobs", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+@pytest.fixture(scope="module")
+def trainjobs(tmp_path_factory):
+    def told(*arguments):
+        done = commands(*map(str, arguments))
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    with Commands(tmp_path_factory.mktemp("commands")) as commands:
+        yield told
 
 
-def test_a_stopped_run_is_explained(runs):
+def test_a_stopped_run_is_explained(trainjobs, runs):
     told = json.loads(trainjobs("explain", runs / "finished", "-o", "json"))
     assert (told["state"], told["decision"]["criterion"]) == ("EarlyStopped", "flat")
     assert (told["last"]["epoch"], told["last"]["step"], told["best"]["epoch"]) == (11, 22, 9)
 
 
-def test_a_halted_run_is_explained(runs):
+def test_a_halted_run_is_explained(trainjobs, runs):
     told = json.loads(trainjobs("explain", runs / "halted", "-o", "json"))
     assert (told["state"], told["last"]["epoch"]) == ("Interrupted", 23)
 
 
-def test_a_run_is_judged_again(runs):
+def test_a_run_is_judged_again(trainjobs, runs):
     told = json.loads(
         trainjobs("replay", runs / "finished", "-c", runs / "finished" / "trainjob.yaml", "-o", "json")
     )

@@ -1,22 +1,14 @@
 import pytest
+from sweep_manifests import sweep_manifest
 
 from trainjobs.api.sweep import TrainSweep
 
 
-def document(parameters, **spec):
-    trainer = {"entrypoint": "train:train", "maxEpochs": 10, "config": {"hidden": 8}}
-    return {
-        "apiVersion": "trainjobs.dev/v1alpha1",
-        "kind": "TrainSweep",
-        "metadata": {"name": "tiny"},
-        "spec": {
-            "template": {"spec": {"trainer": {**trainer, **spec.pop("trainer", {})}}},
-            "parameters": parameters,
-            "objective": {"metric": "val_loss"},
-            "maxTrials": 5,
-            **spec,
-        },
-    }
+def document(parameters, *, trainer=(), **spec):
+    """One that says of its slots nothing, unless asked to."""
+    trainer = {"maxEpochs": 10, "config": {"hidden": 8}, **dict(trainer)}
+    given = {"parameters": parameters, "maxTrials": 5, "parallelTrials": None, **spec}
+    return sweep_manifest("tiny", trainer, **given)
 
 
 @pytest.fixture

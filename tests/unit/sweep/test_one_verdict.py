@@ -25,7 +25,8 @@ from trainjobs.sweeps.record import SweepDirectory
 from trainjobs.sweeps.requests import FileControl
 from trainjobs.sweeps.scheduling import CriteriaStopper, HaltFirst, PruningScheduler
 
-RECORDED = Path(__file__).parents[2] / "data/curves/curves.jsonl.gz"
+DATA = Path(__file__).parents[2] / "data"
+RECORDED = DATA / "curves/curves.jsonl.gz"
 EPOCHS = 50
 """Of each run; the recorded ones are longer."""
 SIDE_BY_SIDE_EPOCHS, TRIALS = 30, 12
@@ -120,19 +121,15 @@ def result(seen):
 @pytest.mark.parametrize("family", ACROSS)
 def test_across_trials_a_sweep_a_script_and_the_rule_prune_at_the_same_report(runs, family, tmp_path):
     """Trials of a task side by side, each report put to all three; the sweep's verdict is what it asks of the trial."""
-    objective = Objective(metric="val_loss")
-    pruning = Pruning.model_validate({"criteria": [{family: ACROSS[family]}]})
-    spec = {
-        "objective": {"metric": "val_loss"},
-        "pruning": pruning.model_dump(by_alias=True, exclude_unset=True),
-    }
-    prunes = 0
-    for number, trials in enumerate(sweeps(runs)):
+    prunes = {}
+    for number, (objective, trials) in enumerate(sweeps(runs)):
+        spec = spec_of(objective, family)
+        pruning = Pruning.model_validate(spec["pruning"])
         directory = SweepDirectory(tmp_path / str(number))
         controls = {name: control(directory, name) for name in trials}
         script, sweep = PruningScheduler.of(spec), HaltFirst(PruningScheduler(objective, pruning), directory)
         histories, left = {}, dict(trials)
-        for epoch in range(SIDE_BY_SIDE_EPOCHS):
+        for epoch in epochs_of(trials):
             for name in tuple(left):
                 seen = trials[name][epoch]
                 histories[name] = (*histories.get(name, ()), seen)
@@ -145,18 +142,17 @@ def test_across_trials_a_sweep_a_script_and_the_rule_prune_at_the_same_report(ru
                 asked = controls[name].take()
                 assert (asked and asked.reason) == (ruling.prune and ruling.prune.verdict.reason)
                 if ruling.prune is not None:
-                    prunes += 1
+                    prunes[objective.metric] = prunes.get(objective.metric, 0) + 1
                     del left[name]
-    assert prunes
+    assert set(prunes) == {"val_loss", "val_accuracy"}
 
 
 @pytest.mark.parametrize("family", ACROSS)
 def test_a_replay_prunes_the_trials_that_a_script_prunes_whose_trials_report_together(runs, family):
-    objective = Objective(metric="val_loss")
-    spec = {"objective": {"metric": "val_loss"}, "pruning": {"criteria": [{family: ACROSS[family]}]}}
-    for trials in sweeps(runs):
+    for objective, trials in sweeps(runs):
+        spec = spec_of(objective, family)
         script, left, pruned = PruningScheduler.of(spec), dict(trials), []
-        for epoch in range(SIDE_BY_SIDE_EPOCHS):
+        for epoch in epochs_of(trials):
             told = {name: {**result(trials[name][epoch]), "trial": name} for name in left}
             running = {name: SimpleNamespace(trial_id=name) for name in left}
             for name, each in told.items():
@@ -166,18 +162,33 @@ def test_a_replay_prunes_the_trials_that_a_script_prunes_whose_trials_report_tog
                     found = script.ruling.prune
                     pruned.append(Pruned(name, each["epoch"], found.name, found.verdict.reason))
                     del left[name]
-        recorded = {name: seen[:SIDE_BY_SIDE_EPOCHS] for name, seen in trials.items()}
-        assert (
-            list(replay_trials(recorded, objective, Pruning.model_validate(spec["pruning"])).pruned) == pruned
-        )
+        recorded = {name: seen[: len(epochs_of(trials))] for name, seen in trials.items()}
+        again = replay_trials(recorded, objective, Pruning.model_validate(spec["pruning"]))
+        assert list(again.pruned) == pruned
+
+
+def spec_of(objective, family):
+    return {
+        "objective": objective.model_dump(mode="json"),
+        "pruning": {"criteria": [{family: ACROSS[family]}]},
+    }
+
+
+def epochs_of(trials):
+    return range(min(SIDE_BY_SIDE_EPOCHS, *(len(seen) for seen in trials.values())))
 
 
 def sweeps(runs):
-    """Trials of one task, by name, as many as a sweep might have."""
+    """Objectives, and trials by name: of one task each as many recorded runs as a sweep might have, and the trials of
+    a real sweep, by their loss and by an accuracy that often ties."""
     by_task = groupby(sorted(runs, key=itemgetter(0)), itemgetter(0))
     for _, found in by_task:
         for some in batched([seen for _, seen in found]):
-            yield {f"{number:04}": seen for number, seen in enumerate(some, 1)}
+            yield Objective(metric="val_loss"), {f"{number:04}": seen for number, seen in enumerate(some, 1)}
+    real = SweepDirectory(DATA / "sweeps/digits")
+    trials = {name: real.history(name)[0] for name in real.trials()}
+    yield Objective(metric="val_loss"), trials
+    yield Objective(metric="val_accuracy", mode="max"), trials
 
 
 def batched(items):

@@ -1,6 +1,6 @@
 import pytest
 
-from trainjobs.sweeps.space import drawn, grid, problems, trial_job
+from trainjobs.sweeps.space import drawn, faults, grid, trial_job
 
 LR = {"logUniform": {"min": 1e-4, "max": 1e-1}}
 
@@ -70,9 +70,36 @@ def test_a_trial_is_a_trainjob_with_its_values(sweep):
     )
 
 
+def wrong(sweep, parameters):
+    return [(at[-1], message) for at, _, message in faults(sweep(parameters))]
+
+
 def test_values_that_the_template_cannot_have_are_told_before_anything_starts(sweep):
-    one = sweep({"/spec.trainer.maxEpochs": {"integer": {"min": 0, "max": 4}}})
-    (problem,) = problems(one)
-    assert str(problem) == (
-        'spec.parameters["/spec.trainer.maxEpochs"]: 0: spec.trainer.maxEpochs: must be at least 1'
-    )
+    epochs = "/spec.trainer.maxEpochs"
+    found = list(faults(sweep({epochs: {"integer": {"min": 0, "max": 4}}})))
+    assert found == [(("spec", "parameters", epochs), 0, "spec.trainer.maxEpochs: must be at least 1")]
+
+
+@pytest.mark.parametrize("other", ["/spec.trainer.config.hidden", "/spec.trainer.config", "/spec.trainer"])
+def test_two_parameters_of_one_field_are_told(sweep, other):
+    whole = {"entrypoint": "train:train", "maxEpochs": 3, "config": {}}
+    value = {"/spec.trainer": whole, "/spec.trainer.config": {}}.get(other, 8)
+    found = wrong(sweep, {"hidden": {"choice": [1, 2]}, other: {"choice": [value]}})
+    told = "sets the same field as hidden: keep one of them, or a `when` that excludes the other's"
+    assert found == [(other, told)]
+
+
+def test_a_field_may_have_a_range_for_each_case(sweep):
+    parameters = {
+        "optimizer": {"choice": ["sgd", "adam"]},
+        "rate": {**LR, "when": {"optimizer": "sgd"}},
+        "/spec.trainer.config.rate": {**LR, "when": {"optimizer": "adam"}},
+    }
+    assert not wrong(sweep, parameters)
+
+
+def test_a_slot_has_one_size_however_the_parameter_is_written(sweep):
+    two = {"entrypoint": "train:train", "maxEpochs": 3, "numProcPerNode": 2}
+    for name, value in (("/spec.trainer", two), ('/spec.trainer["numProcPerNode"]', 2)):
+        told = "may not change numProcPerNode: a slot has one size; set template.spec.trainer.numProcPerNode"
+        assert wrong(sweep, {name: {"choice": [value]}}) == [(name, told)]

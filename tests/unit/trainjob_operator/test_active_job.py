@@ -18,9 +18,12 @@ from observed_trainjobs import (
 
 from trainjob_operator.trainjob.actions import Plan
 from trainjob_operator.trainjob.active_job import ENDING_DELAY_S, SLOW_START_S, TERMINATION_TIMEOUT_S
+from trainjob_operator.trainjob.deadlines import MARGIN_S
 from trainjob_operator.trainjob.objects.job import digest
 from trainjobs.api.manifest import parse
 
+ASKED = {"activeDeadlineSeconds": 9000}
+"""Of a Job whose run was asked to stop."""
 SUCCESS = ("SuccessCriteriaMet", "SuccessPolicy", "", 100)
 
 
@@ -61,9 +64,42 @@ def test_a_stop_before_the_training_completes_at_once_and_removes_the_job(suspen
 
 def test_a_stop_during_the_training_is_the_runs_to_follow():
     raw = trainjob(heard(50), stop={})
-    found = planned(raw, job_of(raw), 60)
+    found = planned(raw, job_of(raw, spec=ASKED), 60)
     assert (found.delete_job, found.patch_job) == (False, None)
     assert conditions_of(found) == [("Running", "True", "Running")]
+
+
+def test_a_run_that_goes_on_talking_and_does_not_stop_is_ended_and_the_state_says_so():
+    """Its training function asks for nothing that would halt it, say. Kubernetes ends it, without the operator too."""
+    raw = trainjob(running(50), stop={}, progressDeadlineSeconds=30)
+    late_s = 60 + 2 * 30 + MARGIN_S
+    assert planned(raw, job_of(raw), 60).patch_job == {"spec": {"activeDeadlineSeconds": late_s}}
+    asked = {"spec": {"activeDeadlineSeconds": late_s}}
+    raw["status"] |= heard(late_s - 1)
+    before = planned(raw, job_of(raw, **asked), late_s - 1)
+    assert (before.patch_job, before.status, before.requeue_after_s) == (None, {}, 1)
+    found = planned(raw, job_of(raw, **asked), late_s)
+    assert found.patch_job is None
+    ended = job_of(raw, ("Failed", "DeadlineExceeded", "", late_s), active=0, ready=0, **asked)
+    for seen in (raw, after_write(raw, found)):
+        over = planned(seen, ended, late_s + 9, [])
+        assert conditions_of(over)[0] == ("Failed", "True", "DeadlineExceeded")
+        assert over.status["conditions"][0]["message"] == (
+            f"it did not stop within {2 * 30 + MARGIN_S} s of being asked to, and was ended"
+        )
+
+
+def test_who_takes_a_stop_back_before_it_is_followed_takes_its_deadline_back():
+    raw = trainjob(running(50))
+    assert planned(raw, job_of(raw, spec=ASKED), 60).patch_job == {"spec": {"activeDeadlineSeconds": None}}
+    assert planned(raw, job_of(raw, spec={"activeDeadlineSeconds": 1}), 60).patch_job is None
+
+
+def test_a_stop_that_is_not_followed_holds_up_no_other_deadline():
+    raw = trainjob(running(50), stop={}, activeDeadlineSeconds=100)
+    found = planned(raw, job_of(raw, spec=ASKED), 150)
+    assert found.patch_job == {"spec": {"activeDeadlineSeconds": 1}}
+    assert conditions_of(found) == [("Running", "False", "DeadlineExceeded")]
 
 
 @pytest.mark.parametrize(
@@ -163,7 +199,7 @@ PROBED = pod_that_is_not_ready(0, reason="ContainersNotReady")
 @pytest.mark.parametrize("spec", [{}, {"stop": {}}])
 def test_a_silent_run_is_running_while_its_pods_run_whatever_their_probes_say(spec):
     raw = trainjob(running(50, activeSeconds=10), startupDeadlineSeconds=60, **spec)
-    job = job_of(raw, ready=0)
+    job = job_of(raw, ready=0, spec=ASKED if spec else {})
     for now in (100, 300):
         assert planned(raw, job, now).wants_pods
         found = planned(raw, job, now, [PROBED, PROBED])

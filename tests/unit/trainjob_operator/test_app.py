@@ -68,7 +68,9 @@ def operator(store, greeter):
     def greetings(host, _):
         return Controller("greeting", host, (WatchSource(GREETINGS, greeter.greetings),), greeter)
 
-    options = Options("operator-1", Key("system", "lease"), workers=2, health_address=("127.0.0.1", 0))
+    options = Options(
+        "operator-1", Key("system", "lease"), workers=2, host="127.0.0.1", metrics_port=0, health_port=0
+    )
     operator, stop = Operator(store, options, (*KINDS, greetings)), threading.Event()
     thread = threading.Thread(target=operator.run, args=[stop])
     thread.start()
@@ -121,13 +123,13 @@ def test_keys_of_a_follower_wait_for_nothing(store, put, greeter, operator):
     greeter.may_go_on.set()
     eventually(operator.elector.leading.is_set)
     put(TRAINJOBS, {"trainer": {"entrypoint": "train:train", "maxEpochs": 1}})
-    options = Options("operator-2", Key("system", "lease"), health_address=("127.0.0.1", 0))
+    options = Options("operator-2", Key("system", "lease"), host="127.0.0.1", metrics_port=0, health_port=0)
     follower, stop = Operator(store, options), threading.Event()
     thread = threading.Thread(target=follower.run, args=[stop])
     thread.start()
     try:
         eventually(lambda: len(follower.controllers[0].queue) == 1)
-        with urllib.request.urlopen(f"http://127.0.0.1:{follower.health.port}/metrics") as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{follower.metrics.port}/metrics") as answer:
             assert 'workqueue_depth{name="trainjob"} 0.0' in answer.read().decode()
     finally:
         stop.set()

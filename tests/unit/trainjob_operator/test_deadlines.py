@@ -1,5 +1,7 @@
 """When a TrainJob has to end though it would go on. Times are seconds after `T0`."""
 
+from itertools import product
+
 import pytest
 from observed_trainjobs import (
     after_write,
@@ -152,28 +154,39 @@ LOST = {
 }
 PENDING = {"metadata": {"name": "mnist-0"}, "status": {"phase": "Pending"}}
 PODS = {"not looked at": None, "none": [], "lost": [LOST], "pending": [PENDING]}
+UNREADABLE = {"trainer": {"entrypoint": "", "maxEpochs": 0, "numNodes": "two"}, "backoffLimit": -1}
 LIMIT_S = 60
 MOST_S = 2 * LIMIT_S + 120 + 300
 """Both deadlines of the run, the operator's margin, and what pods may take to leave, from second 100 on."""
 
 
-@pytest.mark.parametrize("pods", PODS.values(), ids=PODS)
-@pytest.mark.parametrize("run", RUNS.values(), ids=RUNS)
 @pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
-def test_every_state_that_is_no_pause_has_a_deadline_if_nothing_happens_any_more(job, run, pods):
+def test_every_state_that_is_no_pause_has_a_deadline_if_nothing_happens_any_more(job):
     """A pass that says when to look again is repeated then, and finds the same Job, pods and run."""
+    for run, pods in product(RUNS, PODS):
+        ends(job, RUNS[run], PODS[pods], {}, (run, pods))
+    for run, status in RUNS.items():
+        ends(job, status, [LOST], UNREADABLE, (run, "lost, and a spec that cannot be read"))
+
+
+def ends(job, run, pods, spec, case):
     fields = dict(job)
     conditions, suspend = fields.pop("conditions", ()), job.get("suspend", False)
-    raw = trainjob(run, suspend=suspend, startupDeadlineSeconds=LIMIT_S, progressDeadlineSeconds=LIMIT_S)
+    limits = {"startupDeadlineSeconds": LIMIT_S, "progressDeadlineSeconds": LIMIT_S}
+    raw = trainjob(run, suspend=suspend, **limits, **spec)
+    made = job_of(trainjob(), *conditions, **fields)
     now = 100.0
     while True:
-        found = planned(raw, job_of(raw, *conditions, **fields), now, pods)
+        found = planned(raw, made, now, pods)
         raw = after_write(raw, found)
         first = (raw.get("status", {}).get("conditions") or [{"type": "", "status": ""}])[0]
         is_told_to_end = found.patch_job == {"spec": {"activeDeadlineSeconds": 1}}
         is_over = first["status"] == "True" and first["type"] in ("Complete", "Failed", "Suspended")
         if is_told_to_end or is_over:
             break
-        assert found.requeue_after_s is not None, first
+        if found.delete_job:  # of a spec that cannot be read, before its start
+            assert (spec, run) == (UNREADABLE, None)
+            break
+        assert found.requeue_after_s is not None, (case, first)
         now += max(found.requeue_after_s, 1)
-        assert now < 100 + MOST_S, first
+        assert now < 100 + MOST_S, (case, first)

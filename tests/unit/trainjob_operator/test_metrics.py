@@ -195,14 +195,18 @@ def test_runs_that_train_say_when_they_were_last_heard_of(metrics, item):
 def test_a_state_that_nobody_knows_is_another(metrics, item):
     told = {"conditions": [{"type": "Failed", "status": "True", "reason": "Whatever9"}]}
     metrics.watch(lambda: [{**item("a", 1), "status": told}])
-    assert metrics.registry.get_sample_value("trainjobs_trainjobs", {"state": "other"}) == 1
+    assert (
+        metrics.registry.get_sample_value("trainjobs_trainjobs", {"namespace": "team", "state": "other"}) == 1
+    )
 
 
 def test_every_reason_of_ours_is_counted_by_its_name(metrics, item):
     told = [{"conditions": [{"type": "Running", "status": "False", "reason": reason}]} for reason in Reason]
     metrics.watch(lambda: [{**item(f"job-{i}", 1), "status": each} for i, each in enumerate(told)])
     counts = {
-        reason: metrics.registry.get_sample_value("trainjobs_trainjobs", {"state": reason})
+        reason: metrics.registry.get_sample_value(
+            "trainjobs_trainjobs", {"namespace": "team", "state": reason}
+        )
         for reason in Reason
     }
     assert set(counts.values()) == {1}
@@ -211,7 +215,7 @@ def test_every_reason_of_ours_is_counted_by_its_name(metrics, item):
 def test_states_and_best_values_are_those_of_the_cache(metrics, item):
     metrics.watch(lambda: [{**item("a", 1), "spec": SPEC, "status": STATUS}, item("b", 2)])
     read = metrics.registry.get_sample_value
-    assert read("trainjobs_trainjobs", {"state": "EarlyStopped"}) == 1
-    assert read("trainjobs_trainjobs", {"state": "New"}) == 1
+    assert read("trainjobs_trainjobs", {"namespace": "team", "state": "EarlyStopped"}) == 1
+    assert read("trainjobs_trainjobs", {"namespace": "team", "state": "New"}) == 1
     labels = {"namespace": "team", "trainjob": "a", "metric": "val_loss"}
     assert read("trainjobs_model_performance", labels) == 0.25

@@ -70,6 +70,15 @@ def test_a_run_whose_spec_a_later_version_cannot_use_trains_on_and_is_suspended(
     assert planned(after_write(raw, found), job_of(trainjob()), 70).status == {}
 
 
+def test_a_run_that_a_later_version_cannot_use_ends_as_what_it_was_and_goes_in_its_time():
+    raw = trainjob(running(50), trainer={"entrypoint": ""}, ttlSecondsAfterFinished=30)
+    job = job_of(trainjob(), COMPLETE)
+    raw = after_write(raw, planned(raw, job, 100))
+    assert raw["status"]["conditions"][0]["reason"] == "Finished"
+    assert planned(raw, job, 110).requeue_after_s == 20
+    assert planned(raw, job, 130).delete_trainjob
+
+
 def test_a_job_on_its_way_out_is_waited_for():
     raw = trainjob()
     found = planned(raw, job_of(raw, metadata={"deletionTimestamp": at(4)}), 5)

@@ -375,6 +375,8 @@ def test_nobody_is_warned_of_an_event_in_a_namespace_that_is_going(reconciler, s
         ({"a": 1, "default": 2}, {"a": 1}, True),
         ({"a": 1}, {"a": 1, "b": 2}, False),
         ({"a": {"b": [{"c": 1, "default": 2}]}}, {"a": {"b": [{"c": 1}]}}, True),
+        ({"a": {"b": 1}}, {"a": {"c": None}}, True),
+        ({"a": {"c": 1}}, {"a": {"c": None}}, False),
         ([1, 2], [1], False),
         ({"a": [1]}, {"a": {"0": 1}}, False),
     ],

@@ -1,5 +1,6 @@
 """A TrainSweep is a Job like a TrainJob's: its pods are slots, its verbs its own."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -150,6 +151,13 @@ def test_what_a_sweep_says_of_itself_is_counted_within_what_can_be():
     assert value("trainjobs_sweep_trials_total", {"outcome": "succeeded"}) == 100_000
     assert value("trainjobs_sweep_gpu_seconds_total", {"kind": "saved"}) == 5
     assert value("trainjobs_sweep_gpu_seconds_total", {"kind": "used"}) == 60
+
+
+def test_of_a_sweep_with_a_megabyte_of_parameters_a_digest_is_kept():
+    item, values = stored(), [f"{n:050}" for n in range(440)]
+    item["spec"] = {**item["spec"], "parameters": {f"p{n}": {"choice": values} for n in range(60)}}
+    assert len(json.dumps(item)) > 1_400_000
+    assert len(json.dumps(excerpt(as_trainjob(item)))) < 1024
 
 
 def nested(levels):

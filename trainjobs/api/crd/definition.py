@@ -13,9 +13,10 @@ from typing import Any, Final
 import yaml
 
 from trainjobs.api.crd.openapi import Schema, structural
+from trainjobs.api.kinds import API_VERSION
 from trainjobs.api.metadata import Metadata
 from trainjobs.api.sweep import TrainSweep
-from trainjobs.api.trainjob import API_VERSION, TrainJob
+from trainjobs.api.trainjob import TrainJob
 
 GROUP, _, VERSION = API_VERSION.partition("/")
 

@@ -25,7 +25,7 @@ def override(document: Document, setting: str) -> Document:
     try:
         if not (path and equals):
             raise ValueError("write it as PATH=VALUE, such as spec.trainer.maxEpochs=5")
-        at = _location(path)
+        at = location(path)
         value, written = _replaced(document.value, at, (), scalar(text))
     except ValueError as error:
         raise SpecError([Problem(path, None, str(error), None, source)]) from None
@@ -35,12 +35,12 @@ def override(document: Document, setting: str) -> Document:
 
 def replaced_at(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     """Plain values with the one at `path` replaced, which is written as for `override`. Raises ValueError."""
-    new, _ = _replaced(document, _location(path), (), value)
+    new, _ = _replaced(document, location(path), (), value)
     found: dict[str, Any] = new
     return found
 
 
-def _location(path: str) -> Location:
+def location(path: str) -> Location:
     """The steps of a path; a number is an index where it meets a list and a name where it meets a mapping."""
     return tuple(_steps(path))
 

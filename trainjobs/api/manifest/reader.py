@@ -13,13 +13,14 @@ from pydantic import ValidationError
 
 from trainjobs.api.base import Location, Model
 from trainjobs.api.fields import names_in, nearest
+from trainjobs.api.kinds import API_VERSION
 from trainjobs.api.manifest import yaml_text
 from trainjobs.api.manifest.document import DEEPEST, TOO_LARGE, Document
 from trainjobs.api.manifest.messages import explained, unwritable
 from trainjobs.api.manifest.override import override
 from trainjobs.api.manifest.problems import Problem, SpecError, UnreadableError
 from trainjobs.api.stopping import Stopping
-from trainjobs.api.trainjob import API_VERSION, TrainJob
+from trainjobs.api.trainjob import TrainJob
 
 if TYPE_CHECKING:
     from trainjobs.api.sweep import TrainSweep

@@ -6,6 +6,7 @@ asked of it, and one that reads a missing attribute has nothing to say.
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -71,7 +72,7 @@ def _meant(kind: type[BaseModel], found: Mapping[str, Any]) -> set[str | None]:
 def _sketch(kind: type[BaseModel], found: Mapping[str, Any]) -> BaseModel:
     """The model without what is not valid, nor what a misspelt name was meant for."""
     names = {field.alias or name: name for name, field in kind.model_fields.items()}
-    parts = {name: _part(kind.model_fields[name], found[key]) for key, name in names.items() if key in found}
+    parts = {name: _part(kind, name, found[key]) for key, name in names.items() if key in found}
     sketch = kind.model_construct(**{name: part[0] for name, part in parts.items() if part})
     unclear = {names[key] for key in _meant(kind, found) if key}
     for name in (*unclear, *(name for name, part in parts.items() if not part)):
@@ -79,24 +80,31 @@ def _sketch(kind: type[BaseModel], found: Mapping[str, Any]) -> BaseModel:
     return sketch
 
 
-def _part(field: FieldInfo, value: Any) -> tuple[Any, ...]:
+def _part(of: type[BaseModel], name: str, value: Any) -> tuple[Any, ...]:
     """The value of a field as its type has it, or a sketch of it; empty where it is of no use."""
-    part = _valid(field.rebuild_annotation(), value)
+    part = _valid(_adapter(of, name), value)
     if part:
         return part
-    many = is_list(field.annotation)
-    kind = next(models_in(field.annotation), None)
+    annotation = of.model_fields[name].annotation
+    many = is_list(annotation)
+    kind = next(models_in(annotation), None)
     if kind is None or many != isinstance(value, list | tuple):
         return ()
     if not many:
         return _sketched(kind, value)
-    items = [_valid(kind, item) or _sketched(kind, item) for item in value]
+    items = [_valid(_adapter(kind), item) or _sketched(kind, item) for item in value]
     return (tuple(item[0] for item in items),) if all(items) else ()
 
 
-def _valid(kind: Any, value: Any) -> tuple[Any, ...]:
+@cache
+def _adapter(kind: type[BaseModel], name: str | None = None) -> TypeAdapter[Any]:
+    """Of a model or of one of its fields; it takes longer to make than to use."""
+    return TypeAdapter(kind if name is None else kind.model_fields[name].rebuild_annotation())
+
+
+def _valid(adapter: TypeAdapter[Any], value: Any) -> tuple[Any, ...]:
     try:
-        return (TypeAdapter(kind).validate_python(value, by_alias=True, by_name=False),)
+        return (adapter.validate_python(value, by_alias=True, by_name=False),)
     except ValidationError:
         return ()
 

@@ -8,23 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from trainjobs.api.manifest import SpecError, load
 from trainjobs.cli.cluster import views
 from trainjobs.cli.cluster.around import Around
 from trainjobs.cli.cluster.place import JOB_WORDS, SWEEP_WORDS, Place, runs_here
 from trainjobs.cli.rendering.terminal import Output, say, show
 from trainjobs.exits import ConfigError, Exit, NoInput, StorageError, UsageError, UserError, reading
 from trainjobs.kube.config import is_configured
-from trainjobs.local.run_report import RunReport, read
-from trainjobs.runs.directory import RunDirectory
-from trainjobs.stopping.wording import number
 from trainjobs.views.printable import uncoloured
 from trainjobs.views.writing import write_json, write_line
 
 if TYPE_CHECKING:
     from trainjobs.cli.cluster.views import Found
-    from trainjobs.cluster import Client
+    from trainjobs.cluster import Client, ClusterTrainSweep
     from trainjobs.cluster.objects import Objects
+    from trainjobs.local.run_report import RunReport
+    from trainjobs.runs.directory import RunDirectory
 
 MANIFEST = "trainjob.yaml"
 _SAID = re.compile(r"\[rank (\d{1,9})\] (.*)")
@@ -33,7 +31,7 @@ _SAID = re.compile(r"\[rank (\d{1,9})\] (.*)")
 
 def list_(place: Place, output: Output, *, all_namespaces: bool) -> None:
     """The runs of this directory and what is in the cluster; of the cluster alone where one is named."""
-    named = bool(all_namespaces or place.context or place.namespace)
+    named = all_namespaces or place.is_named
     here = [] if named else _readable(runs_here())
     jobs = _listed(place, named, all_namespaces)
     if output is Output.JSON:
@@ -42,24 +40,31 @@ def list_(place: Place, output: Output, *, all_namespaces: bool) -> None:
         for job in jobs:
             write_json(views.document(job))
         return
-    local = [
-        (
-            str(report.path),
-            report.state.value,
-            str(report.told.epochs) if report.last else "",
-            f"{report.best.metric} {number(report.best.value)}" if report.best else "",
-            (report.told.decision.criterion if report.told.decision else None) or "",
-            "",
-            "",
-        )
-        for report in here
-    ]
-    rows = [*local, *map(views.row, jobs)]
+    rows = [*map(_row, here), *map(views.row, jobs)]
     show([views.table(rows)] if rows else ["no runs below ./runs, no TrainJobs and no TrainSweeps"])
 
 
-def _readable(directories: Sequence[RunDirectory]) -> list[RunReport]:
+def _row(report: "RunReport") -> views.Row:
+    from trainjobs.stopping.wording import number
+
+    return (
+        str(report.path),
+        report.state.value,
+        str(report.told.epochs) if report.last else "",
+        f"{report.best.metric} {number(report.best.value)}" if report.best else "",
+        (report.told.decision.criterion if report.told.decision else None) or "",
+        "",
+        "",
+    )
+
+
+def _readable(directories: "Sequence[RunDirectory]") -> "list[RunReport]":
     """Their reports; a run that cannot be read is named and passed over."""
+    if not directories:
+        return []
+    from trainjobs.api.manifest import SpecError
+    from trainjobs.local.run_report import read
+
     found = []
     for directory in directories:
         try:
@@ -86,6 +91,8 @@ def _listed(place: Place, named: bool, all_namespaces: bool) -> "list[Found]":
 
 def submit(file: Path, overrides: Sequence[str], place: Place, output: Output, *, watching: bool) -> int:
     """Make the TrainJob of a manifest, with the Python files beside it; return the exit code."""
+    from trainjobs.api.manifest import load
+
     manifest = file / MANIFEST if file.is_dir() else file
     with reading(manifest):
         job = load(manifest, overrides)
@@ -165,6 +172,28 @@ def logs(name: str, rank: int | None, place: Place, *, follow: bool) -> None:
             said = _SAID.fullmatch(line)
             if said is not None and rank in (None, int(said[1])):
                 write_line(uncoloured(said[2] if rank is not None else f"rank {said[1]}: {said[2]}"))
+
+
+def recorded(name: str, place: Place, directory: Path) -> "tuple[RunDirectory, Path]":
+    """What the log of a TrainJob tells, as a run directory, and what to call that. Raises NoInput for a sweep: its
+    trials are on its storage alone."""
+    with place.client() as client:
+        objects, bare = _chosen(client, name)
+        if objects is not client:
+            raise NoInput(_trials_of(client.sweeps.get(bare)))
+        return client.record(bare, directory, say), Path("trainjob") / bare
+
+
+def _trials_of(sweep: "ClusterTrainSweep") -> str:
+    from trainjobs.cluster.record import folder_of
+
+    storage = sweep.raw["spec"]["template"]["spec"].get("checkpoint", {}).get("storage", {})
+    claim, folder = storage.get("claimName"), folder_of(sweep)
+    where = f"on the claim {claim}, in {folder}" if claim else f"in {storage.get('uri', '')}/{folder}"
+    return (
+        f"the trials of TrainSweep {sweep.key.name} are {where}, which only its pods read: copy that directory here, "
+        "and name it (docs/sweeps.md#in-a-cluster)"
+    )
 
 
 def _chosen(client: "Client", name: str) -> "tuple[Objects[Found], str]":

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from trainjobs.api import TrainJob
 from trainjobs.cli.pages import parts
@@ -35,15 +36,19 @@ class ToldRun:
     happened: tuple[events.Event, ...]
 
     @classmethod
-    def read(cls, directory: RunDirectory) -> "ToldRun":
-        """Raises NoInput where there is none, DataError or SpecError."""
+    def read(cls, directory: RunDirectory, place: Path | None = None) -> "ToldRun":
+        """Raises NoInput where there is none, DataError or SpecError.
+
+        Args:
+            place: what the page calls the directory, where that is but a copy.
+        """
         happened = directory.events()
-        return cls(read(directory, happened=happened), directory.job(), happened)
+        report = read(directory, happened=happened)
+        return cls(replace(report, path=place or directory.path), directory.job(), happened)
 
 
-def run_page(directory: RunDirectory) -> str:
-    """The page as one file. Raises NoInput where there is no run, DataError or SpecError."""
-    run = ToldRun.read(directory)
+def run_page(run: ToldRun) -> str:
+    """The page as one file."""
     report = run.report
     charts = charts_of(report)
     shown = [

@@ -8,7 +8,6 @@ from trainjobs.cli.pages.curves import metrics_of, places, values
 from trainjobs.cli.pages.parts import Cells, TableCell, TableRow, measured
 from trainjobs.cli.pages.run_page import ToldRun
 from trainjobs.cli.rendering.summary import headline
-from trainjobs.runs.directory import RunDirectory
 from trainjobs.stopping.wording import number
 from trainjobs.views.formatting import count, duration, spot, unspent
 from trainjobs.views.page.line_chart import Line, LineChart
@@ -18,9 +17,8 @@ COLOURS = 6
 STROKES = ("", " dashed", " dotted")
 
 
-def runs_page(directories: Sequence[RunDirectory]) -> str:
-    """The page as one file. Raises NoInput where there is no run, DataError or SpecError."""
-    runs = [ToldRun.read(directory) for directory in directories]
+def runs_page(runs: Sequence[ToldRun]) -> str:
+    """The page as one file."""
     names = names_of(runs)
     units = {run.report.length.unit for run in runs}
     unit = units.pop() if len(units) == 1 else Unit.STEP

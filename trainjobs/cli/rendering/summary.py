@@ -50,7 +50,8 @@ def headline(report: RunReport) -> str:  # noqa: PLR0911 - one return for each s
         case RunStatus.INTERRUPTED:
             return f"Interrupted {where}; {_way_on(report)}"
         case RunStatus.RUNNING:
-            return f"Running in process {report.process}: {where.removeprefix('in ')}"
+            process = f" in process {report.process}" if report.process is not None else ""
+            return f"Running{process}: {where.removeprefix('in ')}"
         case RunStatus.FAILED:
             return f"Failed {where}"
         case RunStatus.UNFINISHED:

@@ -60,19 +60,23 @@ def say(text: str) -> None:
 @contextmanager
 def mistakes_told() -> Iterator[None]:
     """Tell a user's mistake on standard error and leave with its exit code, without a traceback."""
-    from trainjobs.api.manifest import SpecError
-
     try:
         yield
+    except typer.Exit:
+        raise
     except UserError as error:
         say(f"error: {error}")
         raise typer.Exit(error.exit_code) from None
-    except SpecError as error:
+    except KeyboardInterrupt:
+        raise typer.Exit(Exit.KILLED) from None
+    except Exception as error:
+        from trainjobs.api.manifest import SpecError  # not before: a quarter of a second
+
+        if not isinstance(error, SpecError):
+            raise
         for problem in error.problems:
             say(f"error: {problem}")
         raise typer.Exit(exit_code(error)) from None
-    except KeyboardInterrupt:
-        raise typer.Exit(Exit.KILLED) from None
 
 
 def exit_code(error: "SpecError") -> Exit:

@@ -15,6 +15,8 @@ _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTime
 _SPEC: Final = ("suspend", "activeDeadlineSeconds", "managedBy", "completions", "parallelism")
 _STATUS: Final = ("active", "ready", "terminating", "failed", "startTime", "completionTime")
 _CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
+AT_ONCE_S: Final = 1
+"""A Job's deadline by which it ends now: the shortest that there is."""
 _KUBERNETES: Final = "kubernetes.io/job-controller"
 _LONGEST_TEXT: Final = 256
 """Characters that are kept of what others than the operator may write at any length."""
@@ -79,8 +81,8 @@ class ObservedJob:
     """Pods that failed and count against its `backoffLimit`."""
     start_time: datetime | None
     """When it started last; a suspension unsets it."""
-    has_deadline: bool
-    """Whether it has been told to end."""
+    deadline_s: int | None
+    """Seconds after its start at which Kubernetes ends it (`activeDeadlineSeconds`). None: it has no such time."""
     kueue: Mapping[str, str]
     """Its labels that Kueue reads; some were put there by Kueue itself."""
     managed_by: str
@@ -98,6 +100,14 @@ class ObservedJob:
     def finished(self) -> bool:
         """Nothing of it runs any more."""
         return "Complete" in self.conditions or "Failed" in self.conditions
+
+    def lived_s(self, now: datetime) -> float:
+        """Seconds since it started last; 0 if it has not."""
+        return (now - self.start_time).total_seconds() if self.start_time else 0.0
+
+    def told_to_end(self, now: datetime) -> bool:
+        """Whether Kubernetes ends it for its deadline."""
+        return self.deadline_s is not None and max(self.lived_s(now), AT_ONCE_S) >= self.deadline_s
 
     @property
     def failed(self) -> bool:
@@ -134,7 +144,7 @@ def observed_job(item: Object | None) -> ObservedJob | None:
         ready=status.get("ready", 0),
         failed_pods=status.get("failed", 0),
         start_time=time_of(status.get("startTime")),
-        has_deadline="activeDeadlineSeconds" in spec,
+        deadline_s=spec.get("activeDeadlineSeconds"),
         kueue=metadata.get("labels", {}),
         managed_by=spec.get("managedBy", ""),
         conditions={condition["type"]: condition for condition in status.get("conditions", ())},
