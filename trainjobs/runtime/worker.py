@@ -27,8 +27,8 @@ from trainjobs.runs.requests import ChangeRequest, Request
 from trainjobs.runs.storage import storage_at
 from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.custom_loop import StoppingCoordinator
-from trainjobs.runtime.loop.checkpointing import Checkpointer, CheckpointPolicy
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
+from trainjobs.runtime.loop.kept_weights import KeptWeights
 from trainjobs.runtime.loop.position import Interrupted, WorkerContext
 from trainjobs.runtime.loop.restoring import restored_checkpoint
 from trainjobs.runtime.loop.start_clock import StartClock
@@ -190,21 +190,15 @@ def _coordinated(
         timeout_s=setup.lost_timeout_s,
         on_lost=lambda lost: _abandon(lost, context.rank, setup.code, tell),
     )
-    policy = CheckpointPolicy(spec.checkpoint.every_epochs, spec.checkpoint.every_steps)
     with coordinator:
         if context.rank == 0:
             inbox.open(coordinator)
         tell_of_all = tell if context.rank == 0 else _nothing
         halts = HaltAgreement(coordinator, tell_of_all)
-        checkpointer = Checkpointer(
-            context.rank, coordinator, checkpoints, policy, restored, tell_of_all, halts
-        )
+        kept = KeptWeights(context.rank, coordinator, checkpoints, restored, tell_of_all)
         start.end("checkpoint")
-        del restored  # the checkpointer lets it go when the loop begins
-        yield TrainingLoop(
-            *(context, spec.trainer.length, coordinator, checkpointer, halts, tell_of_all),
-            *(spec.stopping.metrics, start),
-        )
+        del restored  # the loop lets it go when it begins
+        yield TrainingLoop(context, spec, coordinator, kept, halts, tell_of_all, start)
 
 
 def _nothing(_: events.Event) -> None:
@@ -215,9 +209,9 @@ def _train(setup: Setup, loop: TrainingLoop, tell: events.Tell, function: Callab
     StoppingCoordinator.bind(loop)
     if loop.context.rank == 0:
         tell(_started(setup, loop))
-        if (restored := loop.checkpointer.restored) is not None:  # a new driver has not heard of it
+        if (restored := loop.kept.restored) is not None:  # a new driver has not heard of it
             position = restored.position
-            tell(events.Checkpointed(loop.checkpointer.source, position.epoch, position.step, 0.0))
+            tell(events.Checkpointed(loop.kept.source, position.epoch, position.step, 0.0))
         threading.Thread(target=_tell_progress, args=(loop, tell), name="progress", daemon=True).start()
     with entrypoint.apart_from_forks(setup.code):
         _call(function, Run(setup.spec.trainer.config, loop))
@@ -234,7 +228,7 @@ def _call(function: Callable[[Run], object], run: Run) -> None:
 
 
 def _started(setup: Setup, loop: TrainingLoop) -> events.Started:
-    restored, position = loop.checkpointer.restored, loop.state.position
+    restored, position = loop.kept.restored, loop.state.position
     return events.Started(
         attempt=setup.attempt,
         world_size=loop.context.world_size,

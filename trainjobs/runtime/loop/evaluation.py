@@ -5,7 +5,7 @@ from typing import Final
 
 from trainjobs.api.stopping import DecayedPlateau
 from trainjobs.runs import events
-from trainjobs.runtime.loop.checkpointing import Checkpointer
+from trainjobs.runtime.loop.kept_weights import KeptWeights
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
 from trainjobs.runtime.loop.position import LoopPhase, Report, ResumePoint
 from trainjobs.runtime.loop.step_loop import StepLoop
@@ -25,7 +25,7 @@ class Evaluation:
         state: TrainingState,
         steps: StepLoop,
         checkpoints: LoopCheckpoints,
-        checkpointer: Checkpointer,
+        kept: KeptWeights,
         tell: events.Tell,
         judged: Collection[str],
         gradients: GradientStatistics,
@@ -34,7 +34,7 @@ class Evaluation:
         self._coordinator = state.coordinator
         self._steps = steps
         self._checkpoints = checkpoints
-        self._checkpointer = checkpointer
+        self._kept = kept
         self._tell = tell
         self._judged = judged
         self._gradients = gradients
@@ -88,7 +88,7 @@ class Evaluation:
         if reported.observation is None:
             self._halt_with_others(point)
         if reported.best:
-            self._checkpointer.improve(state.tracked, wanted=reported.restore_best)
+            self._kept.improve(state.tracked, wanted=reported.restore_best)
         if reported.observation is not None and reported.ruling is not None:
             number = len(self._coordinator.history)
             self._tell(events.Reported.of(reported.observation, reported.ruling, number))

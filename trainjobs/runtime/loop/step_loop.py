@@ -15,7 +15,7 @@ from trainjobs.runtime.data.lockstep import (
     rebuild_buckets,
     share_buffers,
 )
-from trainjobs.runtime.loop.checkpointing import Checkpointer
+from trainjobs.runtime.loop.kept_weights import KeptWeights
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
 from trainjobs.runtime.loop.position import LoopPhase
 from trainjobs.runtime.loop.training_state import TrainingState
@@ -24,9 +24,7 @@ from trainjobs.runtime.loop.training_state import TrainingState
 class StepLoop:
     """One worker's steps; all ranks make them together."""
 
-    def __init__(
-        self, state: TrainingState, checkpoints: LoopCheckpoints, checkpointer: Checkpointer
-    ) -> None:
+    def __init__(self, state: TrainingState, checkpoints: LoopCheckpoints, kept: KeptWeights) -> None:
         self.replicas: list[DistributedDataParallel] = []
         """Models whose buffers rank 0 gives to all before an evaluation, see `share_buffers`."""
         self.total: int | None = None
@@ -36,7 +34,7 @@ class StepLoop:
         self._state = state
         self._coordinator = state.coordinator
         self._checkpoints = checkpoints
-        self._checkpointer = checkpointer
+        self._kept = kept
 
     def batches(self, loader: Iterable[Any], accumulate: int, limit: int | None) -> Generator[Any]:
         """The training batches of this epoch; the run halts between its steps. Collective."""
@@ -183,4 +181,4 @@ class StepLoop:
     def _undo_writes(self) -> None:
         """On the way back, what the function has written before the steps is the checkpoint's again."""
         if self._state.replaying is not None and not self._state.writes.epoch_unchanged:
-            self._state.tracked.reload(self._checkpointer.states_restored())
+            self._state.tracked.reload(self._kept.states_restored())

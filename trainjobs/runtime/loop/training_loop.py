@@ -5,16 +5,15 @@ collective is called by all of them at the same place. Where it is, is in `train
 of, in `step_loop.py` and `evaluation.py`; where it halts and what is saved there, in `loop_checkpoints.py`.
 """
 
-from collections.abc import Collection
 from dataclasses import replace
 
-from trainjobs.api import Length, Unit
+from trainjobs.api import TrainJobSpec, Unit
 from trainjobs.coordination import Coordinator
 from trainjobs.exits import ConfigError
 from trainjobs.runs import events
-from trainjobs.runtime.loop.checkpointing import Checkpointer
 from trainjobs.runtime.loop.evaluation import Evaluation
 from trainjobs.runtime.loop.halt_agreement import HaltAgreement
+from trainjobs.runtime.loop.kept_weights import KeptWeights
 from trainjobs.runtime.loop.loop_checkpoints import LoopCheckpoints
 from trainjobs.runtime.loop.position import LoopPhase, ResumePoint, WorkerContext
 from trainjobs.runtime.loop.start_clock import StartClock
@@ -29,40 +28,39 @@ class TrainingLoop:
 
     Args:
         context: which worker this is.
-        length: of the run.
+        spec: the run's length, the metrics that its criteria read, and when it writes checkpoints.
         coordinator: decides when to stop, and carries the collectives.
-        checkpointer: has the checkpoint to resume from, and writes others.
+        kept: has the checkpoint to resume from.
         halts: where all ranks halt.
         tell: takes rank 0's events to the driver; of other ranks, nothing.
-        judged: names of the metrics that criteria read.
         start: this attempt's.
     """
 
     def __init__(
         self,
         context: WorkerContext,
-        length: Length,
+        spec: TrainJobSpec,
         coordinator: Coordinator,
-        checkpointer: Checkpointer,
+        kept: KeptWeights,
         halts: HaltAgreement,
         tell: events.Tell,
-        judged: Collection[str],
         start: StartClock,
     ) -> None:
         self.context = context
-        self.length = length
+        self.length = spec.trainer.length
         self.coordinator = coordinator
-        self.checkpointer = checkpointer
+        self.kept = kept
+        judged = spec.stopping.metrics
         self.gradients = GradientStatistics(
             judged, context.world_size, lambda: self.state.tracked.loss_scale, lambda: self.steps.last_of_step
         )
         self.state = TrainingState(
-            context, length, coordinator, checkpointer.restored, checkpointer.source, start, self.gradients
+            context, self.length, coordinator, kept.restored, kept.source, start, self.gradients
         )
-        self.checkpoints = LoopCheckpoints(self.state, checkpointer, halts, tell)
-        self.steps = StepLoop(self.state, self.checkpoints, checkpointer)
+        self.checkpoints = LoopCheckpoints(self.state, spec.checkpoint, kept, halts, tell)
+        self.steps = StepLoop(self.state, self.checkpoints, kept)
         self.evaluation = Evaluation(
-            self.state, self.steps, self.checkpoints, checkpointer, tell, judged, self.gradients
+            self.state, self.steps, self.checkpoints, kept, tell, judged, self.gradients
         )
         self.finished = False
         self.epoch_loop: object = None
@@ -92,10 +90,10 @@ class TrainingLoop:
                 "weights that run.prepare_model was given are not tracked, so no checkpoint and no model.pt will hold "
                 "them; call run.track(model=model) before the loop"
             )
-        if self.checkpointer.restored is not None:
-            self.state.restore(self.checkpointer.restored.ranks[self.context.rank])
+        if self.kept.restored is not None:
+            self.state.restore(self.kept.restored.ranks[self.context.rank])
             self._halts.judge_restored_history()
-            self.checkpointer.restored = None  # every state is loaded, and this one held memory
+            self.kept.restored = None  # every state is loaded, and this one held memory
         self.coordinator.pause()
         self.state.start_clock()
 
@@ -110,15 +108,15 @@ class TrainingLoop:
 
     def restore_numbers(self) -> None:
         """Go on with the checkpoint's numbers, settings and sums: here, where a loop is about to begin."""
-        if self.checkpointer.restored is not None:
+        if self.kept.restored is not None:
             self.state.tracked.undo_light_since_loaded()
-            self.state.restore_numbers(self.checkpointer.restored.ranks[self.context.rank])
+            self.state.restore_numbers(self.kept.restored.ranks[self.context.rank])
 
     def _undo_writes_since_track(self) -> None:
         """What the function did to tracked objects before its loop, a resumed run has in its checkpoint already."""
-        if self.checkpointer.restored is not None:
+        if self.kept.restored is not None:
             if not self.state.tracked.unchanged_since_loaded:
-                self.state.tracked.reload(self.checkpointer.states_restored())
+                self.state.tracked.reload(self.kept.states_restored())
             self.state.tracked.undo_light_since_loaded()
 
     def is_over(self) -> bool:
@@ -137,8 +135,8 @@ class TrainingLoop:
         self.checkpoints.leave_if_interrupted()
         self.steps.share_buffers()
         models = self.state.tracked.models()
-        best = self.checkpointer.restore_best(models)
-        self.checkpointer.save_model(models, self.state.position, best)
+        best = self.kept.restore_best(models)
+        self.kept.save_model(models, self.state.position, best)
         self.finished = True
 
     # --- its epochs ---------------------------------------------------------------------------------------------------

@@ -1,11 +1,9 @@
-"""What a run keeps: its checkpoints, the best weights, the final model.
+"""The weights that a run keeps: the best, the final model, and those that it resumes from.
 
-Every rank has a checkpointer. Rank 0's writes; the others hand over what only they know and learn whether the write
-succeeded, so that a full disk ends every rank with the same error.
+On every rank; rank 0's are written, and the others learn whether that succeeded.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,33 +13,21 @@ from trainjobs.exits import UserError
 from trainjobs.runs import events
 from trainjobs.runtime.checkpoint.best import BestWeights
 from trainjobs.runtime.checkpoint.contents import BestCheckpoint, Contents, Position, Saved
-from trainjobs.runtime.checkpoint.file_format import packed, unpacked
 from trainjobs.runtime.checkpoint.store import Checkpoints
 from trainjobs.runtime.checkpoint.tracked import Tracked
-from trainjobs.runtime.loop.halt_agreement import HaltAgreement
 from trainjobs.runtime.models.wrappers import load_own_state, own_weights
 from trainjobs.stopping import Best
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointPolicy:
-    """When to write one, as the manifest says."""
-
-    every_epochs: int
-    every_steps: int | None = None
-
-
-class Checkpointer:
-    """One rank's checkpointer.
+class KeptWeights:
+    """One rank's.
 
     Args:
         rank: this worker's.
         coordinator: its collectives carry what ranks hand over.
         checkpoints: where rank 0 writes.
-        policy: of the manifest.
         restored: the checkpoint this attempt resumes from, and where it lies; None for a fresh start.
         tell: takes rank 0's events to the driver; of other ranks, nothing.
-        halts: each collective may be where the run halts.
     """
 
     def __init__(
@@ -49,25 +35,20 @@ class Checkpointer:
         rank: int,
         coordinator: Coordinator,
         checkpoints: Checkpoints,
-        policy: CheckpointPolicy,
         restored: tuple[Saved, Contents] | None,
         tell: events.Tell,
-        halts: HaltAgreement,
     ) -> None:
         self.rank = rank
         self.restored = restored[1] if restored else None
         self._source = restored[0] if restored else None
         self.source = restored[0].uri if restored else ""
         self._coordinator = coordinator
-        self._checkpoints = checkpoints
-        self._policy = policy
+        self.checkpoints = checkpoints
         self._tell = tell
-        self._halts = halts
         self.improved = False
         """Whether the best value so far is newer than the last checkpoint, and its weights are to be kept."""
         self._unsaved: BestWeights | None = None
         """Of the best report, on rank 0, until the next checkpoint."""
-        self._saved_step = self.restored.position.step if self.restored else 0
         checkpoints.best = self._known_best()
 
     @property
@@ -84,51 +65,19 @@ class Checkpointer:
             self._unsaved = None  # the last one's copies go first
             self._unsaved = BestWeights.of(report, tracked, copied=wanted)
 
-    def is_due(self, position: Position, *, last: bool) -> bool:
-        """Whether the end of an epoch is worth a checkpoint: its turn, the best so far, or the last."""
-        return last or position.epoch % self._policy.every_epochs == 0 or self.is_due_amid(position)
+    def best_report_in(self, objects: Mapping[str, Any]) -> int | None:
+        """The best report since the last checkpoint, if the next one holds its weights; if not, they are written alone.
 
-    def is_due_amid(self, position: Position) -> bool:
-        """Whether the end of a step is worth a checkpoint: the best so far, or its turn."""
-        every = self._policy.every_steps
-        turn = every is not None and position.step // every > self._saved_step // every
-        return self.improved or turn
-
-    def save(
-        self,
-        position: Position,
-        objects: Mapping[str, Any],
-        mine: Mapping[str, Any],
-        *,
-        reports: int,
-        repeats: int,
-    ) -> None:
-        """Write a checkpoint. Collective.
-
-        Args:
-            position: where the run is.
-            objects: state dicts by name; only rank 0's are written.
-            mine: what only this rank knows.
-            reports: observations that belong to it, from the first on.
-            repeats: steps before it that a resume trains again.
-
-        Raises:
-            UserError: on every rank, when rank 0 could not write.
+        Raises what `Checkpoints.save_best` raises.
         """
-        pieces = self._coordinator.exchange(packed(mine))
-        self._halts.agree_on_halt(position)
+        if self._unsaved is not None and self._unsaved.are_in(objects):
+            return self._unsaved.report
+        self._save_best_alone()
+        return None
 
-        def write() -> None:
-            ranks = [unpacked(piece, rank) for rank, piece in enumerate(pieces)]
-            contents = Contents(position, dict(objects), self._coordinator.history[:reports], ranks)
-            saved = self._checkpoints.save(contents, self._best_report_in(objects))
-            at = position.epoch, position.step
-            self._tell(events.Checkpointed(saved.uri, *at, saved.seconds, repeats))
-
-        self._coordinator.on_rank_0(write, UserError)
-        self._halts.agree_on_halt(position)
+    def saved(self) -> None:
+        """A checkpoint is written: the best weights are in it, or a file of their own."""
         self.improved, self._unsaved = False, None
-        self._saved_step = position.step
 
     def restore_best(self, models: Mapping[str, torch.nn.Module]) -> Best | None:
         """Load the best weights into the models, if the manifest asks for it. Collective.
@@ -144,7 +93,7 @@ class Checkpointer:
         if not name:
             return None
         if states is None:
-            states = self._checkpoints.states_in(name)
+            states = self.checkpoints.states_in(name)
         for key, model in models.items():
             load_own_state(model, states[key])
         return best
@@ -152,18 +101,18 @@ class Checkpointer:
     def states_restored(self) -> Mapping[str, Any]:
         """The states of the checkpoint that this attempt has resumed from, read once more."""
         assert self._source is not None  # noqa: S101 - asked by a resumed run
-        return self._checkpoints.load(self._source).seen_by(self.rank).objects
+        return self.checkpoints.load(self._source).seen_by(self.rank).objects
 
     def _best_states(self, best: Best) -> tuple[str, Mapping[str, Any] | None]:
         """Which file holds the best weights, and these; says so if there is none any more."""
         why = "was not kept, since `stopping` was another then"
         try:
             self._save_best_alone()
-            held = self._checkpoints.best
+            held = self.checkpoints.best
             if held is not None and held.report == best.report:
                 why = "is gone"
-                if self._checkpoints.holds(held.name):
-                    return held.name, self._checkpoints.states_in(held.name)
+                if self.checkpoints.holds(held.name):
+                    return held.name, self.checkpoints.states_in(held.name)
         except UserError as error:
             why = f"cannot be read ({error})"
         text = f"the checkpoint of the best epoch {best.epoch} {why}; keeping the last weights"
@@ -185,7 +134,7 @@ class Checkpointer:
         def write() -> None:
             if states:
                 whole = states if len(states) > 1 else next(iter(states.values()))
-                self._checkpoints.save_model("model.pt", whole)
+                self.checkpoints.save_model("model.pt", whole)
 
         self._coordinator.on_rank_0(write, UserError)
         if states:
@@ -196,18 +145,11 @@ class Checkpointer:
         """Which checkpoint holds the best weights, in a resumed run."""
         if self.restored is None or self.restored.best is not None or self.best is None:
             return self.restored.best if self.restored else None
-        found = self._checkpoints.find(self.best.step, self.best.report)
+        found = self.checkpoints.find(self.best.step, self.best.report)
         return BestCheckpoint(found.name, self.best.report) if found else None
-
-    def _best_report_in(self, objects: Mapping[str, Any]) -> int | None:
-        """The best report since the last checkpoint, if this one holds its weights; if not, they are written alone."""
-        if self._unsaved is not None and self._unsaved.are_in(objects):
-            return self._unsaved.report
-        self._save_best_alone()
-        return None
 
     def _save_best_alone(self) -> None:
         """Write the best weights that no checkpoint holds, where they are wanted at the end."""
         if self._unsaved is not None and self._unsaved.copies is not None:
-            self._checkpoints.save_best(self._unsaved.report, self._unsaved.copies)
+            self.checkpoints.save_best(self._unsaved.report, self._unsaved.copies)
             self._unsaved = None
