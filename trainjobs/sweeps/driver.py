@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class SweepRun:
         self._curves: dict[str, Curve] = {}
         self._unnamed: dict[str, str] = {}
         self._unkept = ""
+        self._warnings: set[str] = set()
         self._source: Source = source_of(sweep.spec)
 
     def interrupt(self, reason: str) -> None:
@@ -197,6 +198,7 @@ class SweepRun:
         self.directory.ask_trial(name, stop_request(self._unnamed[name]))
 
     def _ended(self, name: str, result: dict[str, Any]) -> None:
+        self._warn(name, result.get("warnings", ()))
         state, reason = TrialState(result["outcome"]), str(result["reason"])
         if state is TrialState.FAILED and result["exit_code"] == Exit.IO:
             state = TrialState.INTERRUPTED
@@ -209,6 +211,13 @@ class SweepRun:
         ):
             state, reason = TrialState.FAILED, why
         self._close(name, state=state, reason=reason, saved_epochs=int(result["saved_epochs"]))
+
+    def _warn(self, name: str, warnings: Iterable[str]) -> None:
+        """What trials have in common is told of the first."""
+        for warning in warnings:
+            if warning not in self._warnings:
+                self._warnings.add(warning)
+                self.tell(SweepEvent(None, f"trial {name}: {warning}"))
 
     def _halt_unkept(self, reason: str) -> None:
         """A full disk is no trial's fault: all halt, and a resume goes on with them."""

@@ -49,7 +49,7 @@ class Failure:
 
 
 class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
-    """Reports of a trial are its results; its last result has `done`, its outcome and the reason."""
+    """Reports of a trial are its results; its last result has `done`, its outcome, the reason and all warnings."""
 
     def setup(self, config: dict[str, Any], sweep_dir: str, code: str) -> None:
         self._sweep = SweepDirectory(Path(sweep_dir))
@@ -66,7 +66,7 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
         if isinstance(told, Observation):
             self._last = {**told.metrics, **{name: getattr(told, name) for name in REPORTED}}
             return {**self._last, "trial": self._name}
-        return {**self._last, "trial": self._name, "done": True, **_end(told)}
+        return {**self._last, "trial": self._name, "done": True, "warnings": self._warnings, **_end(told)}
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """The next trial; Ray Tune asks for it when the one before has told its end."""
@@ -107,18 +107,21 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
         self._name = str(config["trial"])
         self._last = {}
         self._told: SimpleQueue[Any] = SimpleQueue()
+        self._warnings: list[str] = []
         self._control = FileControl(self._sweep.run(self._name).path, self._sweep.path)
         self._thread = threading.Thread(
-            target=self._drive, args=(config["parameters"], self._told), daemon=True
+            target=self._drive, args=(config["parameters"], self._told, self._warnings), daemon=True
         )
         self._thread.start()
 
-    def _drive(self, parameters: Parameters, told: SimpleQueue[Any]) -> None:
+    def _drive(self, parameters: Parameters, told: SimpleQueue[Any], warnings: list[str]) -> None:
         directory = self._sweep.run(self._name)
 
         def sink(event: events.Event) -> None:
             if isinstance(event, events.Reported):
                 told.put(event.observation)
+            elif isinstance(event, events.Warned):
+                warnings.append(event.message)
 
         try:
             job = trial_job(self._spec, self._name, parameters)

@@ -22,6 +22,10 @@ _STATUS: Final = {RunOutcome.FAILED: "FAILED", RunOutcome.INTERRUPTED: "KILLED"}
 """What MLflow calls an end that is not "FINISHED"."""
 _PARAMETERS: Final = 100
 """As many as a server takes at once."""
+_LENGTH: Final = 250
+"""Characters of a name."""
+_NO_STEP: Final = re.compile(r"(?<![^/])(\.\.|\.?(?![^/]))")
+"""A part of a path that leads nowhere else, or up."""
 
 
 class MLflow(Tracker):
@@ -52,4 +56,10 @@ class MLflow(Tracker):
 
 def _named(values: Mapping[str, Any]) -> dict[str, Any]:
     """The values by names that MLflow takes."""
-    return {re.sub(r"[^\w\-. :/]", "_", name, flags=re.ASCII): value for name, value in values.items()}
+    return {_name(name): value for name, value in values.items()}
+
+
+def _name(told: str) -> str:
+    """A path as MLflow takes it: of letters and a few signs, and the shortest to its place."""
+    name = _NO_STEP.sub("_", re.sub(r"[^\w\-. :/]", "_", told))
+    return name if len(name) <= _LENGTH else name[:_LENGTH].rstrip("/.")

@@ -29,7 +29,10 @@ LAST_WORDS_S: Final = 60.0
 LEAVING_S: Final = 10.0
 """The same of a run that is interrupted; a pod that is told to end has 30 s in all."""
 SILENT_S: Final = 5.0
-"""How long it waits without a word."""
+"""How long it waits without a word, and at most for a tracker that was late the last time."""
+
+_late: Final[set[str]] = set()
+"""Trackers that had not taken all of a run of this process in time: a sweep's trials share one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +100,14 @@ class Trackers:
         for thread in self._threads:
             thread.tell(ending)
         patience = LEAVING_S if ending.outcome is RunOutcome.INTERRUPTED else LAST_WORDS_S
-        if late := [each for each in self._threads if not each.has_ended(began + SILENT_S)]:
-            names = " and ".join(each.name for each in late)
+        late = [each for each in self._threads if not each.has_ended(began + SILENT_S)]
+        if names := " and ".join(each.name for each in late if each.name not in _late):
             yield f"the run is over; what it has told {names} is still being taken: waiting {patience:g} s at most"
         for each in late:
-            if not each.has_ended(began + patience):
+            if each.name in _late or not each.has_ended(began + patience):
                 yield f"{each.name} has not taken all of the run"
+        _late.difference_update(each.name for each in self._threads)
+        _late.update(each.name for each in late if not each.has_ended(began))
         yield from self.troubles()
 
     def troubles(self) -> Iterator[str]:

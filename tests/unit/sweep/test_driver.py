@@ -72,6 +72,21 @@ def test_a_full_disk_is_no_trials_fault(sweep, tmp_path, code):
         run.run()
 
 
+def test_what_a_trial_warned_of_is_told_at_its_end_and_the_same_of_others_is_not(sweep, tmp_path):
+    directory, told = SweepDirectory(tmp_path), []
+    for number in (1, 2):
+        directory.begun(row(number, TrialState.PENDING))
+    run = SweepRun(sweep(X), directory, tmp_path, lambda event: told.append(event.message))
+    end = {"done": True, "outcome": "Failed", "reason": "x", "saved_epochs": 0, "exit_code": 1}
+    late = "mlflow has not taken all of the run"
+    run.reported({**end, "trial": "0001", "warnings": [late]})
+    run.reported({**end, "trial": "0002", "warnings": [late, "another"]})
+    assert [message for message in told if message.startswith("trial ")] == [
+        f"trial 0001: {late}",
+        "trial 0002: another",
+    ]
+
+
 def test_a_trial_whose_history_is_damaged_is_named_and_all_else_is_known(sweep, tmp_path):
     directory, told = SweepDirectory(tmp_path), []
     for number in (1, 2):

@@ -76,3 +76,27 @@ def test_names_and_numbers_that_mlflow_refuses_are_told_as_it_takes_them(
     assert (len(found.data.params), found.data.params["layer_7_"]) == (101, "7")
     assert "loss_train_" in found.data.metrics
     assert found.info.status == "FAILED"
+
+
+@pytest.mark.parametrize(
+    ("told", "taken"),
+    [
+        ("/loss", "_/loss"),
+        ("val//loss", "val/_/loss"),
+        ("val/../loss", "val/_/loss"),
+        ("loss/.", "loss/_"),
+        ("", "_"),
+        ("..loss", "_loss"),
+        (".loss", ".loss"),
+        ("größe", "größe"),
+        ("a" * 249 + "/b", "a" * 249),
+    ],
+)
+def test_a_name_that_is_no_path_or_too_long_is_told_as_one_that_mlflow_takes(
+    store, run, reports, started, stopped, tell, told, taken
+):
+    seen = replace(reports[0].observation, metrics={told: 0.5})
+    one = TrackedRun(run.name, {told: 1}, run.folder)
+    tell(MLflow(one), started, replace(reports[0], observation=seen, best=None), stopped)
+    assert curve(store, one, taken) == [(seen.step, 0.5)]
+    assert kept(store, one).data.params == {taken: "1"}

@@ -46,6 +46,7 @@ def kept(monkeypatch):
             self.faults.get(what, lambda: None)()
 
     monkeypatch.setattr(module._Library, "make", lambda self, run: Kept())
+    monkeypatch.setattr(module, "_late", set())
     return Kept
 
 
@@ -127,3 +128,24 @@ def test_the_end_of_a_run_waits_only_so_long_for_a_tracker_that_hangs(
         "the run is over; what it has told tensorboard is still being taken: waiting 0.02 s at most",
         "tensorboard has not taken all of the run",
     ]
+
+
+def test_one_that_was_late_once_is_not_waited_for_again_until_it_is_in_time(
+    tmp_path, reports, kept, monkeypatch
+):
+    """As of the trials of a sweep that share a process: a server that is gone costs its wait once."""
+    monkeypatch.setattr(module, "SILENT_S", 0.01)
+    monkeypatch.setattr(module, "LAST_WORDS_S", 0.02)
+    free = threading.Event()
+    kept.faults = {"reported": free.wait}
+    waiting = "the run is over; what it has told tensorboard is still being taken: waiting 0.02 s at most"
+    late = "tensorboard has not taken all of the run"
+    assert list(followed(tmp_path, STARTED, *reports).end(ENDED)) == [waiting, late]
+    assert list(followed(tmp_path, STARTED, *reports).end(ENDED)) == [late]
+    free.set()
+    with monkeypatch.context() as patient:
+        patient.setattr(module, "SILENT_S", 60.0)
+        assert list(followed(tmp_path, STARTED, *reports).end(ENDED)) == []
+    free.clear()
+    assert list(followed(tmp_path, STARTED, *reports).end(ENDED)) == [waiting, late]
+    free.set()
