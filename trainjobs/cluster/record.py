@@ -29,7 +29,10 @@ def written(
     if directory.exists():
         raise CannotCreate(f"{directory.path}: holds a run already; name another directory")
     name = found.key.name
-    damaged = lambda error: missing(f"log of {name}: {error}; it is passed over")  # noqa: E731
+
+    def damaged(error: Exception) -> None:
+        missing(f"log of {name}: {error}; it is passed over")
+
     if not (happened := list(logged(log, damaged))):
         raise NoInput(
             f"the log of {name} has no events: it is {found.state}, or its image is of an earlier version"
@@ -42,9 +45,8 @@ def written(
         directory.keep(event, when)
     state = _state(found)
     if state == RunOutcome.FAILED and added_up(event for _, event in happened).failure is None:
-        directory.append_event(
-            _failure(found), happened[-1][0]
-        )  # what only the operator knows, such as a deadline
+        # what only the operator knows, such as a deadline
+        directory.append_event(_failure(found), happened[-1][0])
     directory.write_result({"name": name, "state": state})
     return directory
 
