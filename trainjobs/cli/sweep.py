@@ -1,5 +1,6 @@
 """`trainjobs sweep`: many trials of one template on this machine."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +17,7 @@ from trainjobs.cli.rendering.terminal import Output, say, show
 from trainjobs.exits import Exit, reading
 from trainjobs.local import sweeping
 from trainjobs.local.running import Start
-from trainjobs.local.signals import give_back, take_over
+from trainjobs.local.signals import NAMES, give_back, take_over
 from trainjobs.sweeps.events import Tell
 from trainjobs.sweeps.lines import TrialLines
 from trainjobs.sweeps.record import SweepDirectory
@@ -68,6 +69,9 @@ def interruptible(run: "SweepRun", view: TrialLines) -> Iterator[None]:
         if run.interrupted and number == signal.SIGHUP:
             return
         if run.interrupted or not run.training:
+            view.abandon()
+            with suppress(OSError):  # nobody is there to be told
+                os.write(2, f"{_last_words(run, NAMES[signal.Signals(number)])}\n".encode())
             leave_no_process(Exit.KILLED if run.interrupted else Exit.INTERRUPTED)
         run.interrupt(f"{signal.Signals(number).name} received")
         with outlived(), suppress(RuntimeError):  # it comes amid another line
@@ -80,3 +84,11 @@ def interruptible(run: "SweepRun", view: TrialLines) -> Iterator[None]:
         yield
     finally:
         give_back(before)
+
+
+def _last_words(run: "SweepRun", name: str) -> str:
+    if run.interrupted:
+        return "left at once; --resume goes on from the last checkpoints"
+    if run.table.trials:
+        return f"{name}: left before a trial went on; --resume goes on"
+    return f"{name}: left before any trial had begun"

@@ -49,3 +49,6 @@ class TrialLines:
     def note(self, text: str) -> None:
         """Something about the whole sweep."""
         write_line(text)
+
+    def abandon(self) -> None:
+        """Leave the terminal usable; the process is about to be gone."""

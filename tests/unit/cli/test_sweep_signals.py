@@ -2,10 +2,14 @@
 
 import signal
 import sys
+from types import SimpleNamespace
 
 import pytest
+from sweep_manifests import sweep_manifest
 
+from trainjobs.api.sweep import TrainSweep
 from trainjobs.cli import sweep
+from trainjobs.cli.rendering.sweep_table import LiveTrials
 from trainjobs.sweeps.lines import TrialLines
 
 
@@ -14,6 +18,7 @@ class Sweeping:
 
     def __init__(self, *, training):
         self.training, self.interrupted, self.asked = training, False, []
+        self.table = SimpleNamespace(trials={})
 
     def interrupt(self, reason):
         self.interrupted = True
@@ -32,8 +37,9 @@ def signalled(monkeypatch):
     monkeypatch.setattr(sweep, "leave_no_process", left.append)
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-    def after(*numbers, training=True):
+    def after(*numbers, training=True, trials=()):
         run = Sweeping(training=training)
+        run.table.trials.update(trials)
         with sweep.interruptible(run, Silent()):
             for number in numbers:
                 signal.raise_signal(number)
@@ -53,6 +59,29 @@ def test_the_first_signal_halts_and_before_anything_trains_it_leaves(signalled, 
 def test_the_second_one_leaves_but_for_sighup(signalled, second, left):
     asked, codes = signalled(signal.SIGHUP, second)
     assert (asked[0], codes) == ("SIGHUP received", left)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "training", "trials", "told"),
+    [
+        ([signal.SIGINT], False, {}, "Ctrl-C: left before any trial had begun"),
+        ([signal.SIGTERM], False, {"0001": None}, "SIGTERM: left before a trial went on; --resume goes on"),
+        (
+            [signal.SIGINT] * 2,
+            True,
+            {"0001": None},
+            "left at once; --resume goes on from the last checkpoints",
+        ),
+    ],
+)
+def test_who_leaves_at_once_is_told_so(signalled, capfd, numbers, training, trials, told):
+    signalled(*numbers, training=training, trials=trials)
+    assert capfd.readouterr().err == f"{told}\n"
+
+
+def test_who_leaves_at_once_has_the_cursor_again(capfd):
+    LiveTrials(TrainSweep.model_validate(sweep_manifest()), None).abandon()
+    assert "\x1b[?25h" in capfd.readouterr().out
 
 
 def test_a_signal_halts_also_where_nobody_reads_what_is_said_of_it(signalled, monkeypatch, tmp_path):

@@ -1,8 +1,6 @@
 """The live display of a run on a terminal."""
 
-import os
 import time
-from contextlib import suppress
 from typing import Self
 
 from rich.console import Console, Group, RenderableType
@@ -16,6 +14,7 @@ from trainjobs.api import Length
 from trainjobs.cli.rendering.criteria_table import ROOM_OF_A_NUMBER, criteria_table
 from trainjobs.cli.rendering.screen import Screen
 from trainjobs.cli.rendering.sparkline import Sparkline
+from trainjobs.cli.rendering.terminal import tidy
 from trainjobs.runs.events import Decided, Event, Failed, Halted, Printed, Reported, Restarting, Warned
 from trainjobs.runs.run_state import Phase, RunState
 from trainjobs.stopping.wording import number
@@ -33,8 +32,6 @@ _LINES_OF_A_SENTENCE = 3
 _ROOM_OF_A_DURATION = len("59 min 59 s")
 _ROOM_OF_TIMES = len("59 min 59 s  at most 59 min 59 s left")
 """Columns that are kept for words whose length changes, so that what stands beside them does not move."""
-_TIDY = b"\x1b[0m\x1b[?25h\n"
-"""Colours off, cursor on."""
 
 
 class Display(View):
@@ -71,9 +68,7 @@ class Display(View):
         self._note = text
 
     def abandon(self) -> None:
-        """Give the colours and the cursor back before the process is gone."""
-        with suppress(OSError):  # there is no terminal any more
-            os.write(1, _TIDY)
+        tidy()
 
     def _drawn(self) -> RenderableType:
         waited_s = time.monotonic() - self._start_began

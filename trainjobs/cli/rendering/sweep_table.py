@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from trainjobs.api.sweep import TrainSweep
-from trainjobs.cli.rendering.terminal import Output, console
+from trainjobs.cli.rendering.terminal import Output, console, tidy
 from trainjobs.runs.codec import jsonable
 from trainjobs.stopping.wording import number
 from trainjobs.sweeps.events import SweepEvent
@@ -51,6 +51,9 @@ class LiveTrials(TrialLines):
 
     def note(self, text: str) -> None:
         self._live.console.print(text)
+
+    def abandon(self) -> None:
+        tidy()
 
 
 @contextmanager

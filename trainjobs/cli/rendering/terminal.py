@@ -1,5 +1,6 @@
 """Where output goes, and how a user's mistake is told."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -49,6 +50,12 @@ def show(parts: "Sequence[RenderableType]") -> None:
                 out.print(part, soft_wrap=isinstance(part, Text))
             out.file.writelines(line.rstrip() + "\n" for line in captured.get().splitlines())
         out.file.flush()
+
+
+def tidy() -> None:
+    """Give the terminal its colours and its cursor back, before the process is gone without any clean-up."""
+    with suppress(OSError):  # there is no terminal any more
+        os.write(1, b"\x1b[0m\x1b[?25h\n")
 
 
 def say(text: str) -> None:
