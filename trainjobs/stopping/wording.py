@@ -25,6 +25,11 @@ def reports(count: int) -> str:
     return f"{count} report" if count == 1 else f"{count} reports"
 
 
+def other_trials(count: int) -> str:
+    """Such as "1 other trial", "5 other trials"."""
+    return f"{count} other trial" if count == 1 else f"{count} other trials"
+
+
 def when(moment: Moment, unit: Unit) -> str:
     """Such as "epoch 3", or "step 400" in a run whose length is one of steps."""
     return f"{unit} {moment.epoch if unit is Unit.EPOCH else moment.step}"

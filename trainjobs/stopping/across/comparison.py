@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from trainjobs.api.pruning import Objective
 from trainjobs.stopping.across.curve import Curve, shown
 from trainjobs.stopping.verdict import Verdict
-from trainjobs.stopping.wording import number
+from trainjobs.stopping.wording import number, other_trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Comparison:
 
     def too_few(self, count: int, epoch: int) -> Verdict:
         """The verdict while there is too little to compare with."""
-        reason = f"{count} of the {self.min_trials} other trials that a comparison needs have reached epoch {epoch}"
+        reason = f"{count} of the {other_trials(self.min_trials)} that a comparison needs have reached epoch {epoch}"
         return self.undecided(reason, f"{count}/{self.min_trials} trials")
 
     def verdict(

@@ -18,4 +18,4 @@ class Median:
         pass
 
     def judge(self, seen: Comparison) -> Verdict:
-        return worse_than_quantile(seen, 0.5, "the median {} of {} other trials")
+        return worse_than_quantile(seen, 0.5, "the median {} of {}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from trainjobs.api import pruning as api
 from trainjobs.stopping.across.comparison import Comparison
 from trainjobs.stopping.verdict import Verdict
-from trainjobs.stopping.wording import number
+from trainjobs.stopping.wording import number, other_trials
 
 
 class Percentile:
@@ -20,18 +20,18 @@ class Percentile:
         self._keep = parameters.keep
 
     def judge(self, seen: Comparison) -> Verdict:
-        label = f"the best {number(self._keep)} % ({{}}) of {{}} other trials"
+        label = f"the best {number(self._keep)} % ({{}}) of {{}}"
         return worse_than_quantile(seen, self._keep / 100, label)
 
 
 def worse_than_quantile(seen: Comparison, share: float, label: str) -> Verdict:
-    """Whether the trial is worse than the quantile; `label` names it, and has places for its value and a count."""
+    """Whether the trial is worse than the quantile; `label` names it, and has places for its value and for them."""
     epoch = seen.mine.epoch
     others = seen.reached(epoch)
     if len(others) < seen.min_trials:
         return seen.too_few(len(others), epoch)
     standing, limit = seen.mine.standings[-1], quantile(others, share)
-    named = label.format(seen.name(limit), len(others))
+    named = label.format(seen.name(limit), other_trials(len(others)))
     verb = "is worse than" if standing > limit else "is not worse than"
     return seen.verdict(standing > limit, standing, limit, f"{verb} {named}")
 

@@ -40,3 +40,7 @@ def test_the_sentence_has_the_numbers(verdict):
     said = verdict(MEDIAN, [[0.7], [0.8], [0.9]], mode="max")
     assert said.reason == "loss 0.7 at epoch 1 is worse than the median 0.85 of 2 other trials"
     assert (said.metric, said.value, said.best) == ("loss", 0.7, pytest.approx(0.85))
+
+
+def test_one_other_trial_is_named_as_one(verdict):
+    assert verdict(MEDIAN, [[2], [1]]).reason.endswith("is worse than the median 1 of 1 other trial")
