@@ -72,7 +72,7 @@ def test_a_stop_becomes_one_request_and_for_ray_the_trial_goes_on(tmp_path):
     assert said == {"CONTINUE"}
     request = FileControl(directory.run("b").path, tmp_path).take()
     assert (request.criterion, request.value) == ("median", 2.0)
-    assert request.reason == "loss 2 at epoch 1 is worse than the median 1 of 1 other trials"
+    assert request.reason == "loss 2 at epoch 1 is worse than the median 1 of 1 other trial"
     assert FileControl(directory.run("a").path, tmp_path).take() is None
 
 

@@ -31,7 +31,7 @@ class Comparison:
 
     def too_few(self, count: int, epoch: int) -> Verdict:
         """The verdict while there is too little to compare with."""
-        reason = f"{count} of the {other_trials(self.min_trials)} that a comparison needs have reached epoch {epoch}"
+        reason = f"{count} of {other_trials(self.min_trials)} that a comparison needs came to epoch {epoch}"
         return self.undecided(reason, f"{count}/{self.min_trials} trials")
 
     def verdict(

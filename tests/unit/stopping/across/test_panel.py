@@ -33,7 +33,7 @@ def test_startafter_and_mintrials_hold_a_criterion_back(rule, family):
     assert not rule(criterion, curves, startAfter={"epoch": 8}).findings
     held = rule(criterion, curves, minTrials=9)
     assert held.prune is None
-    assert "9 other trials that a comparison needs have reached epoch" in held.findings[0].verdict.reason
+    assert "9 other trials that a comparison needs came to epoch" in held.findings[0].verdict.reason
 
 
 def test_a_shadow_is_told_and_never_prunes(rule):

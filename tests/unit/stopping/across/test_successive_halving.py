@@ -67,5 +67,5 @@ def test_the_sentence_has_the_numbers(verdict):
     assert said.value == 3
     assert verdict(HALVING, [[9], [9, 2]]).reason == "the first rung is epoch 2"
     assert verdict(HALVING, [[9, 1], [9]]).reason == (
-        "0 of the 1 other trials that a comparison needs have reached epoch 2"
+        "0 of 1 other trial that a comparison needs came to epoch 2"
     )
