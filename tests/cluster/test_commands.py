@@ -16,6 +16,7 @@ from operated import eventually, pods, reaches, running, says, state, trains
 from testbed.controlplane import ControlPlane
 from testbed.fakenodes import FakeNodes
 from testbed.kubectl import Kubectl
+from tmux import Screen
 
 from manifests import manifest
 from trainjob_operator.app import Operator
@@ -84,6 +85,17 @@ def trainjobs(begun: Callable[..., subprocess.Popen[str]]) -> Command:
     return run
 
 
+def in_terminal(team: Kubectl, scratch: Path, columns: int, *arguments: str) -> str:
+    """The words on a real terminal of so many columns when `trainjobs` has ended there."""
+    command, environment = (
+        [TRAINJOBS, *arguments, "--namespace", team.namespace],
+        {"KUBECONFIG": team.kubeconfig},
+    )
+    with Screen(scratch, columns, command, scratch, environment) as screen:
+        screen.exit_code()
+        return " ".join(screen.text().split())
+
+
 def plugin(team: Kubectl, *arguments: str) -> str:
     """`kubectl trainjobs ...`, which kubectl looks for on the path."""
     return subprocess.run(
@@ -140,6 +152,11 @@ def test_from_a_folder_to_the_early_stop_and_away(
     explained = trainjobs("explain", "mnist").stdout
     assert f"TrainJob mnist in namespace {gpus.namespace}: EarlyStopped" in explained
     assert "plateau: val_loss has not improved" in explained
+    for columns in (80, 200):
+        watched, told = (in_terminal(gpus, code, columns, verb, "mnist") for verb in ("watch", "explain"))
+        assert "EarlyStopped val_loss has not improved ended with 0" in watched
+        assert f"TrainJob mnist in namespace {gpus.namespace}: EarlyStopped" in told
+        assert "plateau: val_loss has not improved" in told
     assert trainjobs("delete", "mnist").stderr == (
         f"deleted TrainJob {gpus.namespace}/mnist; its storage is as it was\n"
     )
