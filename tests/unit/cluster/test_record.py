@@ -154,6 +154,13 @@ def test_a_line_that_is_no_event_is_passed_over(kept, happened, line):
     assert len(missing) == 1
 
 
+def test_lines_that_cannot_be_read_are_counted_and_the_first_is_shown(kept, happened):
+    _, missing = kept(happened, before=[f'trainjobs-event {{"time": "{"x" * 2000}"}}'] * 1000)
+    first, others = missing
+    assert first.startswith("log of mnist: line 1: damaged line") and len(first) < 400
+    assert others == "log of mnist: 1,000 lines in all are passed over"
+
+
 def test_a_run_that_is_there_already_is_not_written_over(kept, happened):
     kept(happened)
     with pytest.raises(CannotCreate, match="holds a run already"):
