@@ -157,7 +157,8 @@ def test_a_line_that_is_no_event_is_passed_over(kept, happened, line):
 def test_lines_that_cannot_be_read_are_counted_and_the_first_is_shown(kept, happened):
     _, missing = kept(happened, before=[f'trainjobs-event {{"time": "{"x" * 2000}"}}'] * 1000)
     first, others = missing
-    assert first.startswith("log of mnist: line 1: damaged line") and len(first) < 400
+    assert first.startswith("log of mnist: line 1: damaged line")
+    assert len(first) < 400
     assert others == "log of mnist: 1,000 lines in all are passed over"
 
 
