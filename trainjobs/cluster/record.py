@@ -29,8 +29,8 @@ def written(
     Args:
         missing: called with a sentence about each thing that the log does not tell.
     """
-    if directory.exists():
-        raise CannotCreate(f"{directory.path}: holds a run already; name another directory")
+    if directory.names():
+        raise CannotCreate(f"{directory.path}: holds files already; name another directory")
     name = found.key.name
 
     unread = 0

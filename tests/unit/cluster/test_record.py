@@ -164,8 +164,17 @@ def test_lines_that_cannot_be_read_are_counted_and_the_first_is_shown(kept, happ
 
 def test_a_run_that_is_there_already_is_not_written_over(kept, happened):
     kept(happened)
-    with pytest.raises(CannotCreate, match="holds a run already"):
+    with pytest.raises(CannotCreate, match="holds files already"):
         kept(happened)
+
+
+def test_nothing_is_written_among_other_files(kept, happened, tmp_path):
+    (tmp_path / "copy").mkdir()
+    own = tmp_path / "copy" / "history.jsonl"
+    own.write_text("mine")
+    with pytest.raises(CannotCreate, match="copy: holds files already; name another directory"):
+        kept(happened)
+    assert own.read_text() == "mine"
 
 
 def test_a_log_without_events_is_no_run(kept):
