@@ -42,6 +42,8 @@ TERMINATION_LOG: Final = "/dev/termination-log"
 """The file whose content Kubernetes keeps as a container's termination message."""
 LONGEST_TERMINATION_MESSAGE: Final = 4096
 """Bytes that Kubernetes keeps of it: the last ones, so that of a longer message no JSON is left."""
+LONGEST_LOG_TAIL: Final = 2048
+"""Bytes that Kubernetes takes of the end of a log where a container leaves no message: the first line may be cut."""
 LONGEST_TAIL: Final = 500
 """Characters that are read of a message that is not ours: it is the end of a log."""
 EVENT_MARK: Final = "trainjobs-event "
@@ -151,7 +153,10 @@ class TerminationMessage:
                 return cls(clipped(str(said.get("reason") or ""), None), clipped(str(said["message"]), None))
         except (ValueError, RecursionError):  # brackets alone are enough for the latter
             pass
-        return cls("", "\n".join(without_events(text.split("\n"))).strip()[-LONGEST_TAIL:])
+        lines = text.split("\n")
+        if len(text.encode()) >= LONGEST_LOG_TAIL and lines[0].endswith("}"):
+            lines[0] = ""  # an event without its mark
+        return cls("", "\n".join(without_events(lines)).strip()[-LONGEST_TAIL:])
 
 
 def without_events(lines: Iterable[str]) -> Iterator[str]:

@@ -103,7 +103,7 @@ class Client(Objects[ClusterTrainJob]):
 
         Raises:
             NoInput: pod 0 is gone, and its log with it; the error says where the run's checkpoints are.
-            CannotCreate: there is a run already.
+            CannotCreate: the directory holds files.
         """
         from trainjobs.cluster.record import gone, written
         from trainjobs.runs.directory import RunDirectory

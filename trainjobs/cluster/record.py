@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from trainjobs.api.manifest import parse
 from trainjobs.api.reasons import ConditionType, Reason, RunOutcome
+from trainjobs.api.status import clipped
 from trainjobs.cluster.conditioned import Conditioned
 from trainjobs.cluster.trainjob import ClusterTrainJob
 from trainjobs.exits import CannotCreate, Exit, NoInput
@@ -16,6 +17,8 @@ from trainjobs.runs.log_lines import logged
 from trainjobs.runs.run_state import added_up
 
 _WITHOUT_PODS: Final = {Reason.SUSPENDED, Reason.QUEUED}
+_LONGEST: Final = 300
+"""Characters that are told of a line that cannot be read."""
 
 
 def written(
@@ -26,14 +29,22 @@ def written(
     Args:
         missing: called with a sentence about each thing that the log does not tell.
     """
-    if directory.exists():
-        raise CannotCreate(f"{directory.path}: holds a run already; name another directory")
+    if directory.names():
+        raise CannotCreate(f"{directory.path}: holds files already; name another directory")
     name = found.key.name
 
-    def damaged(error: Exception) -> None:
-        missing(f"log of {name}: {error}; it is passed over")
+    unread = 0
 
-    if not (happened := list(logged(log, damaged))):
+    def damaged(error: Exception) -> None:
+        nonlocal unread
+        unread += 1
+        if unread == 1:
+            missing(f"log of {name}: {clipped(str(error), _LONGEST)}; it is passed over")
+
+    happened = list(logged(log, damaged))
+    if unread > 1:
+        missing(f"log of {name}: {unread:,} lines in all are passed over")
+    if not happened:
         raise NoInput(
             f"the log of {name} has no events: it is {found.state}, or its image is of an earlier version"
         )

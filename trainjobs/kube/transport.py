@@ -39,6 +39,8 @@ REQUEST_TIMEOUT_S: Final = 30.0
 """How long the API server may stay silent before a request counts as lost."""
 LONGEST_ANSWER: Final = 2**24
 """Bytes. An object of 1.5 MB, the most that etcd takes, has nine if each of its characters has to be escaped."""
+LONGEST_LINE: Final = 2**28
+"""Bytes of a log's line. The longest that is ours is that of a resume, with its history."""
 ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its token and the certificate of those who sign the API server's."""
 NAMESPACE_TERMINATING: Final = "NamespaceTerminating"
@@ -147,12 +149,12 @@ class HttpTransport:
     def stream(self, path: str, query: Query, silence_s: float) -> Iterator[Object]:
         """The events of a watch, one JSON object a line."""
         with self._answer("GET", path, {**query, "watch": "true"}, silence_s) as response:
-            yield from (_object(line) for line in _lines(response) if line.strip())
+            yield from (_object(line) for line in _lines(response, LONGEST_ANSWER) if line.strip())
 
     def lines(self, path: str, query: Query, silence_s: float) -> Iterator[str]:
         """An answer of text, line by line."""
         with self._answer("GET", path, query, silence_s) as response:
-            yield from (line.decode(errors="replace") for line in _lines(response))
+            yield from (line.decode(errors="replace") for line in _lines(response, LONGEST_LINE))
 
     def close(self) -> None:
         """Close idle connections."""
@@ -251,15 +253,20 @@ def connect_by(
     return HttpTransport(configuration.host, asked, credentials), namespace
 
 
-def _lines(response: Any) -> Iterator[bytes]:
-    """What ends in a line feed, as it comes, and what is left at the end."""
+def _lines(response: Any, longest: int) -> Iterator[bytes]:
+    """What ends in a line feed, as it comes, and what is left at the end. Raises TooLongError."""
     rest: list[bytes] = []
+    size = 0
     for part in response.stream(amt=2**16, decode_content=True):
         for number, piece in enumerate(part.split(b"\n")):
             if number:
                 yield b"".join(rest)
                 rest.clear()
+                size = 0
             rest.append(piece)
+            size += len(piece)
+            if size > longest:
+                raise TooLongError(f"a line of more than {longest} bytes")
     if last := b"".join(rest):
         yield last
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -27,7 +28,7 @@ class RemoteCopy:
         self._pattern = pattern
         self._storage = storage_at(run.remote)
         self._copied: dict[Path, int] = {}
-        self._last = time.monotonic()
+        self._last = -math.inf
         self._fetch()
 
     def _fetch(self) -> None:
@@ -41,7 +42,7 @@ class RemoteCopy:
                 self._copied[path] = path.stat().st_size
 
     def write_when_due(self) -> None:
-        """Copy what has grown, if the last time is long enough ago."""
+        """Copy what has grown, if the last time is long enough ago, or there was none."""
         if time.monotonic() - self._last >= PAUSE_S:
             self.write()
 

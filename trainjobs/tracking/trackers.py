@@ -145,6 +145,7 @@ class _TrackerThread:
                 starts.append(told)
             if not starts:
                 return  # it has never trained
+            self._run.folder.mkdir(parents=True, exist_ok=True)  # a claim has it from the first checkpoint on
             copy = RemoteCopy(self._run, self._library.files) if self._run.remote else None
             tracker = self._library.make(self._run)
             for start in starts:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trainjobs.api.pod_contract import PodEnvironment, PodEnvironmentError, TerminationMessage, variable
+from trainjobs.api.pod_contract import (
+    EVENT_MARK,
+    LONGEST_LOG_TAIL,
+    PodEnvironment,
+    PodEnvironmentError,
+    TerminationMessage,
+    variable,
+)
 
 TOLD = PodEnvironment(
     name="mnist",
@@ -110,3 +117,15 @@ def test_the_end_of_a_log_has_no_reason():
     assert TerminationMessage.of_text(b"Traceback\n" + b"x" * 600 + b"\n") == TerminationMessage(
         "", "x" * 500
     )
+
+
+@pytest.mark.parametrize("people", ["", "epoch 3/100  step 210\n"])
+def test_an_event_of_which_a_tail_has_only_the_end_is_nobodys_last_words(people):
+    event = EVENT_MARK + json.dumps({"event": "Reported", "results": ["x" * 3000]})
+    tail = f"epoch 2/100  step 140\n{event}\n{people}"[-LONGEST_LOG_TAIL:]
+    assert TerminationMessage.of_text(tail) == TerminationMessage("", people.strip())
+
+
+def test_a_line_for_people_of_which_a_tail_has_only_the_end_is_kept():
+    tail = ("KeyError: " + "a" * 3000)[-LONGEST_LOG_TAIL:]
+    assert TerminationMessage.of_text(tail).message == "a" * 500

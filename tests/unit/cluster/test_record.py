@@ -154,10 +154,27 @@ def test_a_line_that_is_no_event_is_passed_over(kept, happened, line):
     assert len(missing) == 1
 
 
+def test_lines_that_cannot_be_read_are_counted_and_the_first_is_shown(kept, happened):
+    _, missing = kept(happened, before=[f'trainjobs-event {{"time": "{"x" * 2000}"}}'] * 1000)
+    first, others = missing
+    assert first.startswith("log of mnist: line 1: damaged line")
+    assert len(first) < 400
+    assert others == "log of mnist: 1,000 lines in all are passed over"
+
+
 def test_a_run_that_is_there_already_is_not_written_over(kept, happened):
     kept(happened)
-    with pytest.raises(CannotCreate, match="holds a run already"):
+    with pytest.raises(CannotCreate, match="holds files already"):
         kept(happened)
+
+
+def test_nothing_is_written_among_other_files(kept, happened, tmp_path):
+    (tmp_path / "copy").mkdir()
+    own = tmp_path / "copy" / "history.jsonl"
+    own.write_text("mine")
+    with pytest.raises(CannotCreate, match="copy: holds files already; name another directory"):
+        kept(happened)
+    assert own.read_text() == "mine"
 
 
 def test_a_log_without_events_is_no_run(kept):

@@ -3,6 +3,7 @@
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import repeat
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -164,4 +165,10 @@ def test_a_token_that_is_gone_is_an_answer_that_did_not_come(account):
     ],
 )
 def test_lines_are_whole_however_they_come(parts, lines):
-    assert list(_lines(SimpleNamespace(stream=lambda **_: iter(parts)))) == lines
+    assert list(_lines(SimpleNamespace(stream=lambda **_: iter(parts)), 100)) == lines
+
+
+def test_a_line_without_an_end_is_given_up_before_it_fills_the_memory():
+    endless = SimpleNamespace(stream=lambda **_: repeat(b"0123456789"))
+    with pytest.raises(TooLongError, match="a line of more than 100 bytes"):
+        list(_lines(endless, 100))

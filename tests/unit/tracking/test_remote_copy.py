@@ -46,6 +46,17 @@ def test_the_next_pod_knows_what_a_server_calls_the_run(pod):
     assert KeptId(pod(2), "mlflow-run-id").read() == "abc"
 
 
+def test_what_is_there_after_the_first_report_is_copied_at_once(pod, monkeypatch):
+    """A pod may be gone before a pause is over, and the next one has to know what a server calls the run."""
+    monkeypatch.setattr(remote_copy, "PAUSE_S", 1e9)
+    first = RemoteCopy(pod(1), "mlflow-run-id")
+    pod(1).folder.mkdir()
+    KeptId(pod(1), "mlflow-run-id").write("abc")
+    first.write_when_due()
+    RemoteCopy(pod(2), "mlflow-run-id")
+    assert KeptId(pod(2), "mlflow-run-id").read() == "abc"
+
+
 def test_a_file_is_copied_when_it_has_grown_and_not_at_each_report(pod, monkeypatch):
     monkeypatch.setattr(remote_copy, "PAUSE_S", 1e9)
     run = pod(1)
@@ -55,10 +66,11 @@ def test_a_file_is_copied_when_it_has_grown_and_not_at_each_report(pod, monkeypa
     log.write_text("a")
     storage = storage_at(run.remote)
     copy.write_when_due()
-    assert storage.names("tensorboard") == []
-    monkeypatch.setattr(remote_copy, "PAUSE_S", 0.0)
-    copy.write_when_due()
     log.write_text("ab")
+    copy.write_when_due()
+    with storage.open("tensorboard/events") as file:
+        assert file.read() == b"a"
+    monkeypatch.setattr(remote_copy, "PAUSE_S", 0.0)
     copy.write_when_due()
     with storage.open("tensorboard/events") as file:
         assert file.read() == b"ab"

@@ -97,6 +97,21 @@ def test_a_tracker_is_told_all_in_order_and_begins_with_the_first_report(
     assert kept.told == [STARTED, replace(STARTED, attempt=2), *reports, ENDED]
 
 
+def test_a_tracker_finds_its_folder_though_nothing_is_on_the_storage_yet(
+    tmp_path, reports, kept, monkeypatch
+):
+    place = tmp_path / "claim" / "mnist-01234567"
+    there = []
+    monkeypatch.setattr(
+        module._Library, "make", lambda self, run: there.append(run.folder.is_dir()) or kept()
+    )
+    trackers = Trackers(reporting_to(TrackerName.MLFLOW), TrackedRun("mnist", {}, place))
+    for event in (STARTED, reports[0]):
+        trackers(event)
+    assert list(trackers.end(ENDED)) == []
+    assert there == [True]
+
+
 def test_a_run_that_has_never_trained_leaves_nothing(tmp_path, kept):
     assert list(followed(tmp_path).end(ENDED)) == []
     assert kept.told == []
