@@ -1,5 +1,6 @@
 """The picture of the packages in docs/architecture.md is the one that import-linter checks."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -32,6 +33,21 @@ def test_every_file_that_the_page_names_is_there():
     assert len(named) > 40
     assert [
         name for name in named if not any((ROOT / top / name).exists() for top in ("", "trainjobs"))
+    ] == []
+
+
+def test_every_file_that_a_package_says_to_read_is_there():
+    packages = [*(ROOT / "trainjobs").rglob("__init__.py"), *(ROOT / "operator").rglob("__init__.py")]
+    named = [
+        (package.parent, name)
+        for package in packages
+        for name in re.findall(r"`([\w/]+\.py)`", ast.get_docstring(ast.parse(package.read_text())) or "")
+    ]
+    assert len(named) > 50
+    assert [
+        (place.relative_to(ROOT).as_posix(), name)
+        for place, name in named
+        if not any((top / name).exists() for top in (place, ROOT / "trainjobs", ROOT))
     ] == []
 
 

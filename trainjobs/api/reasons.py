@@ -103,7 +103,7 @@ class Reason(StrEnum):
     STARTUP_DEADLINE_EXCEEDED = "StartupDeadlineExceeded"
     """Not all workers were there within `startupDeadlineSeconds`."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
-    """It has run for `activeDeadlineSeconds`."""
+    """It has run for `activeDeadlineSeconds`, or did not stop when it was asked to."""
     NO_PROGRESS = "NoProgress"
     """No step and no report for `progressDeadlineSeconds`."""
     BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"

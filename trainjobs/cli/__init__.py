@@ -1,8 +1,9 @@
 """The command line: commands and how things look on a terminal, in a pipe and as JSON.
 
 Read `app.py` first: it declares the commands; each has a module of its name. What a run did is read from its
-directory (`run_report.py`) and told in one way (`summary.py`), when it has just ended and when it is explained.
-`beginning.py` says what `run` may begin in a directory. What is printed goes through `views/printable.py`.
+directory (`local/run_report.py`) and told in one way (`rendering/summary.py`), when it has just ended and when it is
+explained. `local/beginning.py` says what `run` may begin in a directory. What is printed goes through
+`views/printable.py`.
 Nothing here decides about training or imports torch or Ray; `run` starts the driver, which does.
 """
 

@@ -1,6 +1,6 @@
-"""Training itself: the only package that knows torch and Ray.
+"""A worker: what trains, with torch, in a process that a launcher has started.
 
-Read `run.py` first (what a training function sees), then `training_loop.py` (what a worker does with it) and
+Read `run.py` first (what a training function sees), then `loop/training_loop.py` (what a worker does with it) and
 `worker.py` (how a worker begins and ends). Nothing is imported until it is asked for, so that the command line can read
 a run directory without loading torch.
 """

@@ -1,4 +1,5 @@
-"""Sweeps: many runs of one template, driven by Ray Tune on this machine. The only code that knows `ray.tune`.
+"""Sweeps: many runs of one template, driven by Ray Tune on one machine or over pods. The only code that knows
+`ray.tune`.
 
 Read `driver.py` first. `space.py` says what a trial trains, `slot.py` runs it by the driver of a single run, so that a
 trial is a run directory, `scheduling.py` stops it, `searching.py` proposes the next one, and `record.py` keeps what
