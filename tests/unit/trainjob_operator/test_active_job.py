@@ -89,6 +89,17 @@ def test_a_run_that_goes_on_talking_and_does_not_stop_is_ended_and_the_state_say
         )
 
 
+@pytest.mark.parametrize("suspend", [False, True])
+def test_a_deadline_that_has_passed_is_not_looked_at_all_the_time(suspend):
+    """The Job controller may be slow, or be another one; and a suspended Job may keep the time of its start."""
+    raw = trainjob(running(50), activeDeadlineSeconds=100, suspend=suspend)
+    job = job_of(raw, suspend=suspend, spec={"activeDeadlineSeconds": 1})
+    raw = after_write(raw, planned(raw, job, 150))
+    found = planned(raw, job, 151)
+    assert (found.patch_job, found.status) == (None, {})
+    assert found.requeue_after_s != 0
+
+
 def test_who_takes_a_stop_back_before_it_is_followed_takes_its_deadline_back():
     raw = trainjob(running(50))
     assert planned(raw, job_of(raw, spec=ASKED), 60).patch_job == {"spec": {"activeDeadlineSeconds": None}}
