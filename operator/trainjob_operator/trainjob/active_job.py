@@ -195,7 +195,8 @@ class ActiveJob:
             return AT_ONCE_S
         if self.observed.trainjob.spec.stop is None:
             return None
-        return job.deadline_s or math.ceil(job.lived_s(now)) + longest_stop_s(self.observed)
+        latest_s = math.ceil(job.lived_s(now)) + longest_stop_s(self.observed)
+        return min(job.deadline_s or latest_s, latest_s)
 
     def _changed_kueue_labels(self) -> dict[str, str]:
         """Labels of a TrainJob in a queue that its Job has otherwise; Kueue may move what does not run yet."""
