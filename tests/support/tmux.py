@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 
 from processes import until
 
@@ -20,6 +22,7 @@ class Screen:
 
     def __init__(self, scratch, columns, command, cwd, environment):
         self.columns = columns
+        scratch = Path(tempfile.mkdtemp(dir=scratch))  # a server that is told to go may still be there for a moment
         settings = scratch / "tmux.conf"
         settings.write_text("set -g remain-on-exit on\nset -g status off\n")
         self._tmux = [TMUX, "-u", "-S", scratch / "tmux", "-f", settings]

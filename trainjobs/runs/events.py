@@ -9,11 +9,20 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
 from annotated_types import MinLen
-from pydantic import BeforeValidator, Field, PlainSerializer, PlainValidator, StrictInt, WrapSerializer
+from pydantic import (
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    PlainSerializer,
+    PlainValidator,
+    StrictInt,
+    WrapSerializer,
+)
 
 from trainjobs.api import Length, Stopping
 from trainjobs.coordination.decision import Decision
 from trainjobs.stopping import Best, Finding, Observation, Ruling
+from trainjobs.stopping.observation import MOST
 
 
 def _decision_or_none(value: Any) -> Any:
@@ -94,7 +103,7 @@ class Started:
     """As the manifest says it; None where it says `max_steps`."""
     history: tuple[Seen, ...] = ()
     """What the checkpoint knew."""
-    startup_seconds: float = 0.0
+    startup_seconds: FiniteFloat = 0.0
     max_steps: int | None = None
 
     @property
@@ -107,7 +116,7 @@ class Started:
 class FirstStep:
     """The first step of an attempt is done."""
 
-    seconds: Mapping[str, float]
+    seconds: Mapping[str, FiniteFloat]
     """What its start took, by stages that follow each other: workers (until rank 0 is there and has met the others),
     imports (of the training function's module), checkpoint (looking for one, and reading it), setup (of the training
     function, until its steps begin), step (the first one)."""
@@ -167,7 +176,7 @@ class Halted:
 
     decision: MaybeDecision
     """None where the run has come to its end."""
-    steps: Annotated[Mapping[int, StrictInt], MinLen(1)]
+    steps: Annotated[Mapping[int, Annotated[StrictInt, Field(ge=0, le=MOST)]], MinLen(1)]
     """The step at which each rank halted, by rank."""
     milliseconds: float
     """From the decision to the last rank's halt."""
@@ -186,7 +195,7 @@ class Checkpointed:
     uri: str
     epoch: int
     step: int
-    seconds: float
+    seconds: FiniteFloat
     """How long writing it took."""
     repeats: int = 0
     """Batches before it that a resume trains again: of a loop of one's own that begins its epoch anew."""

@@ -27,7 +27,8 @@ Told: TypeAlias = "events.Started | events.Reported | Ending"
 LAST_WORDS_S: Final = 60.0
 """How long a run that has ended waits for what its trackers have not written yet: a server may be slow."""
 LEAVING_S: Final = 10.0
-"""The same of a run that is interrupted; a pod that is told to end has 120 s in all."""
+"""The same of a run that is interrupted: its checkpoint is written, and a pod has 120 s for both, or what its node
+leaves it."""
 SILENT_S: Final = 5.0
 """How long it waits without a word, and at most for a tracker that was late the last time."""
 

@@ -195,7 +195,8 @@ class ActiveJob:
             return AT_ONCE_S
         if self.observed.trainjob.spec.stop is None:
             return None
-        return job.deadline_s or math.ceil(job.lived_s(now)) + longest_stop_s(self.observed)
+        latest_s = math.ceil(job.lived_s(now)) + longest_stop_s(self.observed)
+        return min(job.deadline_s or latest_s, latest_s)
 
     def _changed_kueue_labels(self) -> dict[str, str]:
         """Labels of a TrainJob in a queue that its Job has otherwise; Kueue may move what does not run yet."""
@@ -226,14 +227,15 @@ class ActiveJob:
 
     def _requeue_after(self, state: State) -> float | None:
         now = self.observed.now
-        moments = [deadline.at for deadline in self._deadlines()]
+        moments = [self._suspension_times_out(), self._disrupted_from(), self._silent_from()]
         if self.job.ending_since is not None:
-            moments = [self.job.ending_since + timedelta(seconds=TERMINATION_TIMEOUT_S)]
-        waits = [max(0.0, (moment - now).total_seconds()) for moment in moments]
+            moments.append(self.job.ending_since + timedelta(seconds=TERMINATION_TIMEOUT_S))
+        else:
+            moments += [deadline.at for deadline in self._deadlines()]
+        # of one that has passed the Job is told; what Kubernetes does about it wakes us
+        waits = [(moment - now).total_seconds() for moment in moments if moment and moment > now]
         if state.kind is Kind.STARTING:
             waits.append(SLOW_START_S)
-        later = (self._suspension_times_out(), self._disrupted_from(), self._silent_from())
-        waits += [(moment - now).total_seconds() for moment in later if moment and moment > now]
         return min(waits, default=None)
 
     def _suspension_timed_out(self) -> bool:

@@ -60,15 +60,31 @@ ONE_OF_EACH = [
 
 HALTED = {"event": "Halted", "decision": {}, "steps": {"0": 5}, "milliseconds": 1.0}
 DECISION = DECIDED.to_dict()
+STARTED = EVENTS.to_dict(Started(1, 2, "cpu", None, 0, 100))
 
 
 @pytest.mark.parametrize(
     "document",
     [
         *(HALTED | {"decision": odd} for odd in ("x", [], 5, {"reason": "r"}, DECISION | {"reason": 5})),
-        *(HALTED | {"steps": odd} for odd in ({}, [], "x", {"0": "x"}, {"a": 1}, {"0": 1e400}, {"0": True})),
+        *(
+            HALTED | {"steps": odd}
+            for odd in (
+                {},
+                [],
+                "x",
+                {"0": "x"},
+                {"a": 1},
+                {"0": 1e400},
+                {"0": True},
+                {"0": 10**400},
+                {"0": -1},
+            )
+        ),
         *(HALTED | {"milliseconds": odd} for odd in ("x", None, [])),
         {"event": "Decided", "decision": DECISION | {"criterion": 5}},
+        {"event": "FirstStep", "seconds": {"step": "nan"}},
+        STARTED | {"startup_seconds": "inf"},
         {"event": "Final", "metrics": 5},
         {"event": "Checkpointed", "uri": "x", "epoch": 1, "step": 1, "seconds": 1.0, "repeats": "x"},
         {"event": "ModelSaved", "name": 5, "epoch": 1, "step": 1, "best": True},

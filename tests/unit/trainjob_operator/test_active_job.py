@@ -22,7 +22,7 @@ from trainjob_operator.trainjob.deadlines import MARGIN_S
 from trainjob_operator.trainjob.objects.job import digest
 from trainjobs.api.manifest import parse
 
-ASKED = {"activeDeadlineSeconds": 9000}
+ASKED = {"activeDeadlineSeconds": 3000}
 """Of a Job whose run was asked to stop."""
 SUCCESS = ("SuccessCriteriaMet", "SuccessPolicy", "", 100)
 
@@ -87,6 +87,26 @@ def test_a_run_that_goes_on_talking_and_does_not_stop_is_ended_and_the_state_say
         assert over.status["conditions"][0]["message"] == (
             f"it did not stop within {2 * 30 + MARGIN_S} s of being asked to, and was ended"
         )
+
+
+@pytest.mark.parametrize("before", [10**9, 60 + 2 * 1800 + MARGIN_S], ids=["another's", "of a longer stop"])
+def test_a_stop_is_not_put_off_by_a_later_deadline_that_the_job_has(before):
+    """Somebody else has set it, or `progressDeadlineSeconds` was longer; an earlier one stays."""
+    raw = trainjob(running(50), stop={}, progressDeadlineSeconds=30)
+    soon = {"activeDeadlineSeconds": 60 + 2 * 30 + MARGIN_S}
+    assert planned(raw, job_of(raw, spec={"activeDeadlineSeconds": before}), 60).patch_job == {"spec": soon}
+    assert planned(raw, job_of(raw, spec=soon), 90).patch_job is None
+
+
+@pytest.mark.parametrize("suspend", [False, True])
+def test_a_deadline_that_has_passed_is_not_looked_at_all_the_time(suspend):
+    """The Job controller may be slow, or be another one; and a suspended Job may keep the time of its start."""
+    raw = trainjob(running(50), activeDeadlineSeconds=100, suspend=suspend)
+    job = job_of(raw, suspend=suspend, spec={"activeDeadlineSeconds": 1})
+    raw = after_write(raw, planned(raw, job, 150))
+    found = planned(raw, job, 151)
+    assert (found.patch_job, found.status) == (None, {})
+    assert found.requeue_after_s != 0
 
 
 def test_who_takes_a_stop_back_before_it_is_followed_takes_its_deadline_back():
