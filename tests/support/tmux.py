@@ -22,7 +22,8 @@ class Screen:
 
     def __init__(self, scratch, columns, command, cwd, environment):
         self.columns = columns
-        scratch = Path(tempfile.mkdtemp(dir=scratch))  # a server that is told to go may still be there for a moment
+        # a server that is told to go may be at its socket for a moment
+        scratch = Path(tempfile.mkdtemp(dir=scratch))
         settings = scratch / "tmux.conf"
         settings.write_text("set -g remain-on-exit on\nset -g status off\n")
         self._tmux = [TMUX, "-u", "-S", scratch / "tmux", "-f", settings]
