@@ -256,11 +256,11 @@ def test_a_run_that_does_not_follow_a_stop_is_ended_by_its_job_unless_the_stop_i
     gpus.wait("job/mnist", "--for=jsonpath={.spec.activeDeadlineSeconds}")
     asks(gpus, stop=None)
     eventually(lambda: "activeDeadlineSeconds" not in gpus.get("job/mnist")["spec"], "it is taken back")
-    asks(gpus, stop={}, progressDeadlineSeconds=1)
+    asks(gpus, stop={}, progressDeadlineSeconds=1, startupDeadlineSeconds=1)
     gpus.wait("tjob/mnist", "--for=condition=Failed")
     told = gpus.get("tjob/mnist")["status"]["conditions"][0]
     said = (told["reason"], told["message"])
-    assert said == ("DeadlineExceeded", "it did not stop within 2 s of being asked to, and was ended")
+    assert said == ("DeadlineExceeded", "it did not stop within 3 s of being asked to, and was ended")
 
 
 @pytest.mark.parametrize(

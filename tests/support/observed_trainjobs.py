@@ -54,7 +54,10 @@ def job_of(raw, *conditions, started=0, suspend=False, owner="me", **fields) -> 
             "resourceVersion": "9",
             "ownerReferences": [{"uid": owner, "controller": True}],
             "labels": fields.pop("labels", raw["metadata"]["labels"]),
-            "annotations": {"trainjobs.dev/made-from": fields.pop("made_from", digest(parse(raw)))},
+            "annotations": {
+                "trainjobs.dev/made-from": fields.pop("made_from", digest(parse(raw))),
+                **fields.pop("annotations", {}),
+            },
             **fields.pop("metadata", {}),
         },
         "spec": {"suspend": suspend, "completions": 2, "parallelism": 2, **fields.pop("spec", {})},

@@ -179,24 +179,25 @@ class ActiveJob:
         if spec.suspend != job.suspend and not job.held:
             return names.suspension(spec.suspend)
         is_told = job.told_to_end(self.observed.now)
-        if not (job.suspend or is_told) and (deadline_s := self._jobs_deadline_s()) != job.deadline_s:
-            # Kubernetes' own way to end a Job: its pods get their grace period, and the Job stays to be read.
-            return {"spec": {"activeDeadlineSeconds": deadline_s}}
+        if not (job.suspend or is_told) and (deadline := self._deadline_patch()):
+            return deadline
         nodes = spec.trainer.num_nodes
         if job.num_pods != nodes and not (job.held or is_told):
             return {"spec": {"completions": nodes, "parallelism": nodes}}
         return None
 
-    def _jobs_deadline_s(self) -> int | None:
-        """When Kubernetes is to end the Job, in seconds after its start: now, if it is overdue; and a run that does not
-        stop when it is asked to, whatever it says meanwhile and whether or not anybody looks. None: not yet."""
+    def _deadline_patch(self) -> Object | None:
+        """Has Kubernetes end the Job: now if it is overdue, or later if it does not stop when it is asked to, whatever
+        it says meanwhile and whether or not anybody looks. Its pods get their grace period, and it stays to be read."""
         now, job = self.observed.now, self.job
         if self._overdue() is not None:
-            return AT_ONCE_S
+            return {"spec": {"activeDeadlineSeconds": AT_ONCE_S}}
         if self.observed.trainjob.spec.stop is None:
-            return None
+            return names.stop_deadline(None) if job.has_stop_deadline else None
         latest_s = math.ceil(job.lived_s(now)) + longest_stop_s(self.observed)
-        return min(job.deadline_s or latest_s, latest_s)
+        is_late = job.deadline_s is None or job.deadline_s > latest_s
+        is_overruled = job.stop_deadline != "" and not job.has_stop_deadline
+        return names.stop_deadline(latest_s) if is_late and not is_overruled else None
 
     def _changed_kueue_labels(self) -> dict[str, str]:
         """Labels of a TrainJob in a queue that its Job has otherwise; Kueue may move what does not run yet."""

@@ -81,7 +81,7 @@ def deadlines(observed: Valid, job: ObservedJob, disrupted_since: datetime | Non
             Reason.DEADLINE_EXCEEDED,
             f"it has run for {limit} s (activeDeadlineSeconds)",
         )
-    if spec.stop is not None and job.deadline_s is not None:
+    if spec.stop is not None and job.deadline_s is not None and job.has_stop_deadline:
         left_s = min(max(0.0, job.deadline_s - job.lived_s(observed.now)), _FAR_S)
         yield Deadline(
             observed.now + timedelta(seconds=left_s),
@@ -91,9 +91,10 @@ def deadlines(observed: Valid, job: ObservedJob, disrupted_since: datetime | Non
 
 
 def longest_stop_s(observed: Valid) -> int:
-    """Seconds that a run which is asked to stop has: for the step or evaluation that it is in, and for what its
-    function does after the halt, of which its own watchdog gives each `progressDeadlineSeconds`."""
-    return 2 * observed.trainjob.spec.progress_deadline_seconds + MARGIN_S
+    """Seconds that a run which is asked to stop has: for a start, for the step or evaluation that it is in, and for
+    what its function does after the halt; its own watchdog gives the latter two `progressDeadlineSeconds` each."""
+    spec = observed.trainjob.spec
+    return spec.startup_deadline_seconds + 2 * spec.progress_deadline_seconds + MARGIN_S
 
 
 def _progress_deadline(observed: Valid, start_time: datetime) -> Deadline:

@@ -22,8 +22,24 @@ from trainjob_operator.trainjob.deadlines import MARGIN_S
 from trainjob_operator.trainjob.objects.job import digest
 from trainjobs.api.manifest import parse
 
-ASKED = {"activeDeadlineSeconds": 3000}
-"""Of a Job whose run was asked to stop."""
+MARK = "trainjobs.dev/stop-deadline"
+
+
+def stopping_until(seconds):
+    """Of a Job whose run was asked to stop: when Kubernetes ends it, and the operator's mark of that."""
+    return {"spec": {"activeDeadlineSeconds": seconds}, "annotations": {MARK: str(seconds)}}
+
+
+def told_to_stop_until(seconds):
+    return {
+        "metadata": {"annotations": {MARK: str(seconds)}},
+        "spec": {"activeDeadlineSeconds": seconds},
+    }
+
+
+ASKED = stopping_until(3000)
+LONGEST_STOP_S = 70 + 2 * 30 + MARGIN_S
+"""Of a run with a `startupDeadlineSeconds` of 70 and a `progressDeadlineSeconds` of 30."""
 SUCCESS = ("SuccessCriteriaMet", "SuccessPolicy", "", 100)
 
 
@@ -64,17 +80,17 @@ def test_a_stop_before_the_training_completes_at_once_and_removes_the_job(suspen
 
 def test_a_stop_during_the_training_is_the_runs_to_follow():
     raw = trainjob(heard(50), stop={})
-    found = planned(raw, job_of(raw, spec=ASKED), 60)
+    found = planned(raw, job_of(raw, **ASKED), 60)
     assert (found.delete_job, found.patch_job) == (False, None)
     assert conditions_of(found) == [("Running", "True", "Running")]
 
 
 def test_a_run_that_goes_on_talking_and_does_not_stop_is_ended_and_the_state_says_so():
     """Its training function asks for nothing that would halt it, say. Kubernetes ends it, without the operator too."""
-    raw = trainjob(running(50), stop={}, progressDeadlineSeconds=30)
-    late_s = 60 + 2 * 30 + MARGIN_S
-    assert planned(raw, job_of(raw), 60).patch_job == {"spec": {"activeDeadlineSeconds": late_s}}
-    asked = {"spec": {"activeDeadlineSeconds": late_s}}
+    raw = trainjob(running(50), stop={}, progressDeadlineSeconds=30, startupDeadlineSeconds=70)
+    late_s = 60 + LONGEST_STOP_S
+    assert planned(raw, job_of(raw), 60).patch_job == told_to_stop_until(late_s)
+    asked = stopping_until(late_s)
     raw["status"] |= heard(late_s - 1)
     before = planned(raw, job_of(raw, **asked), late_s - 1)
     assert (before.patch_job, before.status, before.requeue_after_s) == (None, {}, 1)
@@ -85,17 +101,33 @@ def test_a_run_that_goes_on_talking_and_does_not_stop_is_ended_and_the_state_say
         over = planned(seen, ended, late_s + 9, [])
         assert conditions_of(over)[0] == ("Failed", "True", "DeadlineExceeded")
         assert over.status["conditions"][0]["message"] == (
-            f"it did not stop within {2 * 30 + MARGIN_S} s of being asked to, and was ended"
+            f"it did not stop within {LONGEST_STOP_S} s of being asked to, and was ended"
         )
 
 
-@pytest.mark.parametrize("before", [10**9, 60 + 2 * 1800 + MARGIN_S], ids=["another's", "of a longer stop"])
+LATER = {
+    "another's": {"spec": {"activeDeadlineSeconds": 10**9}},
+    "of a longer stop": stopping_until(60 + 2 * 1800 + MARGIN_S),
+}
+
+
+@pytest.mark.parametrize("before", LATER.values(), ids=LATER)
 def test_a_stop_is_not_put_off_by_a_later_deadline_that_the_job_has(before):
     """Somebody else has set it, or `progressDeadlineSeconds` was longer; an earlier one stays."""
-    raw = trainjob(running(50), stop={}, progressDeadlineSeconds=30)
-    soon = {"activeDeadlineSeconds": 60 + 2 * 30 + MARGIN_S}
-    assert planned(raw, job_of(raw, spec={"activeDeadlineSeconds": before}), 60).patch_job == {"spec": soon}
-    assert planned(raw, job_of(raw, spec=soon), 90).patch_job is None
+    raw = trainjob(running(50), stop={}, progressDeadlineSeconds=30, startupDeadlineSeconds=70)
+    soon_s = 60 + LONGEST_STOP_S
+    assert planned(raw, job_of(raw, **before), 60).patch_job == told_to_stop_until(soon_s)
+    assert planned(raw, job_of(raw, **stopping_until(soon_s)), 90).patch_job is None
+
+
+@pytest.mark.parametrize("stop", [None, {}], ids=["not asked to stop", "asked to stop"])
+def test_a_deadline_that_somebody_else_gives_the_job_is_theirs(stop):
+    """An admission policy, say, that gives every Job one: whoever took it away would do so for ever."""
+    raw = trainjob(running(50), stop=stop)
+    theirs = {"spec": {"activeDeadlineSeconds": 10**6}, "annotations": {MARK: "3000"}}
+    found = planned(raw, job_of(raw, **theirs), 60)
+    assert found.patch_job is None
+    assert found.requeue_after_s > 0
 
 
 @pytest.mark.parametrize("suspend", [False, True])
@@ -111,13 +143,16 @@ def test_a_deadline_that_has_passed_is_not_looked_at_all_the_time(suspend):
 
 def test_who_takes_a_stop_back_before_it_is_followed_takes_its_deadline_back():
     raw = trainjob(running(50))
-    assert planned(raw, job_of(raw, spec=ASKED), 60).patch_job == {"spec": {"activeDeadlineSeconds": None}}
-    assert planned(raw, job_of(raw, spec={"activeDeadlineSeconds": 1}), 60).patch_job is None
+    assert planned(raw, job_of(raw, **ASKED), 60).patch_job == {
+        "metadata": {"annotations": {MARK: None}},
+        "spec": {"activeDeadlineSeconds": None},
+    }
+    assert planned(raw, job_of(raw, **stopping_until(1)), 60).patch_job is None
 
 
 def test_a_stop_that_is_not_followed_holds_up_no_other_deadline():
     raw = trainjob(running(50), stop={}, activeDeadlineSeconds=100)
-    found = planned(raw, job_of(raw, spec=ASKED), 150)
+    found = planned(raw, job_of(raw, **ASKED), 150)
     assert found.patch_job == {"spec": {"activeDeadlineSeconds": 1}}
     assert conditions_of(found) == [("Running", "False", "DeadlineExceeded")]
 
@@ -219,7 +254,7 @@ PROBED = pod_that_is_not_ready(0, reason="ContainersNotReady")
 @pytest.mark.parametrize("spec", [{}, {"stop": {}}])
 def test_a_silent_run_is_running_while_its_pods_run_whatever_their_probes_say(spec):
     raw = trainjob(running(50, activeSeconds=10), startupDeadlineSeconds=60, **spec)
-    job = job_of(raw, ready=0, spec=ASKED if spec else {})
+    job = job_of(raw, ready=0, **(ASKED if spec else {}))
     for now in (100, 300):
         assert planned(raw, job, now).wants_pods
         found = planned(raw, job, now, [PROBED, PROBED])

@@ -13,6 +13,8 @@ MADE_FROM: Final = "trainjobs.dev/made-from"
 """Annotation of the Job: digest of those parts of the spec that it cannot follow when they change."""
 SUSPEND: Final = "trainjobs.dev/suspend"
 """Annotation of the Job: whether the operator last asked for its suspension. Who else did holds the Job."""
+STOP_DEADLINE: Final = "trainjobs.dev/stop-deadline"
+"""Annotation of the Job: the deadline that the operator has given it for a stop. Another one is somebody else's."""
 KUEUE: Final = "kueue.x-k8s.io/"
 QUEUE: Final = f"{KUEUE}queue-name"
 """Label of a TrainJob that Kueue queues."""
@@ -52,6 +54,14 @@ def suspension(suspend: bool) -> Object:
     return {
         "metadata": {"annotations": {SUSPEND: str(suspend).lower()}},
         "spec": {"suspend": suspend},
+    }
+
+
+def stop_deadline(seconds: int | None) -> Object:
+    """A Job that has so long, counted from its start, or whose deadline of ours is taken back."""
+    return {
+        "metadata": {"annotations": {STOP_DEADLINE: None if seconds is None else str(seconds)}},
+        "spec": {"activeDeadlineSeconds": seconds},
     }
 
 

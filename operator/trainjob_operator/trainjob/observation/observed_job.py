@@ -13,6 +13,7 @@ from trainjobs.kube.resources import Object
 
 _METADATA: Final = ("name", "namespace", "uid", "resourceVersion", "deletionTimestamp")
 _SPEC: Final = ("suspend", "activeDeadlineSeconds", "managedBy", "completions", "parallelism")
+_ANNOTATIONS: Final = (names.MADE_FROM, names.SUSPEND, names.STOP_DEADLINE)
 _STATUS: Final = ("active", "ready", "terminating", "failed", "startTime", "completionTime")
 _CONDITIONS: Final = ("Complete", "Failed", "FailureTarget", "SuccessCriteriaMet", "Suspended")
 AT_ONCE_S: Final = 1
@@ -41,8 +42,7 @@ def job_projection(item: Object) -> Object:
             "ownerReferences": owners,
             "labels": queue | dict(islice(kueue, _KUEUE_LABELS)),
             "annotations": {
-                name: value[:_LONGEST_TEXT]
-                for name, value in _chosen(annotations, (names.MADE_FROM, names.SUSPEND)).items()
+                name: value[:_LONGEST_TEXT] for name, value in _chosen(annotations, _ANNOTATIONS).items()
             },
         },
         "spec": _chosen(spec, _SPEC),
@@ -83,6 +83,8 @@ class ObservedJob:
     """When it started last; a suspension unsets it."""
     deadline_s: int | None
     """Seconds after its start at which Kubernetes ends it (`activeDeadlineSeconds`). None: it has no such time."""
+    stop_deadline: str
+    """The deadline that the operator gave it last for a stop; somebody may have changed it since. Empty: none."""
     kueue: Mapping[str, str]
     """Its labels that Kueue reads; some were put there by Kueue itself."""
     managed_by: str
@@ -95,6 +97,11 @@ class ObservedJob:
         """Whether somebody else decides when it runs. What the TrainJob says of that may have changed since."""
         is_managed = names.QUEUE in self.kueue or self.managed_by not in ("", _KUBERNETES)
         return is_managed or (self.suspend and self.was_let_run)
+
+    @property
+    def has_stop_deadline(self) -> bool:
+        """Whether its deadline is the one that the operator gave it for a stop."""
+        return self.deadline_s is not None and self.stop_deadline == str(self.deadline_s)
 
     @property
     def finished(self) -> bool:
@@ -132,12 +139,13 @@ def observed_job(item: Object | None) -> ObservedJob | None:
     if item is None:
         return None
     metadata, spec, status = item["metadata"], item.get("spec", {}), item.get("status", {})
+    annotations = metadata.get("annotations", {})
     return ObservedJob(
         uid=metadata["uid"],
         owner=next((owner["uid"] for owner in metadata.get("ownerReferences", ())), ""),
-        made_from=metadata.get("annotations", {}).get(names.MADE_FROM, ""),
+        made_from=annotations.get(names.MADE_FROM, ""),
         suspend=spec.get("suspend", False),
-        was_let_run=metadata.get("annotations", {}).get(names.SUSPEND) == "false",
+        was_let_run=annotations.get(names.SUSPEND) == "false",
         deleting="deletionTimestamp" in metadata,
         num_pods=min(spec.get("completions", 1), spec.get("parallelism", 1)),
         active=status.get("active", 0) + status.get("terminating", 0),
@@ -145,6 +153,7 @@ def observed_job(item: Object | None) -> ObservedJob | None:
         failed_pods=status.get("failed", 0),
         start_time=time_of(status.get("startTime")),
         deadline_s=spec.get("activeDeadlineSeconds"),
+        stop_deadline=annotations.get(names.STOP_DEADLINE, ""),
         kueue=metadata.get("labels", {}),
         managed_by=spec.get("managedBy", ""),
         conditions={condition["type"]: condition for condition in status.get("conditions", ())},
