@@ -101,7 +101,7 @@ def team(
     disk.chmod(0o777)
     inside = kubectl.create_namespace("sweeping", labels=RESTRICTED)
     inside.apply(volume(disk, inside.namespace, "checkpoints"))
-    inside.apply(claim(), code(RECIPES / "digits.py"))
+    inside.apply(claim(), code(RECIPES / "digits.py", RECIPES / "asking.py"))
     with connected(control_plane, "trainjobs-operator", connections=48) as transport, running(transport):
         yield Sweeps(inside, disk)
     kubectl("delete", "namespace", inside.namespace, "--wait=false")

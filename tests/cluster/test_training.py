@@ -57,7 +57,7 @@ def new_team(
 def team(new_team: Callable[[str], Team]) -> Team:
     """A namespace with the claim and the code that `digits` runs need."""
     team = new_team("checkpoints")
-    team.kubectl.apply(claim(), code(RECIPES / "digits.py"))
+    team.kubectl.apply(claim(), code(RECIPES / "digits.py", RECIPES / "asking.py"))
     return team
 
 
