@@ -110,7 +110,7 @@ def test_a_debugger_has_the_terminal_and_ctrl_c_and_whoever_quits_it_may_resume(
         assert "\nhello from " in terminal.read_until("(Pdb) ")
         terminal.type("p 'at step', run.step\n")
         terminal.read_until("('at step', 10)\n(Pdb) ")
-        terminal.type(CTRL_C)
+        terminal.interrupt_at_prompt()
         terminal.read_until("--KeyboardInterrupt--\n(Pdb) ")
         terminal.type("c\n")
         until((desk / "here 11").exists)

@@ -92,10 +92,10 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 
-def await_a_signal(run, here=Path("here"), go=Path("go")):
+def await_a_signal(run, here=Path("here")):
     if run.config["halt"] and run.step == 7 and not here.exists():
         here.touch()
-        while not go.exists():
+        while not run._loop.coordinator.decision:
             time.sleep(0.005)
 
 
@@ -267,7 +267,6 @@ def test_ctrl_c_amid_an_epoch_changes_nothing_for_two_models_with_one_scaler_and
     until((desk / "here").exists)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does
     assert "Ctrl-C again leaves at once" in process.stderr.readline()
-    (desk / "go").touch()
     process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 75
     trained("broken", "--resume", *halts).communicate(timeout=PATIENCE_S)

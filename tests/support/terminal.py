@@ -8,7 +8,8 @@ import termios
 from contextlib import suppress
 from select import select
 
-from processes import PATIENCE_S
+import psutil
+from processes import PATIENCE_S, until
 
 CTRL_C = "\x03"
 
@@ -42,6 +43,12 @@ class Terminal:
 
     def type(self, text):
         os.write(self._ours, text.encode())
+
+    def interrupt_at_prompt(self):
+        """Ctrl-C once the program waits for a line: between the prompt and that, Python hears no signal until the next
+        key (`PyOS_StdioReadline`)."""
+        until(lambda: psutil.Process(self._process.pid).status() == psutil.STATUS_SLEEPING)
+        self.type(CTRL_C)
 
     def read_until(self, awaited):
         """What comes up to and with `awaited`."""
