@@ -257,9 +257,17 @@ def test_a_run_that_does_not_follow_a_stop_is_ended_by_its_job_unless_the_stop_i
     asks(gpus, stop=None)
     eventually(lambda: "activeDeadlineSeconds" not in gpus.get("job/mnist")["spec"], "it is taken back")
     asks(gpus, stop={}, progressDeadlineSeconds=1, startupDeadlineSeconds=1)
+
+    def told() -> dict[str, Any]:
+        return gpus.get("tjob/mnist")["status"]["conditions"][0]
+
+    def ended() -> bool:
+        says(gpus)  # it goes on talking
+        return told()["reason"] != "Running"
+
+    eventually(ended, "its Job is ended")
     gpus.wait("tjob/mnist", "--for=condition=Failed")
-    told = gpus.get("tjob/mnist")["status"]["conditions"][0]
-    said = (told["reason"], told["message"])
+    said = (told()["reason"], told()["message"])
     assert said == ("DeadlineExceeded", "it did not stop within 3 s of being asked to, and was ended")
 
 

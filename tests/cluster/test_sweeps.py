@@ -22,7 +22,7 @@ from testbed.controlplane import ControlPlane
 from testbed.images import HOST_IMAGE
 from testbed.kubectl import RESTRICTED, Kubectl
 from testbed.node import Node
-from testbed.pods import locked_down
+from testbed.pods import LOCKED_DOWN, locked_down
 
 from trainjobs.api.pod_contract import COMMAND
 from trainjobs.exits import Exit
@@ -174,7 +174,10 @@ def a_page_is_made_of_its_directory_which_any_pod_with_the_claim_has(team: Sweep
     assert asked.returncode == Exit.NO_INPUT
     assert f"are on the claim checkpoints, in {folder}, which only its pods read" in asked.stderr
     mounts = [{"name": "disk", "mountPath": "/checkpoints"}]
-    pod = locked_down("reader", HOST_IMAGE, command=["sleep", "300"], volumeMounts=mounts)
+    user = {**LOCKED_DOWN, "runAsUser": 1000}
+    pod = locked_down(
+        "reader", HOST_IMAGE, command=["sleep", "300"], volumeMounts=mounts, securityContext=user
+    )
     pod["spec"]["volumes"] = [{"name": "disk", "persistentVolumeClaim": {"claimName": "checkpoints"}}]
     kubectl.create(pod)
     kubectl.wait("pod/reader", "--for=condition=Ready")
