@@ -5,11 +5,12 @@ import os
 import pty
 import subprocess
 import termios
+import time
 from contextlib import suppress
 from select import select
 
 import psutil
-from processes import PATIENCE_S, until
+from processes import PATIENCE_S
 
 CTRL_C = "\x03"
 
@@ -46,8 +47,15 @@ class Terminal:
 
     def interrupt_at_prompt(self):
         """Ctrl-C once the program waits for a line: between the prompt and that, Python hears no signal until the next
-        key (`PyOS_StdioReadline`)."""
-        until(lambda: psutil.Process(self._process.pid).status() == psutil.STATUS_SLEEPING)
+        key (`PyOS_StdioReadline`). It waits when it sleeps through 50 looks; who waits for the GIL wakes every 5 ms."""
+        program, looks = psutil.Process(self._process.pid), [None]
+        ends = time.monotonic() + PATIENCE_S
+        while len(looks) < 50:
+            assert time.monotonic() < ends, self.text
+            time.sleep(0.01)
+            woken = program.num_ctx_switches()
+            asleep = program.status() == psutil.STATUS_SLEEPING
+            looks = [*looks, woken] if asleep and woken == looks[-1] else [woken]
         self.type(CTRL_C)
 
     def read_until(self, awaited):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from trainjob_operator.trainjob.objects.names import STOP_DEADLINE
 from trainjobs.kube.client import KubeClient
 from trainjobs.kube.resources import JOBS, NETWORK_POLICIES, SECRETS, SERVICES, Key, Object, Resource
 
@@ -12,7 +13,8 @@ TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 VARYING = (
     *("resourceVersion", "managedFields", "generation", "observedGeneration", "message"),
     *("activeSeconds", "gpuSecondsUsed", "clusterIP", "clusterIPs", "uncountedTerminatedPods"),
-    "activeDeadlineSeconds",  # of a Job whose run was asked to stop: so long after its start
+    # Of a Job whose run was asked to stop: so long after its start.
+    *("activeDeadlineSeconds", STOP_DEADLINE),
 )
 """Fields that differ between two runs in which nothing went wrong."""
 
