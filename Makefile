@@ -5,14 +5,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: demo test lint unit gpu generate requirements testbed setup clean
+.PHONY: demo test lint unit runs cluster gpu generate requirements testbed setup clean
 
 demo: $(READY)
 	$(BIN)/trainjobs run manifests/examples/mnist/trainjob.yaml --fresh
 
 test: lint unit
-	$(BIN)/python -m pytest tests/processes tests/adapters tests/ray tests/cluster
+	@echo "Runs on this machine, and a cluster's, side by side; each tells what it found at its end."
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target runs cluster
+
+runs: $(READY)
+	$(BIN)/python -m pytest tests/processes tests/adapters tests/ray
 	TRAINJOBS_GPU_TESTS=cpu $(BIN)/python -m pytest tests/gpu -k "not ray"
+
+cluster: $(READY)
+	$(BIN)/python -m pytest tests/cluster
 
 unit: $(READY)
 	$(BIN)/python -m pytest tests/unit --numprocesses=auto
