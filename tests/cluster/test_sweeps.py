@@ -130,9 +130,19 @@ def digits(
     return sweep_manifest(name, trainer, template=template, **{**grid, **spec})
 
 
-def test_trials_of_two_pods_end_pruned_and_one_is_best(team, record_property):
+def test_trials_of_two_pods_end_pruned_and_one_is_best_though_all_pods_were_gone_amid_it(
+    team, record_property
+):
     pruning = {"startAfter": {"epoch": 1}, "minTrials": 2, "criteria": [{"median": {}}]}
-    team.kubectl.apply(digits("tuned", 48, 64, 32, 2, 3, 2, epochs=6, pruning=pruning))
+    widths = (48, 64, 32, 2, 3, 2)
+    team.kubectl.apply(digits("tuned", *widths, config={"pause": 0.02}, epochs=6, pruning=pruning))
+    team.wait_until(lambda: team.ended("tuned") >= 2, "tuned", END_S)
+    team.patch("tuned", suspend=True)
+    team.wait_for("tuned", "Suspended")
+    team.wait_until(lambda: team.pods("tuned") == [], "tuned")
+    before = team.finished("tuned")
+    assert 2 <= len(before) < 6
+    team.patch("tuned", suspend=False)
     complete = team.wait_for("tuned", "Complete", timeout_s=END_S)
     assert (complete["reason"], complete["message"]) == ("Finished", "all 6 trials have ended")
     status = team.status("tuned")
@@ -141,7 +151,9 @@ def test_trials_of_two_pods_end_pruned_and_one_is_best(team, record_property):
     assert trials["pruned"] >= 1
     assert trials["pruned"] + trials["succeeded"] == 6
     assert status["accounting"]["epochsSaved"] >= 1
+    assert status["restarts"] == 1
     best, known = status["best"], team.finished("tuned")
+    assert {name: known[name] for name in before} == before
     assert float(best["objective"]) == min(trial["objective"] for trial in known.values())
     assert json.loads(best["parameters"][0]["value"]) in {48, 64, 32}
     assert {row["state"] for row in status["latest"]} == {trial["state"] for trial in known.values()}
@@ -185,22 +197,6 @@ def a_page_is_made_of_its_directory_which_any_pod_with_the_claim_has(team: Sweep
     kubectl("delete", "pod/reader", "--grace-period=0", "--force")
     subprocess.run([*command, "stopped"], cwd=tmp_path, check=True)
     assert "StopRequested" in (tmp_path / "report.html").read_text()
-
-
-def test_a_suspended_sweep_keeps_finished_trials_and_goes_on_with_the_others(team):
-    team.kubectl.apply(digits("paused", 16, 17, 18, 19, config={"pause": 0.02}))
-    team.wait_until(lambda: team.ended("paused") >= 2, "paused", END_S)
-    team.patch("paused", suspend=True)
-    team.wait_for("paused", "Suspended")
-    team.wait_until(lambda: team.pods("paused") == [], "paused")
-    before = team.finished("paused")
-    assert 2 <= len(before) < 4
-    team.patch("paused", suspend=False)
-    team.wait_for("paused", "Complete", timeout_s=END_S)
-    after = team.finished("paused")
-    assert len(after) == 4
-    assert {name: after[name] for name in before} == before
-    assert team.status("paused")["restarts"] == 1
 
 
 def test_a_pod_killed_amid_it_costs_no_trial_and_disturbs_one(team):

@@ -57,11 +57,13 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
         self._code = Path(code)
         self._server = server(self._code, self._spec.spec)
         self._members = members(sweep_dir, code)
-        self._last: dict[str, Any] = {}
-        self._begin(config)
+        self._assign(config)
 
     def step(self) -> dict[str, Any]:
-        """The next report, or the end."""
+        """The next report, or the end. The first one begins the trial: Ray Tune may make a slot for a trial that, when
+        the slot is up, has long ended in another one."""
+        if self._thread.ident is None:
+            self._thread.start()
         told = self._told.get()
         if isinstance(told, Observation):
             self._last = {**told.metrics, **{name: getattr(told, name) for name in REPORTED}}
@@ -70,18 +72,18 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """The next trial; Ray Tune asks for it when the one before has told its end."""
-        self._thread.join()
+        self._join()
         if not self._spec.spec.slots.reuse:
             self._server.close()
             for member in self._members:
                 answer(member.close.remote())
-        self._begin(new_config)
+        self._assign(new_config)
         return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, str]:
         """A scheduler pauses the trial: halt, checkpoint, free the slot. The run directory knows the rest."""
         self._control.interrupt("paused by the scheduler")
-        self._thread.join()
+        self._join()
         return {"trial": self._name}
 
     def load_checkpoint(self, checkpoint: Mapping[str, str] | None) -> None:
@@ -90,7 +92,7 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
     def cleanup(self) -> None:
         """Halt what trains, and end every process."""
         self._control.interrupt("the sweep ends")
-        self._thread.join(JOIN_S)
+        self._join(JOIN_S)
         self._server.close()
 
     @classmethod
@@ -103,16 +105,20 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
         }
         return PlacementGroupFactory([held] * nodes, strategy="STRICT_SPREAD" if nodes > 1 else "PACK")
 
-    def _begin(self, config: dict[str, Any]) -> None:
+    def _assign(self, config: dict[str, Any]) -> None:
         self._name = str(config["trial"])
-        self._last = {}
+        self._last: dict[str, Any] = {}
         self._told: SimpleQueue[Any] = SimpleQueue()
         self._warnings: list[str] = []
         self._control = FileControl(self._sweep.run(self._name).path, self._sweep.path)
         self._thread = threading.Thread(
             target=self._drive, args=(config["parameters"], self._told, self._warnings), daemon=True
         )
-        self._thread.start()
+
+    def _join(self, timeout_s: float | None = None) -> None:
+        """Wait until the trial has ended, if it has begun."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
 
     def _drive(self, parameters: Parameters, told: SimpleQueue[Any], warnings: list[str]) -> None:
         directory = self._sweep.run(self._name)
