@@ -91,6 +91,7 @@ def test_mnist_stops_early_on_two_pods_and_says_so(new_team, record_property):
     decided, over = (
         datetime.fromisoformat(text) for text in (stopping["decisionTime"], status["completionTime"])
     )
+    record_property("seconds from pod 0's start to the first step", status["training"]["startupSeconds"])
     record_property("seconds from the decision to the end, pods gone", (over - decided).total_seconds())
 
 

@@ -51,6 +51,9 @@ class Failure:
 class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
     """Reports of a trial are its results; its last result has `done`, its outcome, the reason and all warnings."""
 
+    _last: dict[str, Any]
+    _thread: threading.Thread
+
     def setup(self, config: dict[str, Any], sweep_dir: str, code: str) -> None:
         self._sweep = SweepDirectory(Path(sweep_dir))
         self._spec = self._sweep.sweep()
@@ -107,7 +110,7 @@ class Slot(Trainable):  # type: ignore[misc]  # Ray has no types
 
     def _assign(self, config: dict[str, Any]) -> None:
         self._name = str(config["trial"])
-        self._last: dict[str, Any] = {}
+        self._last = {}
         self._told: SimpleQueue[Any] = SimpleQueue()
         self._warnings: list[str] = []
         self._control = FileControl(self._sweep.run(self._name).path, self._sweep.path)
