@@ -22,6 +22,8 @@ from trainjobs.views.writing import write_json
 
 ROWS = 20
 """Trials of the live table: the newest."""
+ROOM_OF_A_VALUE = 32
+"""Characters of a parameter, its name with it, that are never broken in two."""
 
 
 class JsonTrials(TrialLines):
@@ -71,11 +73,14 @@ def chosen_sweep_view(sweep: TrainSweep, output: Output) -> Iterator[TrialLines]
 
 def trials_table(table: Table, rows: int) -> RichTable:
     """The newest trials: state, epoch, objective, parameters, reason."""
+    newest, best = list(table.trials.values())[-rows:], table.best
+    longest = max((len(word) for trial in newest for word in values(trial).split()), default=0)
     drawn = RichTable(box=None, pad_edge=False)
-    for title in ("trial", "state", "epoch", table.objective.metric, "parameters", "why"):
-        drawn.add_column(title, overflow="fold" if title in ("parameters", "why") else "ellipsis")
-    best = table.best
-    for trial in list(table.trials.values())[-rows:]:
+    for title in ("trial", "state", "epoch", table.objective.metric):
+        drawn.add_column(title)
+    drawn.add_column("parameters", overflow="fold", min_width=min(longest, ROOM_OF_A_VALUE))
+    drawn.add_column("why", overflow="fold")
+    for trial in newest:
         mark = "*" if trial is best else ""
         drawn.add_row(
             f"{trial.name}{mark}",
