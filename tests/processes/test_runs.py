@@ -3,8 +3,10 @@
 import os
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
+import torch
 from forked import ForkedWorkers
 from trials import Trial
 
@@ -39,6 +41,13 @@ def test_an_early_stop_names_its_criterion_its_numbers_and_what_it_saved(trial):
     (first,) = trial.of(events.FirstStep)
     assert list(first.seconds) == STAGES
     assert document["training"]["startupSeconds"] == pytest.approx(first.total)
+
+
+@pytest.mark.parametrize(("module", "times"), [("digits", 0), ("uncompiled", 1)])
+def test_packages_that_every_process_compiles_anew_are_told_of_once(trial, module, times):
+    trial.train(entrypoint=f"{module}:train", stopping=LOSS, max_epochs=1)
+    remedy = f": python -m compileall -q {Path(torch.__file__).parents[1]}"
+    assert [warned.message.endswith(remedy) for warned in trial.of(events.Warned)] == [True] * times
 
 
 def test_a_finished_run_that_is_started_again_does_not_train_again(trial):

@@ -92,6 +92,8 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast, *, in_foreg
             with entrypoint.apart_from_forks(setup.code):
                 function = entrypoint.load(setup.spec.trainer.entrypoint, setup.code)
             start.end("imports")
+            if context.rank == 0 and (slow := _compiled_anew()):
+                tell(events.Warned(slow))
             with (
                 _coordinated(setup, context, broadcast, tell, inbox, start) as loop,
                 told(),
@@ -102,6 +104,19 @@ def work(setup: Setup, context: WorkerContext, broadcast: Broadcast, *, in_foreg
         pass
     finally:
         channel.close()
+
+
+def _compiled_anew() -> str:
+    """Why a start takes longer than it has to; empty if it does not. `uv`, for one, leaves packages uncompiled, and who
+    runs in an image can rarely write there."""
+    spec = torch.__spec__
+    if spec is None or spec.cached is None or Path(spec.cached).exists():
+        return ""
+    packages = Path(str(spec.origin)).parents[1]
+    return (
+        f"the packages in {packages} are not compiled, so every process compiles them anew, and a start takes twice as "
+        f"long: python -m compileall -q {packages}"
+    )
 
 
 @contextmanager
