@@ -1,6 +1,6 @@
 """Whether `trainjobs run` comes up on a busy machine, and what that costs.
 
-    python tests/benchmarks/starts_under_load.py [--count 30] [--load 20] [--launcher ray] [--quick]
+    python tests/benchmarks/starts_under_load.py [--count 30] [--load 20] [--launcher ray|local] [--quick]
 
 Runs a job of two workers that report once, `--count` times, one after the other, on two cores on which `--load` endless
 loops run beside it. Of each run, from the command to the first report as our output lines tell it:
