@@ -1,6 +1,7 @@
 """A Ray that we start ourselves: what it leaves, and what it says when it does not come up."""
 
 import gc
+import os
 import tempfile
 import warnings
 from pathlib import Path
@@ -51,6 +52,8 @@ def test_a_ray_of_our_own_comes_up_beside_another_and_what_an_attempt_has_reserv
             group = ray.util.placement_group([{"CPU": cpus}])
             ray.get(group.ready(), timeout=60)
             remove_placement_groups()
+        niceness = ray.get(ray.remote(lambda: os.nice(0)).remote(), timeout=60)
+        assert niceness == os.nice(0)  # Ray's default is 15
 
 
 @pytest.mark.usefixtures("temp")

@@ -25,6 +25,7 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_agent_register_timeout_ms": "300000",  # a busy machine is not a broken one
     "RAY_prestart_worker_first_driver": "0",  # as many processes as there are CPUs, which no run asks for
+    "RAY_worker_niceness": "0",  # of 15 by default: beside another load workers would hardly come up
     "RAY_DEDUP_LOGS": "0",
     "RAY_COLOR_PREFIX": "0",
     "RES_OPTIONS": "timeout:1 attempts:5",  # TCPStore looks its peers' names up; an unanswered query takes 5 s else
