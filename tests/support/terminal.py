@@ -10,7 +10,7 @@ from contextlib import suppress
 from select import select
 
 import psutil
-from processes import PATIENCE_S
+from processes import PATIENCE_S, until
 
 CTRL_C = "\x03"
 
@@ -47,15 +47,15 @@ class Terminal:
 
     def interrupt_at_prompt(self):
         """Ctrl-C once the program waits for a line: between the prompt and that, Python hears no signal until the next
-        key (`PyOS_StdioReadline`). It waits when it sleeps through 50 looks; who waits for the GIL wakes every 5 ms."""
-        program, looks = psutil.Process(self._process.pid), [None]
-        ends = time.monotonic() + PATIENCE_S
-        while len(looks) < 50:
-            assert time.monotonic() < ends, self.text
-            time.sleep(0.01)
+        key (`PyOS_StdioReadline`). It waits when nothing wakes it for 0.5 s; who waits for the GIL wakes every 5 ms."""
+        program = psutil.Process(self._process.pid)
+
+        def is_idle():
             woken = program.num_ctx_switches()
-            asleep = program.status() == psutil.STATUS_SLEEPING
-            looks = [*looks, woken] if asleep and woken == looks[-1] else [woken]
+            time.sleep(0.5)
+            return program.status() == psutil.STATUS_SLEEPING and program.num_ctx_switches() == woken
+
+        until(is_idle)
         self.type(CTRL_C)
 
     def read_until(self, awaited):

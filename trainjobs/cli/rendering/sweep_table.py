@@ -73,21 +73,22 @@ def chosen_sweep_view(sweep: TrainSweep, output: Output) -> Iterator[TrialLines]
 
 def trials_table(table: Table, rows: int) -> RichTable:
     """The newest trials: state, epoch, objective, parameters, reason."""
-    newest, best = list(table.trials.values())[-rows:], table.best
-    longest = max((len(word) for trial in newest for word in values(trial).split()), default=0)
+    newest = [(trial, values(trial)) for trial in list(table.trials.values())[-rows:]]
+    longest = max((len(word) for _, parameters in newest for word in parameters.split()), default=0)
     drawn = RichTable(box=None, pad_edge=False)
     for title in ("trial", "state", "epoch", table.objective.metric):
         drawn.add_column(title)
     drawn.add_column("parameters", overflow="fold", min_width=min(longest, ROOM_OF_A_VALUE))
     drawn.add_column("why", overflow="fold")
-    for trial in newest:
+    best = table.best
+    for trial, parameters in newest:
         mark = "*" if trial is best else ""
         drawn.add_row(
             f"{trial.name}{mark}",
             str(trial.state),
             str(trial.epoch),
             "" if math.isnan(trial.objective) else number(trial.objective),
-            Text(values(trial)),
+            Text(parameters),
             Text(trial.reason if trial.state.ended else ""),
         )
     return drawn
